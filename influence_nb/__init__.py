@@ -1,0 +1,71 @@
+"""influence_nb: JupyterLab as a workbench for language models on your own machine.
+
+    import influence_nb as inb
+
+    model = inb.load()                      # the starter chat model
+    print(model.generate("Why is the sky blue?").text)
+    inb.Workbench()                         # every panel, over the same loaded model
+
+This module knows only which module each public name lives in; importing it loads neither torch nor
+transformers nor a widget.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from influence_nb import errors, widgets
+    from influence_nb.api import download, library, load, load_encoder, loaded
+    from influence_nb.embeddings.encode import Encoder
+    from influence_nb.embeddings.map import EmbeddingMap
+    from influence_nb.engine.completion import Completion, TokenEvent
+    from influence_nb.engine.model import Model
+    from influence_nb.engine.receipts import Receipt
+    from influence_nb.engine.sampling import Sampling
+    from influence_nb.engine.session import Session
+    from influence_nb.errors import InfluenceError
+    from influence_nb.store.models import Library, LocalModel
+    from influence_nb.widgets.workbench import Workbench
+
+_HOMES = {
+    "Completion": "engine.completion",
+    "EmbeddingMap": "embeddings.map",
+    "Encoder": "embeddings.encode",
+    "InfluenceError": "errors",
+    "Library": "store.models",
+    "LocalModel": "store.models",
+    "Model": "engine.model",
+    "Receipt": "engine.receipts",
+    "Sampling": "engine.sampling",
+    "Session": "engine.session",
+    "TokenEvent": "engine.completion",
+    "Workbench": "widgets.workbench",
+    "download": "api",
+    "library": "api",
+    "load": "api",
+    "load_encoder": "api",
+    "loaded": "api",
+}
+_MODULES = ("errors", "widgets")
+
+__all__ = [*_HOMES, *_MODULES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    try:
+        home = _HOMES[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,237 @@
+"""A map of texts: their vectors, their places in two dimensions, and who is really near whom.
+
+It knows encoders and projections; it does not know the widget that shows it.
+"""
+
+from __future__ import annotations
+
+import base64
+import operator
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from influence_nb.embeddings import picture
+from influence_nb.embeddings.encode import Encoder, open_encoder
+from influence_nb.embeddings.neighbours import nearest
+from influence_nb.embeddings.project import Projection, find_projection
+from influence_nb.embeddings.table import OWN, table
+from influence_nb.embeddings.whole import whole
+from influence_nb.errors import InvalidData
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Floats = NDArray[np.float32]
+
+
+class EmbeddingMap:
+    """Texts, their vectors and their places on a plane. `EmbeddingExplorer(map)` is its interactive view.
+
+    Attributes:
+        text: the column that holds the texts.
+        vectors: (n, d) float32, row by row as in `frame`.
+        encoder: what made them, and embeds typed texts.
+        projection: the name of the projection in use, "umap" or "pca".
+        seed: what the projection draws its random numbers from.
+    """
+
+    def __init__(
+        self,
+        data: pandas.DataFrame | Iterable[Any],
+        text: str = "text",
+        encoder: Encoder | str | Path | None = None,
+        projection: str = "umap",
+        seed: int = 0,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Embed the texts and lay them out.
+
+        Args:
+            data: a list of texts, of dicts or of (text, label) pairs, or a DataFrame. Columns called x and y
+                are replaced by the map's own; columns' names become strings.
+            text: the column that holds the texts.
+            encoder: from `inb.load_encoder()`, or a model's name or folder; None opens `starter/embedding`.
+            projection: "umap" or "pca".
+            seed: 0 to 2**32 - 1; the same seed gives the same picture twice.
+            on_progress: called with (texts embedded, texts in all).
+
+        Raises:
+            InvalidData: no rows, no such column, texts that are not strings, columns whose names cannot be
+                told apart or are taken (rank, similarity), no such projection, seed or encoder.
+        """
+        find_projection(projection)
+        self.seed = whole("seed", seed, 0, 2**32 - 1)
+        self._table = table(data, text)
+        opened = encoder if isinstance(encoder, Encoder) else open_encoder(encoder)
+        self.text = str(text)
+        self.encoder: Encoder = opened
+        self.projection = projection
+        self.vectors: Floats = opened.encode(list(self._table[self.text]), on_progress=on_progress)
+        self._projections: dict[str, Projection] = {}
+        self._projecting = threading.Lock()
+        self.project(projection)
+
+    def project(self, name: str | None = None) -> Projection:
+        """The layout by a projection, computed the first time it is asked for.
+
+        Args:
+            name: "umap" or "pca"; None is the one in use.
+
+        Raises:
+            InvalidData: no such projection.
+        """
+        name = self.projection if name is None else name
+        method = find_projection(name)
+        with self._projecting:
+            if name not in self._projections:
+                self._projections[name] = method(self.vectors, self.seed)
+            return self._projections[name]
+
+    @property
+    def frame(self) -> pandas.DataFrame:
+        """The data with the columns x and y, their places by the projection in use; rows count from 0."""
+        points = self.project().points
+        return self._table.assign(x=points[:, 0], y=points[:, 1])
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that came with the texts."""
+        return [column for column in self._table.columns if column != self.text]
+
+    @property
+    def colour_column(self) -> str | None:
+        """The first column with two or more different values, few enough to tell apart; None when there is none."""
+        counts = ((c, picture.count_categories(self._table[c])) for c in self.columns)
+        return next((column for column, count in counts if 2 <= count <= picture.MOST_CATEGORIES), None)
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def neighbours(self, item: int | str, k: int = 10) -> pandas.DataFrame:
+        """The texts nearest to a row or to a typed text, by cosine similarity in full space.
+
+        Args:
+            item: a row number, or any text, which is embedded now.
+            k: how many; a row is not its own neighbour.
+
+        Returns:
+            One row a neighbour, the nearest first, the index its row number: rank (from 1), similarity (-1 to
+            1), the text and the other columns.
+
+        Raises:
+            InvalidData: no such row, or k below 1.
+        """
+        if isinstance(item, str):
+            rows, found = nearest(self.encoder.encode(item), self.vectors, k)
+        else:
+            row = self._row(item)
+            rows, found = nearest(self.vectors[[row]], self.vectors, k, skip=np.array([row]))
+        return self._ranked(rows[0], found[0])
+
+    def neighbours_of_vector(self, vector: Floats, k: int = 10) -> pandas.DataFrame:
+        """As `neighbours`, for a vector (d,) of the same encoder."""
+        rows, found = nearest(vector[None], self.vectors, k)
+        return self._ranked(rows[0], found[0])
+
+    def place(self, texts: str | Sequence[str]) -> Floats:
+        """Where further texts go on the map in use: (m, 2). The points that are there do not move."""
+        return self.project().place(self.encoder.encode(texts))
+
+    def title(self, projection: str | None = None) -> str:
+        """What the map is: projection, how many texts, encoder and seed, in one line."""
+        shown = self.project(projection)
+        seed = f", seed {self.seed}" if shown.title != "PCA" else ""
+        count = f"{len(self):,} text{'s' if len(self) != 1 else ''}"
+        return f"{shown.title} of {count}, embedded by {self.encoder.name}{seed}"
+
+    def plot(
+        self,
+        color: str | None = None,
+        label: str = "direct",
+        ax: Axes | None = None,
+        highlight: int | str | Sequence[int | str] | None = None,
+        projection: str | None = None,
+    ) -> Figure:
+        """A picture of the map for papers, reports and notebooks that run without a person.
+
+        Args:
+            color: a column; None takes `colour_column`.
+            label: "direct" names the categories on the map, "legend" beside it, "none" nowhere.
+            ax: draw here instead of in a new figure.
+            highlight: row numbers to ring, or texts, which are embedded and placed now.
+            projection: "umap" or "pca"; None is the one in use.
+
+        Returns:
+            The matplotlib figure; its background is transparent.
+
+        Raises:
+            InvalidData: no such column, row, projection or way to label.
+        """
+        color = self.colour_column if color is None else self._column(color)
+        layout = self.project(projection)
+        return picture.draw(
+            layout.points,
+            layout.axes,
+            self.title(projection),
+            values=None if color is None else self._table[color],
+            label=label,
+            marks=self._marks(highlight, layout),
+            ax=ax,
+        )
+
+    def _repr_html_(self) -> str:
+        picture_of_it = base64.b64encode(picture.png(self.plot())).decode()
+        return (
+            f'<img alt="{self.title()}" style="max-width:100%" src="data:image/png;base64,{picture_of_it}">'
+        )
+
+    def __repr__(self) -> str:
+        return f"EmbeddingMap({self.title()})"
+
+    def _marks(
+        self, highlight: int | str | Sequence[int | str] | None, layout: Projection
+    ) -> list[tuple[Floats, str]]:
+        if highlight is None:
+            return []
+        single = isinstance(highlight, str) or not isinstance(highlight, Iterable)
+        marks = []
+        for item in [highlight] if single else highlight:  # type: ignore[union-attr]
+            if isinstance(item, str):
+                marks.append((layout.place(self.encoder.encode(item))[0], item))
+            else:
+                row = self._row(item)  # type: ignore[arg-type]
+                marks.append((layout.points[row], str(self._table[self.text].iloc[row])))
+        return marks
+
+    def _ranked(self, rows: NDArray[np.intp], found: Floats) -> pandas.DataFrame:
+        chosen = self._table.iloc[rows].rename_axis("row")
+        chosen.insert(0, "rank", np.arange(1, len(rows) + 1))
+        chosen.insert(1, "similarity", found)
+        return chosen
+
+    def _row(self, item: int) -> int:
+        try:
+            row = operator.index(item)
+        except TypeError:
+            raise InvalidData(
+                f"{item!r} is neither a row number nor a text.", "Give an int or a str."
+            ) from None
+        if not 0 <= row < len(self):
+            raise InvalidData(f"There is no row {row}.", f"Rows go from 0 to {len(self) - 1}.")
+        return row
+
+    def _column(self, name: str) -> str:
+        name = str(name)
+        if name not in self._table.columns or name in OWN:
+            raise InvalidData(
+                f"There is no column {name!r} to colour by.",
+                f"There are: {', '.join(self.columns) or 'none beside the text'}.",
+            )
+        return name

@@ -1,0 +1,222 @@
+"""A map as a matplotlib picture that can be read on a light and on a dark page.
+
+It knows points, a column of values and a few labels; it knows no encoders.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from influence_nb.errors import InvalidData
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PALETTE = (
+    "#3b82f6", "#ef8a2c", "#2f9e58", "#e0525c", "#9b6bd3", "#a3734f",
+    "#e26db6", "#b99a18", "#149fa8", "#7b8794", "#84b51f", "#5661d8",
+)  # fmt: skip
+"""Twelve middle tones: each can be told from a white and from a near-black page."""
+PLAIN = PALETTE[0]
+MARK = "#f5470c"
+GREY = "#808790"
+MISSING = "(missing)"
+"""The category of values that are not there (None, NaN, NA); it is drawn in grey."""
+LABELS = ("direct", "legend", "none")
+MOST_CATEGORIES = 24
+
+
+def is_continuous(values: pandas.Series[Any]) -> bool:
+    """Whether a column is to be shown on a scale: numbers, and more different ones than can be told apart."""
+    from pandas.api.types import is_bool_dtype, is_complex_dtype, is_numeric_dtype
+
+    real = is_numeric_dtype(values) and not is_bool_dtype(values) and not is_complex_dtype(values)
+    return real and len(np.unique(finite(values))) > len(PALETTE)
+
+
+def numbers(values: pandas.Series[Any]) -> NDArray[np.float64]:
+    """A numeric column as floats; NaN where there is no finite number."""
+    found = values.to_numpy(dtype=float, na_value=np.nan)
+    return np.where(np.isfinite(found), found, np.nan)
+
+
+def finite(values: pandas.Series[Any]) -> NDArray[np.float64]:
+    """The finite numbers of a numeric column."""
+    found = numbers(values)
+    return found[np.isfinite(found)]
+
+
+def category_names(values: pandas.Series[Any]) -> pandas.Series[Any]:
+    """A column as text, `MISSING` where there is no value."""
+    import pandas as pd
+
+    said = [MISSING if gone else str(value) for value, gone in zip(values, values.isna(), strict=True)]
+    return pd.Series(said, index=values.index, name=values.name, dtype=object)
+
+
+def count_categories(values: pandas.Series[Any]) -> int:
+    """How many different values there are, "missing" one of them; 0 for lists, dicts and the like."""
+    try:
+        return int(values.nunique(dropna=False))
+    except TypeError:  # they cannot be hashed
+        return 0
+
+
+def category_colours(values: pandas.Series[Any]) -> dict[str, str]:
+    """A colour for each different value, as text, in order of the values; what is missing comes last."""
+    import matplotlib as mpl
+
+    found = set(category_names(values))
+    missing = {MISSING: GREY} if MISSING in found else {}
+    names = sorted(found - {MISSING})
+    if len(names) <= len(PALETTE):
+        return dict(zip(names, PALETTE, strict=False)) | missing
+    wheel = mpl.colormaps["hsv"](np.linspace(0, 1, len(names), endpoint=False))
+    colours = [mpl.colors.to_hex(0.75 * colour[:3] + 0.1) for colour in wheel]
+    return dict(zip(names, colours, strict=True)) | missing
+
+
+def draw(
+    points: NDArray[np.float32],
+    axes: tuple[str, str],
+    title: str,
+    values: pandas.Series[Any] | None = None,
+    label: str = "direct",
+    marks: Sequence[tuple[NDArray[np.float32], str]] = (),
+    ax: Axes | None = None,
+) -> Figure:
+    """Draw points, coloured by a column, with some of them marked.
+
+    Args:
+        points: (n, 2).
+        axes: what the axes are.
+        title: above the picture.
+        values: a column of n values; None draws all points alike. Points without a value are grey.
+        label: "direct" writes each category's name at the middle of its points, "legend" lists them beside
+            the picture, "none" does neither.
+        marks: places (2,) to ring, each with its words ("" for none).
+        ax: draw here instead of in a new figure.
+
+    Raises:
+        InvalidData: no such way to label.
+    """
+    if label not in LABELS:
+        raise InvalidData(f"There is no label={label!r}.", f"Choose one of {', '.join(LABELS)}.")
+    figure = _new_figure() if ax is None else cast("Figure", ax.figure)
+    if ax is None:
+        ax = figure.add_subplot()
+    _style(ax, axes, title)
+    size = 26 if len(points) < 3000 else 6
+    if values is None:
+        _dots(ax, points, size, color=PLAIN)
+    elif is_continuous(values):
+        scale = numbers(values)
+        known = np.isfinite(scale)
+        _dots(ax, points[~known], size, color=GREY, label=MISSING)
+        bar = figure.colorbar(_dots(ax, points[known], size, c=scale[known], cmap="viridis"), ax=ax)
+        bar.set_label(str(values.name), color=GREY)
+        bar.ax.tick_params(colors=GREY)
+        bar.outline.set_visible(False)
+    else:
+        _categories(ax, points, category_names(values), label, size)
+    for place, words in marks:
+        ax.scatter([place[0]], [place[1]], s=150, facecolors="none", edgecolors=MARK, linewidths=2, zorder=4)
+        if words:
+            _chip(ax, place, textwrap.shorten(words, 44, placeholder="…"), MARK, offset=14)
+    return figure
+
+
+def _new_figure() -> Figure:
+    """A figure that a notebook shows by itself, whether or not it ever asks for pyplot."""
+    from matplotlib.figure import Figure
+
+    class Picture(Figure):
+        def _repr_png_(self) -> bytes:
+            return png(self)
+
+    figure = Picture(figsize=(8.4, 5.6), layout="constrained")
+    figure.patch.set_alpha(0)
+    return figure
+
+
+def png(figure: Figure, dpi: int = 110) -> bytes:
+    """A figure as PNG with its background left out."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, transparent=True)
+    return buffer.getvalue()
+
+
+def _style(ax: Axes, axes: tuple[str, str], title: str) -> None:
+    ax.patch.set_alpha(0)
+    ax.set_title(title, color=GREY, fontsize=10.5, loc="left")
+    ax.set_xlabel(axes[0], color=GREY, fontsize=9)
+    ax.set_ylabel(axes[1], color=GREY, fontsize=9)
+    ax.tick_params(colors=GREY, labelsize=8, length=3)
+    ax.grid(color=GREY, alpha=0.15, linewidth=0.8)
+    ax.set_axisbelow(True)
+    ax.margins(0.06)
+    for side, spine in ax.spines.items():
+        spine.set_visible(side in {"left", "bottom"})
+        spine.set_color(GREY)
+
+
+def _dots(ax: Axes, points: NDArray[np.float32], size: int, **look: Any) -> Any:
+    return ax.scatter(points[:, 0], points[:, 1], s=size, linewidths=0, alpha=0.85, **look)
+
+
+def _categories(
+    ax: Axes, points: NDArray[np.float32], names: pandas.Series[Any], label: str, size: int
+) -> None:
+    colours = category_colours(names)
+    for name, colour in colours.items():
+        mine = points[(names == name).to_numpy()]
+        _dots(ax, mine, size, color=colour, label=name)
+    if len(colours) > MOST_CATEGORIES or label == "none":
+        return
+    if label == "legend":
+        ax.legend(
+            loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, labelcolor=GREY, title=str(names.name),
+            fontsize=9,
+        ).get_title().set_color(GREY)  # fmt: skip
+        return
+    middles = {name: np.median(points[(names == name).to_numpy()], axis=0) for name in colours}
+    for name, place in _apart(middles, points).items():
+        _chip(ax, place, name, colours[name])
+
+
+def _apart(
+    places: dict[str, NDArray[np.float32]], points: NDArray[np.float32]
+) -> dict[str, NDArray[np.float32]]:
+    """Move labels up or down until none lies on another: a label is about 0.13 of the width, 0.05 of the height."""
+    size = np.ptp(points, axis=0) * (0.13, 0.05)
+    moved = {name: place.astype(float) for name, place in places.items()}
+    for _ in range(60):
+        clear = True
+        for one, a in moved.items():
+            for other, b in moved.items():
+                gap = np.abs(a - b)
+                if one < other and size.all() and (gap < size).all():
+                    push = (size[1] - gap[1]) / 2 + size[1] * 0.01
+                    up = 1 if a[1] >= b[1] else -1
+                    a[1] += up * push
+                    b[1] -= up * push
+                    clear = False
+        if clear:
+            break
+    return moved
+
+
+def _chip(ax: Axes, place: NDArray[np.float32], words: str, colour: str, offset: int = 0) -> None:
+    ax.annotate(
+        words, (place[0], place[1]), xytext=(0, offset), textcoords="offset points", ha="center", va="center",
+        color="white", fontsize=8.5, fontweight="bold", zorder=5, annotation_clip=False, parse_math=False,
+        bbox={"boxstyle": "round,pad=0.28", "facecolor": colour, "edgecolor": "none", "alpha": 0.92},
+    )  # fmt: skip

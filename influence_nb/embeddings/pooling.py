@@ -1,0 +1,138 @@
+"""How a model's folder says that one vector is made of many: pooling, normalisation, length limit.
+
+It knows sentence-transformers' layout (`modules.json`) but not the package, and loads no weights.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from influence_nb.errors import BrokenModel, InvalidData, UnsupportedModel
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+POOLINGS = ("mean", "cls", "last", "weighted_mean")
+"""What `pool` can do; the names sentence-transformers uses are mapped to these."""
+
+_THEIRS = {"mean": "mean", "cls": "cls", "lasttoken": "last", "weightedmean": "weighted_mean"}
+_FLAGS = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_lasttoken": "last",
+    "pooling_mode_weightedmean_tokens": "weighted_mean",
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a model's folder says about turning its hidden states into one vector a text."""
+
+    pooling: str = "mean"
+    normalize: bool = False
+    max_tokens: int | None = None
+    stated: bool = False
+    """True when the folder says so; False when `mean` is this program's choice."""
+
+
+def read_recipe(folder: Path) -> Recipe:
+    """Read `modules.json`, the pooling module's `config.json` and `sentence_bert_config.json`.
+
+    Args:
+        folder: a model's folder; without `modules.json` the answer is `Recipe()`, which is mean pooling.
+
+    Raises:
+        BrokenModel: a file that is named is missing, is not JSON or says something else.
+        UnsupportedModel: a kind of module or pooling that is not in `POOLINGS`.
+    """
+    try:
+        return _recipe(folder)
+    except (TypeError, AttributeError, KeyError, OSError) as error:
+        raise BrokenModel(
+            f"The modules.json of {folder}, or a file it names, cannot be read: {error}.",
+            "Fetch the model again.",
+        ) from error
+
+
+def _recipe(folder: Path) -> Recipe:
+    if not (folder / "modules.json").is_file():
+        return Recipe()
+    pooling, normalize, limit = "mean", False, None
+    for module in _read(folder / "modules.json"):
+        kind = str(module.get("type", "")).rsplit(".", 1)[-1]
+        inside = folder / str(module.get("path", ""))
+        if kind == "Transformer":
+            described = inside / "sentence_bert_config.json"
+            limit = _read(described).get("max_seq_length") if described.is_file() else None
+        elif kind == "Pooling":
+            pooling = _pooling(_read(inside / "config.json"), folder)
+        elif kind == "Normalize":
+            normalize = True
+        else:
+            raise UnsupportedModel(
+                f"{folder.name} has a module of the kind {kind!r} after its encoder.",
+                "Transformer, Pooling and Normalize modules can be run; choose another encoder.",
+            )
+    return Recipe(pooling, normalize, limit, stated=True)
+
+
+def _pooling(config: dict[str, Any], folder: Path) -> str:
+    if "pooling_mode" in config:
+        modes = config["pooling_mode"]
+        asked = [modes] if isinstance(modes, str) else list(modes)
+        known = [_THEIRS.get(mode) for mode in asked]
+    else:
+        asked = [flag for flag, on in config.items() if flag.startswith("pooling_mode_") and on]
+        known = [_FLAGS.get(flag) for flag in asked]
+    if len(known) == 1 and known[0]:
+        return known[0]
+    raise UnsupportedModel(
+        f"{folder.name} asks for the pooling {' + '.join(asked) or 'none'}.",
+        f"One of {', '.join(POOLINGS)} can be run; choose one with pooling=... or another encoder.",
+    )
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BrokenModel(
+            f"{path} is missing.", "Fetch the model again; its modules.json names it."
+        ) from error
+    except ValueError as error:
+        raise BrokenModel(f"{path} is not JSON: {error}.", "Fetch the model again.") from error
+
+
+def check_pooling(name: str) -> str:
+    """Give the name back, or raise InvalidData when it is not in `POOLINGS`."""
+    if name not in POOLINGS:
+        raise InvalidData(f"There is no pooling {name!r}.", f"Choose one of {', '.join(POOLINGS)}.")
+    return name
+
+
+def pool(hidden: Tensor, mask: Tensor, how: str) -> Tensor:
+    """One vector a row, from the positions that hold tokens.
+
+    Args:
+        hidden: (rows, positions, d), padded on the right.
+        mask: (rows, positions), 1 where there is a token; at least one a row.
+        how: "mean"; "cls" (the first token); "last" (the last token); "weighted_mean" (weights 1, 2, 3, ...
+            along the text, so that tokens which saw more count more: Muennighoff 2022, SGPT, section 3.1).
+
+    Returns:
+        (rows, d) in float32.
+    """
+    import torch
+
+    hidden = hidden.float()
+    if how == "cls":
+        return hidden[:, 0]
+    if how == "last":
+        return hidden[torch.arange(len(hidden), device=hidden.device), mask.sum(1) - 1]
+    weights = mask.float()
+    if how == "weighted_mean":
+        weights = weights * torch.arange(1, mask.shape[1] + 1, device=mask.device)
+    return (hidden * weights[:, :, None]).sum(1) / weights.sum(1, keepdim=True)

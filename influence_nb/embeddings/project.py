@@ -1,0 +1,194 @@
+"""Projections: many dimensions to two, with a place for points that come later.
+
+They know only vectors: no texts, no pictures. With the same vectors and seed the points are the same.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from influence_nb.errors import InvalidData
+
+Floats = NDArray[np.float32]
+
+FEWEST_FOR_UMAP = 5
+"""Below this, a graph of neighbours says nothing; `umap` then lays the points out as PCA does."""
+
+_numba = threading.Lock()  # not every threading layer of numba stands two callers at once
+
+
+class Projection(Protocol):
+    """Points on a map, and the way to put further points there.
+
+    Attributes:
+        title: how it is called in a picture, such as "UMAP".
+        points: (n, 2), float32.
+        axes: what the two axes are, as a label.
+    """
+
+    @property
+    def title(self) -> str: ...  # noqa: D102
+    @property
+    def points(self) -> Floats: ...  # noqa: D102
+    @property
+    def axes(self) -> tuple[str, str]: ...  # noqa: D102
+
+    def place(self, vectors: Floats) -> Floats:
+        """Where further vectors (m, d) go: (m, 2). The points that are there do not move."""
+
+
+@dataclass(frozen=True)
+class Pca:
+    """The two directions along which the vectors spread the most: a flat shadow, nothing bent.
+
+    Attributes:
+        points: (n, 2), float32.
+        explained: the share of the whole variance along each axis, 0 to 1.
+    """
+
+    points: Floats
+    explained: tuple[float, float]
+    _mean: NDArray[np.float64]
+    _directions: NDArray[np.float64]
+    title: str = "PCA"
+
+    @property
+    def axes(self) -> tuple[str, str]:
+        """Axis labels with the share of variance."""
+        first, second = (f"PC {i} ({share:.1%} of the variance)" for i, share in enumerate(self.explained, 1))
+        return first, second
+
+    def place(self, vectors: Floats) -> Floats:
+        """Project (m, d) onto the same two directions: (m, 2)."""
+        return ((vectors - self._mean) @ self._directions).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Umap:
+    """Neighbours in full space drawn as neighbours on the plane (McInnes, Healy, Melville 2018).
+
+    Who is near whom means something; distances between far groups, sizes and densities do not.
+
+    Attributes:
+        points: (n, 2), float32.
+        neighbours: how many neighbours of each point were looked at.
+    """
+
+    points: Floats
+    neighbours: int
+    _reducer: Any
+    title: str = "UMAP"
+
+    @property
+    def axes(self) -> tuple[str, str]:
+        """Axis labels: the units mean nothing."""
+        return "UMAP 1 (arbitrary units)", "UMAP 2 (arbitrary units)"
+
+    def place(self, vectors: Floats) -> Floats:
+        """Place (m, d) among the points that are there, by the neighbours each has: (m, 2)."""
+        if not len(vectors):
+            return np.zeros((0, 2), np.float32)
+        with _compiling():
+            return np.asarray(self._reducer.transform(vectors), np.float32)
+
+
+def pca(vectors: Floats, seed: int = 0) -> Pca:
+    """Principal components by an exact singular value decomposition.
+
+    Args:
+        vectors: (n, d), n at least 1. Signs are fixed so that each direction's largest part is positive.
+        seed: not used: nothing is drawn. All projections are called alike.
+    """
+    del seed
+    mean = vectors.mean(axis=0, dtype=np.float64)
+    centred = vectors - mean
+    _, spread, rows = np.linalg.svd(centred, full_matrices=False)
+    directions = np.zeros((vectors.shape[1], 2))
+    directions[:, : len(rows[:2])] = rows[:2].T
+    largest = np.abs(directions).argmax(axis=0)
+    directions *= np.where(directions[largest, [0, 1]] < 0, -1, 1)
+    total = float((spread**2).sum())
+    shares = [float(s**2) / total if total else 0.0 for s in spread[:2]] + [0.0, 0.0]
+    return Pca((centred @ directions).astype(np.float32), (shares[0], shares[1]), mean, directions)
+
+
+def umap(vectors: Floats, seed: int = 0, neighbours: int = 15, min_dist: float = 0.1) -> Umap | Pca:
+    """UMAP with cosine distance, on one thread, so that a seed gives the same picture twice.
+
+    Args:
+        vectors: (n, d). Fewer than 5 rows are laid out by PCA instead, and the answer says so.
+        seed: for the layout's random steps.
+        neighbours: at least 2; fewer are taken where there are fewer rows. More show the broad shape, fewer the detail.
+        min_dist: how near points may be drawn to each other, 0 to 1.
+
+    Raises:
+        InvalidData: a parameter out of its range.
+    """
+    if neighbours < 2 or not 0 <= min_dist <= 1:
+        raise InvalidData(
+            f"UMAP cannot use neighbours={neighbours} with min_dist={min_dist}.",
+            "Choose neighbours of 2 or more and min_dist from 0 to 1.",
+        )
+    count = len(vectors)
+    if count < FEWEST_FOR_UMAP:
+        return pca(vectors)
+    neighbours = min(neighbours, count - 1)
+    with _compiling():
+        import umap as umap_learn
+
+        reducer = umap_learn.UMAP(
+            n_neighbors=neighbours,
+            min_dist=min_dist,
+            metric="cosine",
+            random_state=seed,
+            n_jobs=1,
+            # the spectral start needs many more rows than dimensions
+            init="spectral" if count > 50 else "random",
+        )
+        points = np.asarray(reducer.fit_transform(vectors), np.float32)
+    return Umap(points, neighbours, reducer)
+
+
+@contextmanager
+def _compiling() -> Iterator[None]:
+    """Let numba keep what it compiles for umap-learn on the disk, and keep its warnings to itself.
+
+    umap-learn asks for that for some of its functions only; compiling the others takes 20 s in every new
+    kernel, loading them 2 s.
+    """
+    import numba
+
+    with _numba, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        njit = numba.njit
+        numba.njit = lambda *args, **options: njit(*args, **{"cache": True, **options})
+        try:
+            yield
+        finally:
+            numba.njit = njit
+
+
+PROJECTIONS: dict[str, Callable[[Floats, int], Projection]] = {"umap": umap, "pca": pca}
+"""What `EmbeddingMap(projection=...)` knows, by name."""
+
+
+def find_projection(name: str) -> Callable[[Floats, int], Projection]:
+    """The function for a name.
+
+    Raises:
+        InvalidData: no such projection.
+    """
+    try:
+        return PROJECTIONS[name]
+    except (KeyError, TypeError):
+        raise InvalidData(
+            f"There is no projection {name!r}.", f"Choose one of {', '.join(PROJECTIONS)}."
+        ) from None

@@ -1,0 +1,69 @@
+"""Load an encoder's network and tokenizer from a folder, foreign errors translated.
+
+It does not know what is done with the hidden states afterwards.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from influence_nb.errors import BrokenModel, UnsupportedModel
+
+if TYPE_CHECKING:
+    import torch
+
+UNUSED = ("pooler.",)
+"""Weights that may be missing: they are not on the way to the hidden states."""
+
+AGAIN = "A file of it is missing or damaged: fetch the model again."
+
+
+def load(folder: Path, name: str, device: torch.device, dtype: torch.dtype | str) -> tuple[Any, Any]:
+    """Read weights and tokenizer from a folder onto a device.
+
+    Args:
+        folder: holds config.json, the weights and the tokenizer's files; nothing is asked of a hub.
+        name: what to call the model in messages.
+        device: where the weights go.
+        dtype: a torch dtype, or a name that `engine.device.resolve_dtype` knows, such as "auto".
+
+    Returns:
+        The network, in eval mode, and the tokenizer, which has a padding token.
+
+    Raises:
+        BrokenModel: something is missing or damaged.
+        UnsupportedModel: an architecture that transformers does not know.
+        OutOfMemory: no room for the weights.
+    """
+    if not (folder / "config.json").is_file():
+        raise BrokenModel(f"{folder} has no config.json.", "Give the folder of a whole model.")
+    from influence_nb.engine.device import resolve_dtype
+    from influence_nb.engine.faults import translated
+    from influence_nb.engine.quiet import quiet
+
+    with translated(f"loading {name}", BrokenModel, AGAIN), quiet():
+        import torch
+        from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+        try:
+            config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        except (KeyError, ValueError) as error:
+            raise UnsupportedModel(
+                f"{name} is of a kind that transformers does not know.",
+                "Look at model_type in its config.json; a newer transformers may know it.",
+            ) from error
+        chosen = dtype if isinstance(dtype, torch.dtype) else resolve_dtype(dtype, device, config.dtype)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        network, info = AutoModel.from_pretrained(
+            folder, config=config, dtype=chosen, local_files_only=True, output_loading_info=True
+        )
+        lost = [weight for weight in sorted(info["missing_keys"]) if not weight.startswith(UNUSED)]
+        if lost:
+            raise BrokenModel(
+                f"{name} lacks {len(lost)} of its weights, {lost[0]} among them.",
+                "The files are not of one model, or not all there: fetch the model again.",
+            )
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token or tokenizer.bos_token
+        return network.to(device).eval(), tokenizer

@@ -1,0 +1,154 @@
+"""What generation gives: a `TokenEvent` for each token, and the `Completion` they add up to.
+
+Plain values; they do not know how they came about.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from influence_nb.errors import InfluenceError
+
+if TYPE_CHECKING:
+    from influence_nb.engine.receipts import Receipt
+
+FinishReason = Literal["stop", "length", "cancelled"]
+
+
+@dataclass(frozen=True)
+class TokenEvent:
+    """One step of a stream.
+
+    Attributes:
+        index: the token's place in the output, from 0.
+        id: the token's id; None in the closing event of a cancelled stream, which carries no token.
+        text: the text that this step completes, whole characters only; "" while a character or a possible stop
+            string is incomplete, and for tokens that end a turn.
+        logprob_raw: log-probability (nats, <= 0) under the model itself.
+        logprob_sampled: log-probability (nats, <= 0) in the distribution that was drawn from; 0 at temperature 0.
+        finish_reason: None until the last event, then "stop", "length" or "cancelled".
+    """
+
+    index: int
+    id: int | None
+    text: str
+    logprob_raw: float = 0.0
+    logprob_sampled: float = 0.0
+    finish_reason: FinishReason | None = None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Counts of tokens: in the prompt, in the completion, and how many of the prompt's came from a KV cache."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds, from the call on: loading the model (before), prefill, first token, all; and the decoding speed.
+
+    `tokens_per_second` counts the tokens after the first, over the time they took; 0.0 for fewer than two.
+    """
+
+    load: float
+    prefill: float
+    first_token: float
+    total: float
+    tokens_per_second: float
+
+
+@dataclass(frozen=True, repr=False)
+class Completion:
+    """A finished generation. `str()` gives its text.
+
+    Attributes:
+        text: the whole text, without the stop string.
+        tokens: one event a token, logprobs included.
+        finish_reason: "stop" (end of turn or stop string), "length" (token limit or context), "cancelled".
+        usage: prompt_tokens, completion_tokens, cached_tokens.
+        timings: load, prefill, first_token, total (seconds), tokens_per_second.
+        receipt: everything needed to repeat it.
+    """
+
+    text: str
+    tokens: Sequence[TokenEvent]
+    finish_reason: FinishReason
+    usage: Usage
+    timings: Timings
+    _receipt: Callable[[], Receipt] = field(compare=False)
+
+    @property
+    def receipt(self) -> Receipt:
+        """Made when first asked for, since hashing a model's files can take seconds."""
+        return self._receipt()
+
+    @property
+    def ids(self) -> list[int]:
+        """The output's token ids."""
+        return [event.id for event in self.tokens if event.id is not None]
+
+    def to_frame(self) -> Any:
+        """A pandas DataFrame, one row a token: id, text, logprob_raw, logprob_sampled."""
+        import pandas as pd
+
+        names = ["index", "id", "text", "logprob_raw", "logprob_sampled"]
+        rows = [{name: getattr(event, name) for name in names} for event in self.tokens]
+        return pd.DataFrame(rows, columns=names).set_index("index")
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"Completion({self.text!r}, {self.finish_reason}, {self.usage.completion_tokens} tokens)"
+
+    def _repr_html_(self) -> str:
+        facts = (
+            f"{self.usage.completion_tokens} tokens · {self.timings.tokens_per_second:.0f} tokens/s · "
+            f"first after {self.timings.first_token:.2f} s · finished: {self.finish_reason}"
+        )
+        return (
+            f'<div style="white-space: pre-wrap">{html.escape(self.text)}</div>'
+            f'<div style="opacity: .7; font-size: .85em; margin-top: .4em">{facts}</div>'
+        )
+
+
+class TokenStream(Iterator[TokenEvent]):
+    """An iterator of `TokenEvent` with the whole `Completion` at its end.
+
+    Generation starts with the first event that is asked for; `close` (or dropping the stream) stops it.
+
+    Args:
+        events: a generator of the events.
+        finished: the completion, or None as long as there is none.
+    """
+
+    def __init__(
+        self, events: Generator[TokenEvent, None, None], finished: Callable[[], Completion | None]
+    ) -> None:
+        self._events = events
+        self.finished = finished
+
+    def __next__(self) -> TokenEvent:
+        return next(self._events)
+
+    def close(self) -> None:
+        """Stop generating; the model takes no further step."""
+        self._events.close()
+
+    @property
+    def completion(self) -> Completion:
+        """The whole; waits for the rest of the stream first."""
+        for _ in self:
+            pass
+        completion = self.finished()
+        if completion is None:
+            raise InfluenceError(
+                "This stream was closed or failed before it gave anything.", "Generate again."
+            )
+        return completion

@@ -1,0 +1,151 @@
+"""Devices: which there are, which dtype suits, how much memory is used, and giving it back.
+
+All code that differs from device to device is here. It does not know models.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
+
+from influence_nb.errors import DeviceUnavailable, UnsupportedModel
+
+if TYPE_CHECKING:
+    import torch
+
+_M_ARENA_MAX = -8
+"""From glibc's malloc.h: how many heaps threads may have; 0 lets glibc choose."""
+
+DTYPES = ("auto", "bfloat16", "float16", "float32")
+
+
+def available() -> list[str]:
+    """The names of this machine's devices, the one that "auto" takes first: "cuda:0", "mps", "cpu"."""
+    import torch
+
+    names = (
+        [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    )
+    if torch.backends.mps.is_available():
+        names.append("mps")
+    return [*names, "cpu"]
+
+
+def resolve(name: str = "auto") -> torch.device:
+    """The device of that name: "auto" (CUDA, then MPS, then CPU), "cpu", "cuda", "cuda:1", "mps".
+
+    Raises:
+        DeviceUnavailable: the name is unknown, or there is no such device in this machine.
+    """
+    import torch
+
+    here = available()
+    if name == "auto":
+        return torch.device(here[0])
+    name = str(name)
+    wanted = "cuda:0" if name == "cuda" else name
+    if wanted in here:
+        return torch.device(wanted)
+    known = wanted == "mps" or (wanted.startswith("cuda:") and wanted[5:].isdigit())
+    if not known:
+        raise DeviceUnavailable(f"{name!r} is not a device.", f"Use one of: auto, {', '.join(here)}.")
+    reason = f"there is no device {name!r} in this machine"
+    if wanted.startswith("cuda:") and not torch.backends.cuda.is_built():  # type: ignore[no-untyped-call]
+        reason += " that this build of torch can use (it was built without CUDA)"
+    raise DeviceUnavailable(f"{reason[0].upper()}{reason[1:]}.", f"Use one of: auto, {', '.join(here)}.")
+
+
+def resolve_dtype(name: str, device: torch.device, checkpoint: torch.dtype | None) -> torch.dtype:
+    """The dtype to load in.
+
+    "auto" is what the checkpoint says; where that is a 16-bit type, CPUs get bfloat16 if they compute it natively
+    and float32 if not, and GPUs without bfloat16 get float16.
+
+    Raises:
+        UnsupportedModel: `name` is not a dtype that weights can be loaded in.
+    """
+    import torch
+
+    if name not in DTYPES:
+        raise UnsupportedModel(f"{name!r} is not a dtype to load in.", f"Use one of: {', '.join(DTYPES)}.")
+    if name != "auto":
+        chosen: torch.dtype = getattr(torch, name)
+        return chosen
+    if checkpoint not in (torch.bfloat16, torch.float16):
+        return torch.float32
+    if device.type == "cpu":
+        return torch.bfloat16 if _cpu_has_bfloat16() else torch.float32
+    if checkpoint == torch.bfloat16 and device.type == "cuda":
+        with torch.cuda.device(device):
+            return (
+                torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+            )
+    return checkpoint
+
+
+@cache
+def _cpu_has_bfloat16() -> bool:
+    """Whether the CPU multiplies bfloat16 natively: AVX512_BF16 or AMX on x86, BF16 on Arm."""
+    from pathlib import Path
+
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        words = set(cpuinfo.read_text(errors="replace").split())
+        return bool(words & {"avx512_bf16", "amx_bf16", "bf16"})
+    return False
+
+
+def memory(device: str = "cpu") -> tuple[int, int]:
+    """Bytes used and bytes in all: of the device's memory, or for "cpu" this process's resident size and the host's."""
+    import psutil
+
+    if device.startswith("cuda"):
+        import torch
+
+        free, total = torch.cuda.mem_get_info(device)
+        return total - free, total
+    if device == "mps":
+        import torch
+
+        return torch.mps.driver_allocated_memory(), torch.mps.recommended_max_memory()
+    return psutil.Process().memory_info().rss, psutil.virtual_memory().total
+
+
+@contextmanager
+def tidy_allocations() -> Iterator[None]:
+    """Keep what threads allocate inside together, so that glibc can return it once it is freed.
+
+    Weights are read by several threads; each would have a heap of its own, and the holes in them stay resident.
+    """
+    adjust = _glibc("mallopt")
+    if adjust is not None:
+        adjust(_M_ARENA_MAX, 1)
+    try:
+        yield
+    finally:
+        if adjust is not None:
+            adjust(_M_ARENA_MAX, 0)
+
+
+def give_back() -> None:
+    """Return freed memory to the device and to the operating system."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        elif torch.backends.mps.is_available():
+            torch.mps.empty_cache()
+    trim = _glibc("malloc_trim")
+    if trim is not None:
+        trim(0)
+
+
+def _glibc(name: str) -> Callable[..., int] | None:
+    """A function of glibc's; None on other systems and other C libraries."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None

@@ -1,0 +1,144 @@
+"""Loading: a model on disk into memory, with stages that a person can follow and errors that name the cause.
+
+It does not know names, libraries or the Hub; `api.load` finds the folder.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from influence_nb.engine import device as devices
+from influence_nb.engine import registry
+from influence_nb.engine.faults import translated
+from influence_nb.engine.model import Model
+from influence_nb.engine.quiet import quiet
+from influence_nb.errors import BrokenModel, UnsupportedModel
+from influence_nb.store.models import CHAT_HEADS
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
+
+    from influence_nb.engine.loop import Network
+    from influence_nb.store.models import LocalModel
+
+Stage = Callable[[str, float | None], None]
+"""Called with a stage ("files", "weights", "warm-up", "ready") and the share of it done, 0 to 1, None where unknown."""
+
+
+def load_model(
+    local: LocalModel, device: str = "auto", dtype: str = "auto", on_progress: Stage | None = None
+) -> Model:
+    """Load a causal language model, run it once, and put it on the list of loaded models.
+
+    Args:
+        local: a whole model on disk.
+        device: see `engine.device.resolve`.
+        dtype: see `engine.device.resolve_dtype`.
+        on_progress: told the stages, in the calling thread.
+
+    Raises:
+        DeviceUnavailable: no such device.
+        BrokenModel: a file is missing or damaged.
+        UnsupportedModel: no causal language model, or one that transformers does not know.
+        OutOfMemory: the device has no room.
+    """
+    tell = on_progress or (lambda stage, done: None)
+    started = time.perf_counter()
+    tell("files", 0.0)
+    target = devices.resolve(device)
+    config = _config(local)
+    chosen = devices.resolve_dtype(dtype, target, _dtype_of(config))
+    tell("weights", None)
+    try:
+        # The tokenizer is read while the weights are: together they take little longer than the weights alone.
+        with devices.tidy_allocations(), ThreadPoolExecutor(1) as beside:
+            words = beside.submit(_tokenizer, local)
+            network = _network(local, config, chosen, target)
+            tokenizer = words.result()
+        tell("warm-up", None)
+        model = Model(local, network, tokenizer, time.perf_counter() - started)
+        model.generate([0], temperature=0.0, max_new_tokens=1)
+        model.forwards = 0
+    except BaseException:
+        devices.give_back()
+        raise
+    model.load_seconds = time.perf_counter() - started
+    registry.add(model)
+    tell("ready", 1.0)
+    return model
+
+
+def _config(local: LocalModel) -> PreTrainedConfig:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    with (
+        quiet(),
+        translated(
+            f"reading the configuration of {local.name}",
+            UnsupportedModel,
+            "A newer transformers may know this model; models with code of their own are not run.",
+        ),
+    ):
+        config: PreTrainedConfig = AutoConfig.from_pretrained(local.path, local_files_only=True)
+    if type(config) not in AutoModelForCausalLM._model_mapping:
+        raise UnsupportedModel(
+            f"{local.name} ({local.architecture or config.model_type}) is not a model that generates text.",
+            "Encoders are for embeddings: use inb.load_encoder. To chat, load a causal language model.",
+        )
+    architectures = config.architectures or []
+    if architectures and not any(name.endswith(CHAT_HEADS) for name in architectures):
+        raise UnsupportedModel(
+            f"{local.name} was saved as {architectures[0]}, which has no head that generates text.",
+            "Encoders are for embeddings: use inb.load_encoder. To chat, load a causal language model.",
+        )
+    return config
+
+
+def _tokenizer(local: LocalModel) -> PreTrainedTokenizerBase:
+    from transformers import AutoTokenizer
+
+    hint = f"Look at the tokenizer's files in {local.path}."
+    with quiet(), translated(f"reading the tokenizer of {local.name}", BrokenModel, hint):
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(local.path, local_files_only=True)
+        return tokenizer
+
+
+def _network(
+    local: LocalModel, config: PreTrainedConfig, dtype: torch.dtype, target: torch.device
+) -> Network:
+    from transformers import AutoModelForCausalLM
+
+    hint = f"Look at the weights in {local.path}; fetch the model again if they are damaged."
+    with quiet(), translated(f"loading {local.name}", BrokenModel, hint):
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            local.path,
+            config=config,
+            dtype=dtype,
+            use_safetensors=_safetensors(local),
+            local_files_only=True,
+            output_loading_info=True,
+        )
+        network, found = loaded
+        if lost := sorted(found["missing_keys"]):
+            raise BrokenModel(
+                f"{local.name} lacks {len(lost)} of its weights, {lost[0]} among them.",
+                "The files are not of one model, or not all there: fetch the model again.",
+            )
+        network.eval().to(target)
+        return network
+
+
+def _dtype_of(config: PreTrainedConfig) -> torch.dtype | None:
+    import torch
+
+    said = getattr(config, "dtype", None)
+    named = getattr(torch, said, None) if isinstance(said, str) else said
+    return named if isinstance(named, torch.dtype) else None
+
+
+def _safetensors(local: LocalModel) -> bool | None:
+    return True if local.format == "safetensors" else None

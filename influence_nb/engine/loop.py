@@ -1,0 +1,176 @@
+"""The decoding loop: transformers prepares each architecture's inputs, masks and caches; the steps are ours.
+
+The same for one row and for many: rows leave as they finish. It does not know text, templates or threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from influence_nb.engine.completion import TokenEvent
+from influence_nb.engine.sampler import Sampler
+
+if TYPE_CHECKING:
+    import torch
+
+    from influence_nb.engine.pipeline import Watch
+    from influence_nb.engine.row import Row
+
+Network = Any
+"""A causal language model of transformers; the methods of its `generate` that are used here carry no types."""
+
+_PIECE = 512
+"""Tokens in one piece of a long prefill: a cancel is seen after one, and activations take no more room than that."""
+
+_CACHE_NAMES = ("past_key_values", "cache_params", "state")
+
+
+class Cancelled(Exception):
+    """Somebody asked to stop before the prompt had been run."""
+
+
+class Steps:
+    """A batch of token sequences on their way through a network, one forward pass at a time.
+
+    Args:
+        network: a causal language model of transformers.
+        prompts: token ids, one list a row; shorter ones are padded on the left and masked.
+        cache: the KV cache of the first tokens of a single row's prompt, or None.
+    """
+
+    def __init__(self, network: Network, prompts: Sequence[Sequence[int]], cache: Any = None) -> None:
+        import torch
+        from transformers import GenerationConfig
+
+        longest = max(map(len, prompts))
+        padded = [[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
+        masks = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+        inputs: dict[str, Any] = {
+            "input_ids": torch.tensor(padded, device=network.device),
+            "attention_mask": torch.tensor(masks, device=network.device),
+        }
+        if cache is not None:
+            inputs[cache[0]] = cache[1]
+        self._network = network
+        self._fed = 0
+        network.generate(
+            **inputs,
+            custom_generate=self._prepared,
+            generation_config=GenerationConfig(do_sample=False, max_new_tokens=1, use_cache=True),  # type: ignore[no-untyped-call]
+        )
+
+    def _prepared(
+        self,
+        network: Network,
+        input_ids: torch.Tensor,
+        logits_processor: Any,
+        stopping_criteria: Any,
+        generation_config: Any,
+        **model_inputs: Any,
+    ) -> torch.Tensor:
+        """Called by `generate` once everything is prepared; keeps it for the steps."""
+        self._ids, self._config, self._inputs = input_ids, generation_config, model_inputs
+        return input_ids
+
+    def prefill(self, cancelled: Callable[[], bool]) -> torch.Tensor:
+        """Run the prompts, long ones in pieces. Returns the next token's raw logits, float32 (rows, vocabulary).
+
+        Raises:
+            Cancelled: `cancelled` answered True before a piece began.
+        """
+
+        def check(*_: object) -> None:
+            if cancelled():
+                raise Cancelled
+
+        held = self._inputs.get("past_key_values")
+        if held is not None and self._ids.shape[1] - held.get_seq_length() > 2 * _PIECE:
+            self._config.prefill_chunk_size = _PIECE
+        watching = self._network.register_forward_pre_hook(check, prepend=True)
+        try:
+            outputs = self._network._prefill(self._ids, self._config, self._inputs)
+        finally:
+            watching.remove()
+        return self._after(outputs)
+
+    def step(self, tokens: Sequence[int]) -> torch.Tensor:
+        """Append one token a row and run it. Returns the next raw logits, float32 (rows, vocabulary)."""
+        import torch
+
+        column = torch.tensor(tokens, device=self._ids.device).unsqueeze(-1)
+        self._ids = torch.cat([self._ids, column], dim=-1)
+        inputs = self._network.prepare_inputs_for_generation(
+            self._ids, next_sequence_length=1 if self._inputs["use_cache"] else None, **self._inputs
+        )
+        return self._after(self._network(**inputs, return_dict=True))
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Let go of all rows but these, given by their places in the batch, ascending."""
+        import torch
+
+        index = torch.tensor(rows, device=self._ids.device)
+        batch = self._ids.shape[0]
+        self._ids = self._ids[index]
+        for name, value in self._inputs.items():
+            if name in _CACHE_NAMES and value is not None:
+                value.reorder_cache(index)
+            elif isinstance(value, torch.Tensor) and value.dim() > 1:
+                axis = next((axis for axis in range(value.dim() - 1) if value.shape[axis] == batch), None)
+                if axis is not None:
+                    self._inputs[name] = value.index_select(axis, index)
+
+    @property
+    def cache(self) -> tuple[str, Any] | None:
+        """The cache under the name by which this architecture takes it; it holds the first `fed` tokens."""
+        held = ((name, self._inputs.get(name)) for name in _CACHE_NAMES)
+        return next(((name, cache) for name, cache in held if cache is not None), None)
+
+    @property
+    def fed(self) -> int:
+        """How many tokens of each row have been run, padding included."""
+        return self._fed
+
+    def _after(self, outputs: Any) -> torch.Tensor:
+        import torch
+
+        self._fed = int(self._ids.shape[1])
+        self._inputs = self._network._update_model_kwargs_for_generation(outputs, self._inputs)
+        logits: torch.Tensor = outputs.logits[:, -1].to(torch.float32, copy=True)
+        return logits
+
+
+def decode(
+    steps: Steps,
+    rows: Sequence[Row],
+    ends: Collection[int],
+    cancelled: Callable[[], bool],
+    watch: Watch | None = None,
+) -> Iterator[tuple[Row, TokenEvent]]:
+    """Generate until every row has finished or all are cancelled; yields each row's events as they come.
+
+    After `cancelled` has answered True no forward pass starts.
+    """
+    import torch
+
+    alive = list(rows)
+    sampler = Sampler([row.sampling for row in alive], [row.prompt for row in alive], ends)
+    tokens: list[int] = []
+    while alive:
+        if cancelled():
+            yield from [(row, row.cancel()) for row in alive]
+            return
+        with torch.no_grad():
+            try:
+                logits = steps.step(tokens) if tokens else steps.prefill(cancelled)
+            except Cancelled:
+                continue  # to the check above
+            picks = sampler.draw(logits, watch)
+        for row, pick in zip(alive, picks, strict=True):
+            yield row, row.accept(pick)
+        staying = [place for place, row in enumerate(alive) if row.finish_reason is None]
+        if staying and len(staying) < len(alive):
+            sampler.keep(staying)
+            steps.keep(staying)
+        tokens = [picks[place].id for place in staying]
+        alive = [alive[place] for place in staying]

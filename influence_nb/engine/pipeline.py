@@ -1,0 +1,251 @@
+"""The stages of rows that share an order, composed once into a list of callables and run at every step.
+
+Each stage agrees with transformers' logits processor of the same name, except that tokens which tie at the edge of a
+cut all stay; a stage that is off in every row is not in the list. It does not draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from influence_nb.engine import stages
+
+if TYPE_CHECKING:
+    import torch
+
+    from influence_nb.engine.sampling import Sampling
+
+    Stage = Callable[[torch.Tensor], torch.Tensor]
+    Watch = Callable[["StageView"], None]
+
+
+_COLDEST = 1e-6
+"""Below this a temperature would overflow float32; the draw is the argmax long before."""
+
+
+@dataclass(frozen=True)
+class StageView:
+    """What one stage did to the rows that run it.
+
+    Attributes:
+        stage: its name.
+        rows: the rows' places in the batch.
+        kept: how many tokens are still possible after it, int64 (rows,).
+        mass: the share of the probability before the stage that those tokens held, float32 (rows,).
+        entropy: of the distribution after it, in nats, float32 (rows,).
+    """
+
+    stage: str
+    rows: tuple[int, ...]
+    kept: torch.Tensor
+    mass: torch.Tensor
+    entropy: torch.Tensor
+
+
+class Pipeline:
+    """Turns raw logits into post-sampler scores for some rows of a batch.
+
+    Args:
+        rows: the rows' places in the batch.
+        samplings: one a row, all with the same `order`.
+        prompts: the rows' prompt ids.
+        outputs: the rows' output ids so far; the same list objects to which the caller appends.
+        ends: the ids that end a text.
+        vocabulary: the size of the logits' last dimension.
+        device: where the logits are.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[int],
+        samplings: Sequence[Sampling],
+        prompts: Sequence[list[int]],
+        outputs: Sequence[list[int]],
+        ends: Sequence[int],
+        vocabulary: int,
+        device: torch.device,
+    ) -> None:
+        self.rows = tuple(rows)
+        self._samplings = samplings
+        self._prompts, self._outputs = prompts, outputs
+        self._ends = [end for end in ends if end < vocabulary]
+        self._vocabulary, self._device = vocabulary, device
+        self._seen: _Counts | None = None
+        self._written: _Counts | None = None
+        self._stages: list[tuple[str, Stage]] = []
+        for name in samplings[0].order:
+            stage: Stage | None = getattr(self, f"_{name}")()
+            if stage is not None:
+                self._stages.append((name, stage))
+
+    def run(self, scores: torch.Tensor, watch: Watch | None = None) -> torch.Tensor:
+        """The post-sampler scores, float32 (rows, vocabulary); -inf is cut. The input is left unchanged."""
+        for name, stage in self._stages:
+            before, scores = scores, stage(scores)
+            if watch is not None:
+                watch(self._view(name, before, scores))
+        return scores
+
+    def remember(self) -> None:
+        """Count the token that was just appended to each output."""
+        for counts in (self._seen, self._written):
+            if counts is not None:
+                counts.advance()
+
+    def _view(self, name: str, before: torch.Tensor, after: torch.Tensor) -> StageView:
+        possible = after > float("-inf")
+        logprobs = after.log_softmax(-1)
+        return StageView(
+            name,
+            self.rows,
+            possible.sum(-1),
+            (before.softmax(-1) * possible).sum(-1),
+            -(logprobs.exp() * logprobs).nan_to_num(0.0).sum(-1),
+        )
+
+    def _column(
+        self, values: Sequence[float | int], off: float | int, whole: bool = False
+    ) -> torch.Tensor | None:
+        """One parameter a row as a (rows, 1) tensor, or None where it is off in every row."""
+        import torch
+
+        if all(value == off for value in values):
+            return None
+        dtype = torch.int64 if whole else torch.float32
+        return torch.tensor(values, dtype=dtype, device=self._device).unsqueeze(-1)
+
+    def _logit_bias(self) -> Stage | None:
+        import torch
+
+        if not any(sampling.logit_bias for sampling in self._samplings):
+            return None
+        bias = torch.zeros(len(self.rows), self._vocabulary, device=self._device)
+        for row, sampling in enumerate(self._samplings):
+            for token, amount in sampling.logit_bias.items():
+                if token < self._vocabulary:
+                    bias[row, token] = amount
+        return lambda scores: scores + bias
+
+    def _repetition_penalty(self) -> Stage | None:
+        import torch
+
+        penalty = self._column([s.repetition_penalty for s in self._samplings], 1.0)
+        if penalty is None:
+            return None
+        seen = self._seen = self._counts(with_prompt=True)
+        return lambda scores: torch.where(
+            seen.table > 0, torch.where(scores < 0, scores * penalty, scores / penalty), scores
+        )
+
+    def _presence_penalty(self) -> Stage | None:
+        penalty = self._column([s.presence_penalty for s in self._samplings], 0.0)
+        if penalty is None:
+            return None
+        written = self._written = self._written or self._counts(with_prompt=False)
+        return lambda scores: scores - penalty * (written.table > 0)
+
+    def _frequency_penalty(self) -> Stage | None:
+        penalty = self._column([s.frequency_penalty for s in self._samplings], 0.0)
+        if penalty is None:
+            return None
+        written = self._written = self._written or self._counts(with_prompt=False)
+        return lambda scores: scores - penalty * written.table
+
+    def _min_new_tokens(self) -> Stage | None:
+        if not self._ends or all(s.min_new_tokens == 0 for s in self._samplings):
+            return None
+
+        def forbid(scores: torch.Tensor) -> torch.Tensor:
+            rows = [
+                row
+                for row, sampling in enumerate(self._samplings)
+                if len(self._outputs[row]) < sampling.min_new_tokens
+            ]
+            if not rows:
+                return scores
+            scores = scores.clone()
+            for row in rows:
+                scores[row, self._ends] = float("-inf")
+            return scores
+
+        return forbid
+
+    def _temperature(self) -> Stage | None:
+        temperature = self._column(
+            [max(s.temperature, _COLDEST) if s.temperature else 1.0 for s in self._samplings], 1.0
+        )
+        return None if temperature is None else lambda scores: scores / temperature
+
+    def _top_k(self) -> Stage | None:
+        k = self._column([min(s.top_k or 0, self._vocabulary) for s in self._samplings], 0, whole=True)
+        return None if k is None else lambda scores: _cut_below(scores, stages.top_k_threshold(scores, k))
+
+    def _top_p(self) -> Stage | None:
+        p = self._column([1.0 if s.top_p is None else s.top_p for s in self._samplings], 1.0)
+        return None if p is None else lambda scores: _cut_below(scores, stages.top_p_threshold(scores, p))
+
+    def _min_p(self) -> Stage | None:
+        p = self._column([s.min_p or 0.0 for s in self._samplings], 0.0)
+        return None if p is None else lambda scores: _cut_below(scores, stages.min_p_threshold(scores, p))
+
+    def _typical_p(self) -> Stage | None:
+        p = self._column([1.0 if s.typical_p is None else s.typical_p for s in self._samplings], 1.0)
+        if p is None:
+            return None
+
+        def cut(scores: torch.Tensor) -> torch.Tensor:
+            distance = stages.typical_distance(scores)
+            return scores.masked_fill(distance > stages.typical_threshold(scores, distance, p), float("-inf"))
+
+        return cut
+
+    def _counts(self, with_prompt: bool) -> _Counts:
+        prompts = self._prompts if with_prompt else [[] for _ in self.rows]
+        windows = [s.penalty_window for s in self._samplings]
+        return _Counts(prompts, self._outputs, windows, self._vocabulary, self._device)
+
+
+def _cut_below(scores: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
+    return scores.masked_fill(scores < threshold, float("-inf"))
+
+
+class _Counts:
+    """How often each token stands in a row's last tokens; `table` is float32 (rows, vocabulary)."""
+
+    def __init__(
+        self,
+        prompts: Sequence[list[int]],
+        outputs: Sequence[list[int]],
+        windows: Sequence[int | None],
+        vocabulary: int,
+        device: torch.device,
+    ) -> None:
+        import torch
+
+        self._prompts, self._outputs, self._windows = prompts, outputs, windows
+        self.table = torch.zeros(len(prompts), vocabulary, device=device)
+        for row, (prompt, output, window) in enumerate(zip(prompts, outputs, windows, strict=True)):
+            tokens = [token for token in (prompt + output)[-(window or 0) :] if token < vocabulary]
+            if tokens:
+                ids = torch.tensor(tokens, device=device)
+                self.table[row].index_add_(0, ids, torch.ones(len(tokens), device=device))
+
+    def advance(self) -> None:
+        """Count the last token of each output, and forget the one that left the window."""
+        import torch
+
+        changes: list[tuple[int, int, float]] = []
+        for row, (prompt, output, window) in enumerate(
+            zip(self._prompts, self._outputs, self._windows, strict=True)
+        ):
+            changes.append((row, output[-1], 1.0))
+            left = len(prompt) + len(output) - 1 - (window or 0)
+            if window is not None and left >= 0:
+                gone = prompt[left] if left < len(prompt) else output[left - len(prompt)]
+                changes.append((row, gone, -1.0))
+        rows, ids, signs = zip(*changes, strict=True)
+        device = self.table.device
+        place = (torch.tensor(rows, device=device), torch.tensor(ids, device=device))
+        self.table.index_put_(place, torch.tensor(signs, device=device), accumulate=True)

@@ -1,0 +1,58 @@
+"""What may be given as a prompt, and the token ids it comes to.
+
+It does not know what is generated from them.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from influence_nb.errors import InvalidData
+
+if TYPE_CHECKING:
+    from influence_nb.engine.model import Model
+
+Prompt = str | Sequence[Mapping[str, str]] | Sequence[int]
+
+
+def ids(prompt: Prompt, model: Model, vocabulary: int) -> list[int]:
+    """The prompt's token ids: of a text as it stands, of messages through the chat template, or given as ids.
+
+    Raises:
+        InvalidData: it is empty, of another kind, or has ids from `vocabulary` on.
+        CapabilityMissing: messages, and the model has no chat template.
+    """
+    found = _ids(prompt, model)
+    if not found:
+        raise InvalidData("The prompt is empty.", "Give at least one character or one token id.")
+    outside = [token for token in found if not 0 <= token < vocabulary]
+    if outside:
+        raise InvalidData(
+            f"Token id {outside[0]} is outside the vocabulary.", f"Ids go from 0 to {vocabulary - 1}."
+        )
+    return found
+
+
+def _ids(prompt: Any, model: Model) -> list[int]:
+    if isinstance(prompt, str):
+        return model.encode(prompt)
+    if isinstance(prompt, bytes | Mapping) or not hasattr(prompt, "__iter__"):
+        raise _no_prompt(prompt)
+    items = list(prompt)
+    if not items or any(isinstance(item, Mapping) for item in items):
+        return model.encode(model.render(items), special=False)
+    if any(isinstance(item, bool) for item in items):
+        raise _no_prompt(prompt)
+    try:
+        return [operator.index(item) for item in items]
+    except TypeError:
+        raise _no_prompt(prompt) from None
+
+
+def _no_prompt(prompt: object) -> InvalidData:
+    return InvalidData(
+        f"A {type(prompt).__name__} of this kind is no prompt.",
+        "Give a str, a list of messages ({'role': ..., 'content': ...}), or a list of token ids.",
+    )

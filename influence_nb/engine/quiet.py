@@ -1,0 +1,34 @@
+"""Keeps transformers' progress bars and notices out of notebooks: our own surfaces say what happens."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_lock = threading.Lock()
+_inside = 0
+_before: tuple[int, bool] = (0, False)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No bars and only errors from transformers while inside; safe from several threads at once."""
+    from transformers.utils import logging
+
+    global _inside, _before
+    with _lock:
+        if _inside == 0:
+            _before = (logging.get_verbosity(), logging.is_progress_bar_enabled())
+            logging.set_verbosity(40)  # errors only
+            logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if _inside == 0:
+                logging.set_verbosity(_before[0])
+                if _before[1]:
+                    logging.enable_progress_bar()  # type: ignore[no-untyped-call]

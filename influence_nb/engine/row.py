@@ -1,0 +1,100 @@
+"""One text in the making: takes the tokens drawn for it, knows when it ends and what may be shown.
+
+It does not know models, logits or the other rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from influence_nb.engine.completion import FinishReason, TokenEvent
+from influence_nb.engine.detokenize import Detokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from influence_nb.engine.sampler import Pick
+    from influence_nb.engine.sampling import Sampling
+
+
+class Row:
+    """A prompt, its sampling (with a seed) and the events so far.
+
+    Args:
+        prompt: token ids, not empty.
+        sampling: with `seed` set.
+        tokenizer: turns ids into text.
+        ends: the ids that end a turn.
+        room: how many new tokens the context still holds, >= 1.
+    """
+
+    def __init__(
+        self,
+        prompt: Sequence[int],
+        sampling: Sampling,
+        tokenizer: PreTrainedTokenizerBase,
+        ends: Collection[int],
+        room: int | None = None,
+    ) -> None:
+        self.prompt = list(prompt)
+        self.sampling = sampling
+        self.events: list[TokenEvent] = []
+        self.finish_reason: FinishReason | None = None
+        self._ends = frozenset(ends)
+        self._limit = sampling.max_new_tokens if room is None else min(sampling.max_new_tokens, room)
+        self._text = Detokenizer(tokenizer)
+        self._held = ""
+        self._shown: list[str] = []
+
+    def accept(self, pick: Pick) -> TokenEvent:
+        """Take the next token; afterwards `finish_reason` says whether it was the last."""
+        if pick.id in self._ends:
+            self.finish_reason = "stop"
+            text = self._rest()
+        else:
+            text = self._release(self._held + self._text.push(pick.id))
+            if self.finish_reason is None and len(self.events) + 1 >= self._limit:
+                self.finish_reason = "length"
+                text += self._rest()
+        event = TokenEvent(
+            len(self.events), pick.id, text, pick.logprob_raw, pick.logprob_sampled, self.finish_reason
+        )
+        self.events.append(event)
+        self._shown.append(text)
+        return event
+
+    def cancel(self) -> TokenEvent:
+        """End here. The closing event carries no token, only text that was held back."""
+        self.finish_reason = "cancelled"
+        text = self._rest()
+        self._shown.append(text)
+        return TokenEvent(len(self.events), None, text, finish_reason="cancelled")
+
+    def _rest(self) -> str:
+        """What was held back, now that nothing more will come."""
+        held, self._held = self._held + self._text.rest(), ""
+        return held
+
+    @property
+    def text(self) -> str:
+        """Everything shown so far."""
+        return "".join(self._shown)
+
+    def _release(self, text: str) -> str:
+        """The part of `text` that cannot belong to a stop string; holds back the rest, or ends at a whole one."""
+        found = [(place, stop) for stop in self.sampling.stop if (place := text.find(stop)) >= 0]
+        if found:
+            self.finish_reason = "stop"
+            self._held = ""
+            return text[: min(found)[0]]
+        held = max((_overlap(text, stop) for stop in self.sampling.stop), default=0)
+        self._held = text[len(text) - held :]
+        return text[: len(text) - held]
+
+
+def _overlap(text: str, stop: str) -> int:
+    """The length of the longest end of `text` that is a beginning of `stop`."""
+    return next(
+        (size for size in range(min(len(stop) - 1, len(text)), 0, -1) if text.endswith(stop[:size])), 0
+    )

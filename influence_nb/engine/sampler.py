@@ -1,0 +1,143 @@
+"""The sampler that can be seen: decides one token for each row of a batch.
+
+Rows may differ in every parameter; each sees the noise of its own seed and step. What the stages kept and cut is
+recorded only when someone watches. It does not know models, text or caches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from influence_nb.engine import noise
+from influence_nb.engine.pipeline import Pipeline
+from influence_nb.errors import BrokenModel, InvalidSampling
+
+if TYPE_CHECKING:
+    import torch
+
+    from influence_nb.engine.pipeline import Watch
+    from influence_nb.engine.sampling import Sampling
+
+
+@dataclass(frozen=True)
+class Pick:
+    """One drawn token: its id, and its logprob in the raw and in the post-sampler distribution (nats)."""
+
+    id: int
+    logprob_raw: float
+    logprob_sampled: float
+
+
+class Sampler:
+    """Draws for the rows of one batch, each with its own `Sampling`.
+
+    Args:
+        samplings: one a row, with `seed` set.
+        prompts: the prompt's token ids, one list a row; the repetition penalty counts them.
+        ends: the ids that end a text; `min_new_tokens` forbids them.
+    """
+
+    def __init__(
+        self, samplings: Sequence[Sampling], prompts: Sequence[Sequence[int]], ends: Collection[int]
+    ) -> None:
+        self._samplings = list(samplings)
+        self._prompts = [list(prompt) for prompt in prompts]
+        self._outputs: list[list[int]] = [[] for _ in samplings]
+        self._ends = sorted(ends)
+        self._pipelines: list[Pipeline] = []
+
+    def draw(self, logits: torch.Tensor, watch: Watch | None = None) -> list[Pick]:
+        """One token for each row: argmax where the temperature is 0, else a draw by shared noise.
+
+        Args:
+            logits: float32 of shape (rows, vocabulary); left unchanged.
+            watch: called with a `StageView` after each stage.
+
+        Raises:
+            BrokenModel: the logits are not numbers.
+            InvalidSampling: the stages left no token to draw.
+        """
+        import torch
+
+        scores = self._scores(logits, watch)
+        ids = self._noisy(scores).argmax(-1, keepdim=True)
+        raw = logits.gather(-1, ids) - logits.logsumexp(-1, keepdim=True)
+        sampled = scores.gather(-1, ids) - scores.logsumexp(-1, keepdim=True)
+        # One transfer to the host; float32 holds every id below 2**24 exactly, and no vocabulary is larger.
+        table = torch.cat([ids.float(), raw, sampled], -1).tolist()
+        for _, raw_logprob, sampled_logprob in table:
+            _check(raw_logprob, sampled_logprob)
+        picks = [
+            Pick(int(token), min(raw, 0.0), min(sampled, 0.0) if sampling.temperature > 0 else 0.0)
+            for (token, raw, sampled), sampling in zip(table, self._samplings, strict=True)
+        ]
+        for output, pick in zip(self._outputs, picks, strict=True):
+            output.append(pick.id)
+        for pipeline in self._pipelines:
+            pipeline.remember()
+        return picks
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Let go of all rows but these, given by their places in the batch, ascending."""
+        self._samplings = [self._samplings[row] for row in rows]
+        self._prompts = [self._prompts[row] for row in rows]
+        self._outputs = [self._outputs[row] for row in rows]
+        self._pipelines = []
+
+    def _scores(self, logits: torch.Tensor, watch: Watch | None) -> torch.Tensor:
+        import torch
+
+        if not self._pipelines:
+            self._pipelines = self._composed(logits.shape[-1], logits.device)
+        if len(self._pipelines) == 1:
+            return self._pipelines[0].run(logits, watch)
+        scores = torch.empty_like(logits)
+        for pipeline in self._pipelines:
+            rows = torch.tensor(pipeline.rows, device=logits.device)
+            scores[rows] = pipeline.run(logits[rows], watch)
+        return scores
+
+    def _noisy(self, scores: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        warm = [row for row, sampling in enumerate(self._samplings) if sampling.temperature > 0]
+        if not warm:
+            return scores
+        seeds = [self._samplings[row].seed or 0 for row in warm]
+        steps = [len(self._outputs[row]) for row in warm]
+        gumbel = noise.gumbel(seeds, steps, scores.shape[-1], scores.device)
+        return scores.index_add(0, torch.tensor(warm, device=scores.device), gumbel)
+
+    def _composed(self, vocabulary: int, device: torch.device) -> list[Pipeline]:
+        """Rows that share an order of stages share a pipeline."""
+        by_order: dict[tuple[str, ...], list[int]] = {}
+        for row, sampling in enumerate(self._samplings):
+            by_order.setdefault(sampling.order, []).append(row)
+        return [
+            Pipeline(
+                rows,
+                [self._samplings[row] for row in rows],
+                [self._prompts[row] for row in rows],
+                [self._outputs[row] for row in rows],
+                self._ends,
+                vocabulary,
+                device,
+            )
+            for rows in by_order.values()
+        ]
+
+
+def _check(raw: float, sampled: float) -> None:
+    if math.isnan(raw):
+        raise BrokenModel(
+            "The model's logits are not numbers.",
+            "Its computation overflowed, as float16 may: load it with dtype='float32' or 'bfloat16'.",
+        )
+    if not math.isfinite(sampled):
+        raise InvalidSampling(
+            "The sampling parameters leave no token to draw.",
+            "Loosen logit_bias, min_new_tokens or the penalties.",
+        )

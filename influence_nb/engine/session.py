@@ -1,0 +1,235 @@
+"""`Session`: a conversation that keeps its KV cache, so that each turn costs only what is new in it.
+
+It knows a `Model` and messages; it does not know widgets or how they show versions of a message.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from influence_nb.engine import template
+from influence_nb.engine.completion import Completion, TokenEvent, TokenStream
+from influence_nb.engine.sampling import Sampling, checked
+from influence_nb.errors import ContextTooLong, InfluenceError, InvalidData, InvalidSampling
+
+if TYPE_CHECKING:
+    from influence_nb.engine.model import Model
+
+WhenFull = Literal["stop", "drop_oldest"]
+_FORMAT = "influence_nb session"
+
+
+class Session:
+    """A conversation with one model. Make it with `model.session()`.
+
+    Attributes:
+        messages: [{"role": "user" | "assistant", "content": text}]; may be edited or replaced between turns.
+        system: the system prompt, or None for the template's own.
+        sampling: used where a turn names none.
+        switches: variables for the chat template, such as {"enable_thinking": False}.
+        when_full: "stop" raises `ContextTooLong` when the context is full; "drop_oldest" leaves the oldest turns
+            out of what is sent (they stay in `messages`).
+        dropped: how many of the oldest messages the last turn left out.
+        completion: of the last turn, or None.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        system: str | None = None,
+        sampling: Sampling | None = None,
+        when_full: WhenFull = "stop",
+        switches: Mapping[str, bool] | None = None,
+    ) -> None:
+        if when_full not in ("stop", "drop_oldest"):
+            raise InvalidData(f"when_full={when_full!r} is unknown.", 'Use "stop" or "drop_oldest".')
+        self.model = model
+        self.messages: list[dict[str, str]] = []
+        self.system = system
+        self.sampling = sampling or Sampling()
+        self.switches = dict(switches or {})
+        self.when_full: WhenFull = when_full
+        self.dropped = 0
+        self.completion: Completion | None = None
+        self._prefix = model.new_prefix()
+        self._busy = threading.Lock()
+
+    def send(
+        self,
+        text: str,
+        sampling: Sampling | None = None,
+        cancel: threading.Event | None = None,
+        **overrides: Any,
+    ) -> Completion:
+        """Say `text` and wait for the answer. Arguments and errors as `stream`'s."""
+        return self.stream(text, sampling, cancel, **overrides).completion
+
+    def stream(
+        self,
+        text: str,
+        sampling: Sampling | None = None,
+        cancel: threading.Event | None = None,
+        **overrides: Any,
+    ) -> TokenStream:
+        """Say `text` and stream the answer. When something is raised, the conversation is as before.
+
+        Args:
+            text: the user's message.
+            sampling: for this turn; the session's own by default. `overrides` change single parameters of it.
+            cancel: set it to stop at the next token; what was said so far stays in the conversation.
+
+        Raises:
+            ContextTooLong: no room is left, and `when_full` is "stop".
+            InvalidSampling: an override that is unknown or out of range.
+        """
+        return self._turn({"role": "user", "content": text}, sampling, cancel, overrides)
+
+    def reply(
+        self, sampling: Sampling | None = None, cancel: threading.Event | None = None, **overrides: Any
+    ) -> TokenStream:
+        """Stream the assistant's answer to `messages` as they stand, and append it when it has ended."""
+        return self._turn(None, sampling, cancel, overrides)
+
+    def rendered(self) -> tuple[str, list[tuple[int, str]]]:
+        """Exactly what the next reply would send: the rendered template, and its tokens as (id, text)."""
+        text = self.model.render(self._with_system(self.messages), self.switches)
+        ids = self.model.encode(text, special=False)
+        return text, [(token, self.model.decode([token], special=True)) for token in ids]
+
+    @property
+    def context_used(self) -> int:
+        """How many tokens the conversation takes up in the model's context, without turns that were dropped."""
+        if not self.messages:
+            return 0
+        try:
+            return len(self._prompt(self.messages, self.sampling)[0])
+        except ContextTooLong:
+            return len(self._ids(self.messages))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the conversation as JSON; `Session.load` reads it."""
+        path = Path(path)
+        state = {
+            "format": _FORMAT,
+            "version": 1,
+            "model": self.model.name,
+            "system": self.system,
+            "messages": self.messages,
+            "sampling": self.sampling.to_dict(),
+            "switches": self.switches,
+            "when_full": self.when_full,
+        }
+        try:
+            text = json.dumps(state, ensure_ascii=False, indent=1).encode()
+            unfinished = path.with_name(f".{path.name}.unfinished")
+            unfinished.write_bytes(text + b"\n")
+            os.replace(unfinished, path)
+        except (OSError, UnicodeEncodeError) as error:
+            raise InvalidData(f"{path} cannot be written: {error}.", "Choose another place.") from error
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path, model: Model) -> Session:
+        """The conversation in a file that `save` wrote, to go on with `model`.
+
+        Raises:
+            InvalidData: the file is not such a file.
+        """
+        try:
+            state = json.loads(Path(path).read_text(encoding="utf-8"))
+            if state["format"] != _FORMAT or state["version"] != 1:
+                raise ValueError("another format")
+            session = cls(
+                model,
+                state["system"],
+                Sampling.from_dict(state["sampling"]),
+                state["when_full"],
+                state["switches"],
+            )
+            if not isinstance(state["system"], str | None):
+                raise ValueError("its system prompt is not text")
+            session.messages = template.checked(state["messages"]) if state["messages"] else []
+        except InvalidSampling:
+            raise
+        except (
+            OSError,
+            InfluenceError,
+            AttributeError,
+            KeyError,
+            TypeError,
+            ValueError,
+            RecursionError,
+        ) as error:
+            raise InvalidData(
+                f"{path} does not hold a saved session: {error}.", "Use a file written by session.save()."
+            ) from error
+        return session
+
+    def _turn(
+        self,
+        said: dict[str, str] | None,
+        sampling: Sampling | None,
+        cancel: threading.Event | None,
+        overrides: Mapping[str, Any],
+    ) -> TokenStream:
+        self._check_idle()
+        sampling = checked(sampling or self.sampling, overrides)
+        messages = self.messages if said is None else [*self.messages, said]
+        prompt, self.dropped = self._prompt(messages, sampling)
+        stream = self.model.stream_ids(prompt, sampling, cancel, self._prefix)
+        return TokenStream(self._recorded(stream, said), stream.finished)
+
+    def _recorded(
+        self, stream: TokenStream, said: dict[str, str] | None
+    ) -> Generator[TokenEvent, None, None]:
+        """The events; the conversation grows by what was said, and by the answer if there was one."""
+        self._check_idle()
+        with self._busy:
+            if said is not None:
+                self.messages.append(said)
+            try:
+                yield from stream
+            finally:
+                stream.close()
+                completion = stream.finished()
+                self.completion = completion or self.completion
+                if completion is not None and (completion.text or completion.finish_reason != "cancelled"):
+                    self.messages.append({"role": "assistant", "content": completion.text})
+                elif said is not None:
+                    self.messages[:] = [message for message in self.messages if message is not said]
+
+    def _check_idle(self) -> None:
+        if self._busy.locked():
+            raise InfluenceError(
+                "This session is still answering.",
+                "Read its stream to the end, close it, or use another session.",
+            )
+
+    def _with_system(self, messages: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
+        system = [] if self.system is None else [{"role": "system", "content": self.system}]
+        return [*system, *messages]
+
+    def _prompt(self, messages: Sequence[Mapping[str, str]], sampling: Sampling) -> tuple[list[int], int]:
+        """The ids to send, and how many of the oldest messages were left out to make them fit."""
+        size = self.model.context_length
+        room = 0 if size is None else min(sampling.max_new_tokens, size // 4)
+        turns = [place for place, message in enumerate(messages) if place and message["role"] == "user"]
+        for dropped in (0, *turns):
+            ids = self._ids(messages[dropped:])
+            more_to_drop = self.when_full == "drop_oldest" and bool(turns) and dropped != turns[-1]
+            if size is None or len(ids) + (room if more_to_drop else 1) <= size:
+                return ids, dropped
+            if self.when_full == "stop":
+                break
+        raise ContextTooLong(
+            f"The conversation is {len(ids)} tokens long; {self.model.name} has a context of {size}.",
+            'Shorten or clear it, or choose to leave out the oldest turns when it is full (when_full="drop_oldest").',
+        )
+
+    def _ids(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
+        return self.model.encode(self.model.render(self._with_system(messages), self.switches), special=False)

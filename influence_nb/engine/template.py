@@ -1,0 +1,139 @@
+"""Chat templates: messages to text, the tokens that end a turn, and the template's own switches.
+
+It knows tokenizers; it does not know models or sessions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from influence_nb.errors import CapabilityMissing, InvalidData
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Message = Mapping[str, str]
+_SENTINEL = "influence sentinel"
+
+
+def render(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], switches: Mapping[str, Any] | None = None
+) -> str:
+    """The text that is sent for `messages`, up to where the assistant's answer begins.
+
+    Args:
+        messages: {"role", "content"} each; roles as the template knows them.
+        switches: variables for the template, such as {"enable_thinking": False}.
+
+    Raises:
+        CapabilityMissing: the model has no chat template.
+        InvalidData: a message without role or content, or messages that the template refuses.
+    """
+    plain = checked(messages)
+    if not tokenizer.chat_template:
+        raise CapabilityMissing(
+            "This model has no chat template, so it cannot take messages.",
+            "Give it plain text to continue: model.generate('Once upon a time').",
+        )
+    try:
+        text = tokenizer.apply_chat_template(
+            plain, tokenize=False, add_generation_prompt=True, **(switches or {})
+        )
+    except Exception as error:
+        raise InvalidData(
+            f"The model's chat template refuses these messages: {error}",
+            "Check the roles and their order; some templates allow no system message.",
+        ) from error
+    assert isinstance(text, str)
+    return text
+
+
+def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """The special token with which the template closes an assistant's message, if it does."""
+    if not tokenizer.chat_template:
+        return set()
+    messages = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": _SENTINEL}]
+    try:
+        text = tokenizer.apply_chat_template(messages, tokenize=False)
+    except Exception:  # a template may refuse anything; then the generation config's ends are all there is
+        return set()
+    assert isinstance(text, str)
+    after = text.rpartition(_SENTINEL)[2]
+    ids = tokenizer(after, add_special_tokens=False)["input_ids"]
+    special = set(tokenizer.all_special_ids) | {
+        token for token, added in tokenizer.added_tokens_decoder.items() if added.special
+    }
+    return {next(token for token in ids if token in special)} if special & set(ids) else set()
+
+
+def switches(tokenizer: PreTrainedTokenizerBase) -> dict[str, bool]:
+    """The template's own on/off variables, such as enable_thinking, and what each is when not set."""
+    if not isinstance(tokenizer.chat_template, str):
+        return {}
+    try:
+        names = _boolean_names(tokenizer.chat_template)
+        messages = [{"role": "user", "content": "hello"}]
+        default = render(tokenizer, messages)
+        return {name: render(tokenizer, messages, {name: True}) == default for name in sorted(names)}
+    except Exception:  # whatever is odd about a template, chatting without switches still works
+        return {}
+
+
+def _boolean_names(template: str) -> set[str]:
+    """Variables that the template reads, never sets, and uses as conditions."""
+    from jinja2 import nodes
+    from jinja2.ext import loopcontrols
+    from jinja2.meta import find_undeclared_variables
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    environment = ImmutableSandboxedEnvironment(extensions=[loopcontrols])
+    # transformers' {% generation %} marks are not plain jinja
+    plain = template.replace("{% generation %}", "").replace("{% endgeneration %}", "")
+    tree = environment.parse(plain)
+    given = find_undeclared_variables(tree) - {
+        "add_generation_prompt", "documents", "messages", "raise_exception", "strftime_now", "tools",
+        "builtin_tools", "custom_tools", "bos_token", "eos_token", "unk_token", "pad_token",
+    }  # fmt: skip
+    tested = {test.node.name for test in tree.find_all(nodes.Test)
+              if test.name in ("true", "false") and isinstance(test.node, nodes.Name)}  # fmt: skip
+    conditions = [node.test for node in tree.find_all(nodes.If)]
+    conditions += [node.test for node in tree.find_all(nodes.CondExpr)]
+    tested |= {name.name for condition in conditions for name in _bare_names(condition)}
+    return given & tested
+
+
+def _bare_names(test: Any) -> list[Any]:
+    """Names that stand as conditions by themselves, under and, or, not."""
+    from jinja2 import nodes
+
+    if isinstance(test, nodes.Name):
+        return [test]
+    if isinstance(test, nodes.Not):
+        return _bare_names(test.node)
+    if isinstance(test, nodes.And | nodes.Or):
+        return _bare_names(test.left) + _bare_names(test.right)
+    return []
+
+
+def checked(messages: Sequence[Message]) -> list[dict[str, str]]:
+    """The messages as plain dicts.
+
+    Raises:
+        InvalidData: there are none, or one lacks a role or text.
+    """
+    if not messages:
+        raise InvalidData(
+            "There are no messages.", "Give at least one: [{'role': 'user', 'content': '...'}]."
+        )
+    for place, message in enumerate(messages):
+        if not isinstance(message, Mapping) or not {"role", "content"} <= set(message):
+            raise InvalidData(
+                f"Message {place} has no role or no content.",
+                "Each message is a dict: {'role': 'user', 'content': '...'}.",
+            )
+        if not isinstance(message["content"], str) or not isinstance(message["role"], str):
+            raise InvalidData(
+                f"The role or the content of message {place} is not text.", "Only text goes in and out."
+            )
+    return [dict(message) for message in messages]

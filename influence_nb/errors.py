@@ -1,0 +1,132 @@
+"""One tree of errors, each with a hint that says what to do.
+
+It knows nothing of torch, the Hub or the widgets: foreign errors are translated where they enter
+(the engine's boundary is `engine/faults.py`, the hub's is in `hub/`), with `from`.
+
+    InfluenceError
+      ModelNotFound         no model of that name, here or there
+      GatedModel            the model's owner wants a licence accepted first
+      HubUnreachable        no network, no hub, no package index
+      DownloadInterrupted   bytes stopped before the end
+      IntegrityError        bytes are not those that were promised
+      NotEnoughDisk         no room for it
+      BrokenModel           a folder or file that is not a whole model
+      UnsupportedModel      whole, but not something this program can run
+      MissingExtra          an optional package is not installed
+      OutOfMemory           no room for weights, cache or activations
+      DeviceUnavailable     a device that is unknown or not in this machine
+      InvalidSampling       a sampling parameter out of its range
+      ContextTooLong        a prompt longer than the model's context
+      CapabilityMissing     the runtime cannot do what was asked
+      EndpointError         a remote server failed
+      InvalidData           data of the wrong shape or kind
+      SettingsError         an INFLUENCE_* setting that cannot be read
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BrokenModel",
+    "CapabilityMissing",
+    "ContextTooLong",
+    "DeviceUnavailable",
+    "DownloadInterrupted",
+    "EndpointError",
+    "GatedModel",
+    "HubUnreachable",
+    "InfluenceError",
+    "IntegrityError",
+    "InvalidData",
+    "InvalidSampling",
+    "MissingExtra",
+    "ModelNotFound",
+    "NotEnoughDisk",
+    "OutOfMemory",
+    "SettingsError",
+    "UnsupportedModel",
+]
+
+
+class InfluenceError(Exception):
+    """Something went wrong that a person can act on.
+
+    `message` says what happened, `hint` what to do about it; `str()` gives both.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class ModelNotFound(InfluenceError):
+    """No model of that name, on this machine or on the Hub."""
+
+
+class GatedModel(InfluenceError):
+    """The model's owner wants a licence accepted, or a token, first."""
+
+
+class HubUnreachable(InfluenceError):
+    """The Hub or the package index did not answer."""
+
+
+class DownloadInterrupted(InfluenceError):
+    """The bytes stopped before the end; what came is kept where it can be."""
+
+
+class IntegrityError(InfluenceError):
+    """The bytes are not those that were promised: a checksum differs."""
+
+
+class NotEnoughDisk(InfluenceError):
+    """There is no room on the disk."""
+
+
+class BrokenModel(InfluenceError):
+    """A folder or file that is not a whole model: something is missing or damaged."""
+
+
+class UnsupportedModel(InfluenceError):
+    """A whole model, but not one that can be run the way that was asked."""
+
+
+class MissingExtra(InfluenceError):
+    """An optional package is needed and not installed."""
+
+
+class OutOfMemory(InfluenceError):
+    """The device has no room for the weights, the KV cache or the activations."""
+
+
+class DeviceUnavailable(InfluenceError):
+    """A device that is unknown, or not in this machine."""
+
+
+class InvalidSampling(InfluenceError, ValueError):
+    """A sampling parameter that is unknown or out of its range; `field` is its name."""
+
+    field: str = ""
+
+
+class ContextTooLong(InfluenceError):
+    """The prompt is longer than the model's context."""
+
+
+class CapabilityMissing(InfluenceError):
+    """The runtime at hand cannot do what was asked."""
+
+
+class EndpointError(InfluenceError):
+    """A remote server failed, or answered something else than what was asked."""
+
+
+class InvalidData(InfluenceError, ValueError):
+    """Data of the wrong shape or kind."""
+
+
+class SettingsError(InfluenceError):
+    """A setting in the environment or in `.env` that cannot be read."""

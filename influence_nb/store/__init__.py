@@ -1,0 +1,1 @@
+"""Models on this machine, and the one SQLite file that remembers things about them."""

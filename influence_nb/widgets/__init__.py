@@ -1,0 +1,39 @@
+"""The panels: each a widget that keeps a readable static rendering in the saved notebook.
+
+This module knows only which module each panel lives in; a panel's module is imported when its name is
+first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from influence_nb.widgets.chat import ChatPanel
+    from influence_nb.widgets.explorer import EmbeddingExplorer
+    from influence_nb.widgets.load import LoadPanel
+    from influence_nb.widgets.workbench import Workbench
+
+_HOMES = {
+    "ChatPanel": "chat",
+    "EmbeddingExplorer": "explorer",
+    "LoadPanel": "load",
+    "Workbench": "workbench",
+}
+
+__all__ = ["ChatPanel", "EmbeddingExplorer", "LoadPanel", "Workbench"]
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        home = _HOMES[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,161 @@
+"""What the page of a chat sees: the traits, each with its meaning, and the checks on what the page sets.
+
+It does not know how a conversation is kept, nor sessions.
+"""
+
+from __future__ import annotations
+
+import reprlib
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import traitlets
+
+from influence_nb.engine.sampling import FIELDS, Sampling
+from influence_nb.errors import InfluenceError, InvalidData, InvalidSampling
+from influence_nb.widgets.base import StaticFallback, readable
+from influence_nb.widgets.conversation import plain_text
+
+if TYPE_CHECKING:
+    from influence_nb.engine.model import Model
+
+STATIC = Path(__file__).parent / "static"
+
+
+def _model_json(model: Model | None, _: Any) -> dict[str, Any] | None:
+    names = ("name", "device", "dtype", "context_length")
+    return None if model is None else {name: getattr(model, name) for name in names}
+
+
+def _fields() -> list[dict[str, Any]]:
+    """The sampling controls as JSON: "limit" is null where there is none, and `max` only ends a slider."""
+    defaults = Sampling().to_dict()
+    described = []
+    for one in FIELDS:
+        limit = one.max if one.limit is None else one.limit
+        finite = None if limit == float("inf") else limit
+        described.append({**asdict(one), "limit": finite, "default": defaults[one.name]})
+    return described
+
+
+def _sampling(value: Any) -> Sampling:
+    if isinstance(value, Sampling):
+        return value
+    try:
+        return Sampling.from_dict(value)
+    except (TypeError, OverflowError):
+        raise InvalidSampling(
+            f"{reprlib.repr(value)} is not a set of sampling parameters.",
+            "Give a Sampling, or a dict of its parameters.",
+        ) from None
+
+
+def _switches(value: Any) -> list[dict[str, Any]]:
+    for one in value if isinstance(value, list) else [value]:
+        fits = isinstance(one, Mapping) and isinstance(one.get("name"), str)
+        if not fits or not isinstance(one.get("value"), bool):
+            raise InvalidData(
+                f"{reprlib.repr(one)} is not a switch of a chat template.",
+                'Give {"name": ..., "value": True or False} for each, in a list.',
+            )
+    return value  # type: ignore[no-any-return]
+
+
+_CHECKS: dict[str, Callable[[Any], object]] = {
+    "sampling": _sampling,
+    "switches": _switches,
+    "system": plain_text,
+}
+
+
+class ChatTraits(StaticFallback, anywidget.AnyWidget):
+    """The synced state of a `ChatPanel`."""
+
+    _esm = STATIC / "chat.js"
+    _css = STATIC / "chat.css"
+
+    messages = traitlets.List(traitlets.Dict()).tag(sync=True)
+    """The active path of the conversation: a dict a message, with its figures. Methods change it."""
+
+    running = traitlets.Unicode("").tag(sync=True)
+    """The id of the answer that is being written; "" when none is."""
+
+    model = traitlets.Any(None, allow_none=True).tag(sync=True, to_json=_model_json)
+    """The `Model` that answers; None where none is loaded. Set it to a loaded model or its name."""
+
+    loaded = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    """The names of the loaded models."""
+
+    fields = traitlets.List(traitlets.Dict()).tag(sync=True)
+    """The sampling parameters, described for the page's controls."""
+
+    sampling = traitlets.Any(Sampling()).tag(
+        sync=True, to_json=lambda value, _: value.to_dict(), from_json=lambda value, _: _sampling(value)
+    )
+    """The `Sampling` of the next answers. A dict of parameters sets it too; an invalid one is refused."""
+
+    system = traitlets.Unicode("").tag(sync=True)
+    """The system prompt; "" for none."""
+
+    switches = traitlets.List(traitlets.Dict()).tag(sync=True)
+    """The chat template's own switches, such as enable_thinking: {"name", "label", "value"} each."""
+
+    when_full = traitlets.Enum(("stop", "drop_oldest"), "stop").tag(sync=True)
+    """What to do when the context is full: "stop" with an error, or "drop_oldest" turns."""
+
+    context = traitlets.Dict({"used": 0, "size": None}).tag(sync=True)
+    """Tokens: {"used", "size"}; the size is None where the model states none."""
+
+    problem = traitlets.Any(None, allow_none=True).tag(sync=True)
+    """An error that belongs to no message: {"message", "hint", "field"}; None when all is well."""
+
+    def __init__(self, **values: Any) -> None:
+        self._lock = threading.RLock()
+        super().__init__(fields=_fields(), **values)
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Take what a page changed; what is invalid becomes `problem`, and the last valid value stays."""
+        with self._lock:
+            valid, refused = {}, None
+            for name, value in sync_data.items():
+                try:
+                    _CHECKS.get(name, bool)(value)
+                except InfluenceError as error:
+                    refused = error
+                else:
+                    valid[name] = value
+            if refused is None and "sampling" in valid:
+                self.problem = None
+            try:
+                super().set_state(valid)
+            except traitlets.TraitError as error:
+                refused = InvalidData(f"The page set something invalid: {error}", "Reload the page.")
+            except Exception as error:  # an observer's
+                refused = readable(error)
+            if refused is not None:
+                self._show_problem(refused)
+
+    def _post(self, message: dict[str, Any]) -> None:
+        super().send(message)
+
+    def _show_problem(self, error: InfluenceError) -> None:
+        with self._lock:
+            said = {"message": error.message, "hint": error.hint}
+            self.problem = None  # the same problem twice is still news
+            self.problem = {**said, "field": error.field} if hasattr(error, "field") else said
+
+    @traitlets.validate("sampling")
+    def _valid(self, proposal: Any) -> Sampling:
+        return _sampling(proposal["value"])
+
+    @traitlets.validate("switches")
+    def _valid_switches(self, proposal: Any) -> list[dict[str, Any]]:
+        return _switches(proposal["value"])
+
+    @traitlets.validate("system")
+    def _valid_system(self, proposal: Any) -> str:
+        return plain_text(proposal["value"])

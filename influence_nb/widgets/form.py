@@ -1,0 +1,77 @@
+"""The parts that forms are made of: labelled controls, buttons, stages, messages, and one style for all.
+
+Colours are JupyterLab's variables, so both themes hold; it does not know what a form is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ipywidgets
+
+from influence_nb.widgets.base import answer_on_own_loop, escape
+
+STYLE = """<style>
+.inb-form { padding: 4px 2px; max-width: 60em; color: var(--jp-ui-font-color1, inherit); }
+.inb-form .inb-row { margin-bottom: 6px; flex-wrap: wrap; gap: 4px 16px; align-items: flex-end; overflow: visible; }
+.inb-form .inb-labelled { flex: 1 1 12em; min-width: 10em; overflow: visible; }
+.inb-form .widget-dropdown > .widget-label { font-size: 12px; opacity: .8; text-align: left; width: auto; }
+.inb-form .widget-dropdown { flex-direction: column; align-items: stretch; height: auto; width: 100%; }
+.inb-form .widget-dropdown > select {
+  flex: 0 0 30px; width: 100%; background-image: none; appearance: auto; /* an arrow in the text's colour */
+}
+.inb-form button.jupyter-button { border-radius: 4px; }
+.inb-form button:focus-visible, .inb-form select:focus-visible {
+  outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 1px; }
+.inb-form .inb-stages { display: flex; gap: 6px; font-size: 12px; line-height: 1.6; }
+.inb-form .inb-stage { padding: 0 8px; border-radius: 9px; opacity: .6;
+  border: 1px solid var(--jp-border-color1, #bdbdbd); }
+.inb-form .inb-stage[data-status=done] { opacity: 1; }
+.inb-form .inb-stage[data-status=now] { opacity: 1; color: white; border-color: transparent;
+  background: var(--jp-brand-color1, #1976d2); }
+.inb-form .inb-said { line-height: 1.5; padding: 2px 0; }
+.inb-form .inb-said[data-kind=problem] { padding: 6px 10px; border-left: 3px solid var(--jp-error-color1, #d32f2f);
+  background: var(--jp-layout-color2, rgba(128,128,128,.12)); }
+.inb-form .inb-gauge { display: grid; grid-template-columns: auto minmax(6em, 14em) 1fr; gap: 2px 10px;
+  align-items: center; font-size: 12px; line-height: 1.8; }
+.inb-form .inb-track { position: relative; height: 8px; border-radius: 4px; overflow: hidden;
+  background: var(--jp-layout-color3, #ddd); }
+.inb-form .inb-fill { position: absolute; inset: 0 auto 0 0; background: var(--jp-brand-color1, #1976d2); }
+.inb-form .inb-mark { position: absolute; top: 0; bottom: 0; width: 2px; background: var(--jp-ui-font-color1, #000); }
+.inb-form .inb-loaded { align-items: center; justify-content: space-between; padding: 2px 0 2px 8px;
+  border-top: 1px solid var(--jp-border-color2, #ddd); }
+.inb-form .inb-loaded .widget-html-content { line-height: 1.5; }
+</style>"""
+
+
+def labelled(control: Callable[..., Any], label: str, options: Sequence[Any]) -> Any:
+    """A control with its label above it, and the label as its accessible name."""
+    made = control(description=label, options=options, style={"description_width": "auto"})
+    return made.add_class("inb-labelled")
+
+
+def page_button(label: str, tooltip: str, clicked: Callable[[], object], kind: str = "") -> ipywidgets.Button:
+    """A button that works while a cell blocks. `kind` is "" or "primary"."""
+    button = ipywidgets.Button(description=label, tooltip=tooltip, button_style=kind)
+    button.on_click(lambda _: clicked())
+    answer_on_own_loop(button)
+    return button
+
+
+def stages(names: Sequence[str], now: str) -> str:
+    """The stages of a job as HTML, those before `now` done."""
+    at = names.index(now) if now in names else -1
+    kinds = ["done" if i < at else "now" if i == at else "later" for i in range(len(names))]
+    items = "".join(
+        f'<span class="inb-stage" data-status="{kind}">{escape(name)}</span>'
+        for name, kind in zip(names, kinds, strict=True)
+    )
+    return f'<div class="inb-stages" role="status">{items}</div>'
+
+
+def message(text: str, hint: str = "", kind: str = "note") -> str:
+    """A line of news, or with kind "problem" an error and what to do about it."""
+    role = "alert" if kind == "problem" else "status"
+    more = f"<br>{escape(hint)}" if hint else ""
+    return f'<div class="inb-said" role="{role}" data-kind="{kind}">{escape(text)}{more}</div>'

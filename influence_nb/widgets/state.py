@@ -1,0 +1,81 @@
+"""What panels share: which models are loaded, and which one is meant.
+
+It follows the engine's registry; it does not know the panels.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import traitlets
+
+from influence_nb.engine import registry
+from influence_nb.errors import ModelNotFound
+
+if TYPE_CHECKING:
+    from influence_nb.engine.model import Model
+
+
+class State(traitlets.HasTraits):
+    """The loaded models and the selected one, kept up to date from whichever thread loads or unloads.
+
+    A model that is loaded becomes the selected one, unless `follow` is False and one is selected already.
+    When the selected model is unloaded, none is, until the next one is loaded: that is selected, whatever `follow`.
+    """
+
+    loaded = traitlets.List(traitlets.Unicode())
+    """The loaded models' names, the latest last; one name loaded twice has device and dtype beside it."""
+
+    selected = traitlets.Any(None, allow_none=True)
+    """The `Model` that the panels use; None for none."""
+
+    def __init__(self, selected: Model | None = None, follow: bool = True) -> None:
+        super().__init__()
+        self._lock = threading.RLock()
+        self._follow = follow
+        self._models: list[Model] = registry.loaded()
+        self.loaded = list(_labels(self._models))
+        self.selected = selected or (self._models[-1] if self._models else None)
+        self._unsubscribe = registry.subscribe(self._registry_changed)
+
+    def models(self) -> dict[str, Model]:
+        """The loaded models by their names in `loaded`."""
+        return _labels(registry.loaded())
+
+    def named(self, name: str) -> Model:
+        """The loaded model of that name, as `loaded` writes it or as it was loaded by.
+
+        Raises:
+            ModelNotFound: no loaded model has it.
+        """
+        labels = self.models()
+        by_name = {model.name: model for model in labels.values()}
+        model = labels.get(name) or by_name.get(name)
+        if model is None:
+            hint = f"Loaded are: {', '.join(labels)}." if labels else f"Load it: inb.load({name!r})."
+            raise ModelNotFound(f"{name!r} is not loaded.", hint)
+        return model
+
+    def close(self) -> None:
+        """Follow the registry no longer."""
+        self._unsubscribe()
+
+    def _registry_changed(self) -> None:
+        with self._lock:
+            before, self._models = self._models, registry.loaded()
+            new = [model for model in self._models if model not in before]
+            self.loaded = list(_labels(self._models))
+            if self.selected not in self._models:
+                self.selected = None
+            if new and (self._follow or self.selected is None):
+                self.selected = new[-1]
+
+
+def _labels(models: list[Model]) -> dict[str, Model]:
+    names = Counter(model.name for model in models)
+    return {
+        model.name if names[model.name] == 1 else f"{model.name} ({model.device}, {model.dtype})": model
+        for model in models
+    }

@@ -1,0 +1,98 @@
+"""`Workbench`: every panel over one shared state, in tabs.
+
+It knows which panels there are and nothing of how they work.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+import ipywidgets
+
+from influence_nb.widgets.base import StaticFallback, in_background, readable, static_block, strict
+from influence_nb.widgets.chat import ChatPanel
+from influence_nb.widgets.form import STYLE, message, page_button
+from influence_nb.widgets.load import LoadPanel
+from influence_nb.widgets.state import State
+
+if TYPE_CHECKING:
+    from influence_nb.widgets.explorer import EmbeddingExplorer
+
+ABOUT = (
+    "A map of a few hundred short texts in a dozen topics, embedded on this machine: texts that mean similar "
+    "things lie near each other."
+)
+
+
+class EmbeddingsTab(ipywidgets.VBox):
+    """Opens an `EmbeddingExplorer` on the built-in corpus when asked, since that takes some seconds."""
+
+    def __init__(self) -> None:
+        self.explorer: EmbeddingExplorer | None = None
+        self._button = page_button(
+            "Map the built-in corpus", "Embed the texts and draw them", self.map_corpus, "primary"
+        )
+        self._button.layout = {"width": "auto", "align_self": "flex-start"}
+        self._bar = ipywidgets.FloatProgress(min=0, max=1, layout={"width": "100%", "visibility": "hidden"})
+        self._message = ipywidgets.HTML(message(ABOUT))
+        super().__init__([ipywidgets.HTML(STYLE), self._message, self._button, self._bar])
+        self.add_class("inb-form")
+
+    def map_corpus(self) -> Future[EmbeddingExplorer]:
+        """Embed the corpus in the background, then show the explorer in place of the button."""
+        self._button.disabled = True
+        self._bar.layout.visibility = "visible"
+        self._message.value = message("Embedding the texts and laying them out.")
+        return in_background(self._open)
+
+    def _open(self) -> EmbeddingExplorer:
+        from influence_nb.embeddings.corpus import corpus
+        from influence_nb.embeddings.map import EmbeddingMap
+        from influence_nb.widgets.explorer import EmbeddingExplorer
+
+        try:
+            explorer = EmbeddingExplorer(EmbeddingMap(corpus(), on_progress=self._progress))
+        except Exception as error:
+            said = readable(error)
+            self._message.value = message(said.message, said.hint, "problem")
+            self._button.disabled = False
+            self._bar.layout.visibility = "hidden"
+            raise said from error
+        self.explorer = explorer
+        self.children = [explorer]
+        return explorer
+
+    def _progress(self, done: int, total: int) -> None:
+        self._bar.value = 0.8 * done / max(total, 1)  # the rest is the layout, which tells no progress
+
+
+class Workbench(StaticFallback, ipywidgets.Tab):
+    """All panels in tabs: Load, Chat, Embeddings. What is loaded in one is used in the others.
+
+    Attributes:
+        state: the selected model and the loaded ones.
+        load, chat, embeddings: the panels.
+
+    Raises:
+        TypeError: an unknown keyword.
+    """
+
+    @strict
+    def __init__(self) -> None:
+        self.state = State()
+        self.load = LoadPanel(state=self.state)
+        self.chat = ChatPanel(state=self.state)
+        self.embeddings = EmbeddingsTab()
+        super().__init__([self.load, self.chat, self.embeddings], titles=["Load", "Chat", "Embeddings"])
+        self.add_class("inb-workbench")
+        self.add_class("live")
+        for panel in (self.load, self.chat):
+            panel.on_static_change(self.update_static)
+
+    def static_html(self) -> str:
+        """What the workbench is, and what the chat holds, for a reader without a kernel."""
+        about = (
+            "<p>Panels to load models, chat with them and map embeddings. Run the notebook to use them.</p>"
+        )
+        return static_block("Workbench", about) + self.load.static_html() + self.chat.static_html()

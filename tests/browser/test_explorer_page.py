@@ -1,0 +1,118 @@
+"""The explorer in a real page: lasso, click, type, switch the projection."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from influence_nb.widgets.scatter import CAMERA
+
+pytestmark = pytest.mark.starter
+
+VIEW = ".inb-explorer"  # the live view: the static rendering is in the page too, hidden
+OPEN = """
+import influence_nb as inb
+from influence_nb.embeddings.corpus import corpus
+from influence_nb.widgets import EmbeddingExplorer
+map = inb.EmbeddingMap(corpus(), projection="pca")
+explorer = EmbeddingExplorer(map)
+explorer
+"""
+
+PLACE = """(lambda p: (lambda row: (row, *(2 * (p[row] - p.min(0)) / (p.max(0) - p.min(0)) - 1).tolist()))(
+    int(p[:, 0].argmax())))(map.project("pca").points)"""  # a row, and where it is from -1 to 1
+
+
+def open_explorer(lab: Any, theme: str = "light") -> Any:
+    page = lab.open([OPEN], theme=theme)
+    page.run_all()
+    page.page.locator(".inb-explorer canvas").first.wait_for()
+    return page
+
+
+def lasso(page: Any, share: float = 0.5) -> None:
+    """Draw around the middle of the map, with a loop as wide as this share of it."""
+    page.get_by_title("Activate lasso selection").click()
+    box = page.locator(".inb-explorer canvas").first.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    dx, dy = box["width"] * share / 2, box["height"] * share / 2
+    page.mouse.move(x - dx, y - dy)
+    page.mouse.down()
+    for corner in ((x + dx, y - dy), (x + dx, y + dy), (x - dx, y + dy), (x - dx, y - dy + 12)):
+        page.mouse.move(*corner, steps=12)
+    page.mouse.up()
+
+
+def test_lasso_arrives_in_python(lab: Any) -> None:
+    page = open_explorer(lab)
+    lasso(page.page)
+    page.kernel_until("len(explorer.selected) > 1")
+    count = page.kernel_eval("len(explorer.selected)")
+    expect(page.page.locator(VIEW).get_by_text(f"{count} chosen texts")).to_be_visible()
+    assert page.kernel_eval("list(explorer.selection.index) == explorer.selected")
+    first = page.kernel_eval("explorer.selection['text'].iloc[0]")
+    expect(page.page.locator(VIEW).locator(".inb-table td", has_text=first)).to_be_visible()
+    inside, outside = (
+        page.kernel_eval(f"float(abs(map.project('pca').points[{rows}]).mean())")
+        for rows in ("explorer.selected", "[r for r in range(len(map)) if r not in explorer.selected]")
+    )
+    assert inside < outside
+    assert not page.errors
+
+
+def test_a_click_lists_the_neighbours_of_that_point(lab: Any) -> None:
+    page = open_explorer(lab)
+    row, x, y = page.kernel_eval(PLACE)
+    box = page.page.locator(".inb-explorer canvas").first.bounding_box()
+    half = box["height"] / 2 / CAMERA
+    at = box["x"] + box["width"] / 2 + x * half, box["y"] + box["height"] / 2 - y * half
+    page.page.mouse.move(*at, steps=5)
+    text = page.kernel_eval(f"map.frame['text'][{row}]")
+    expect(page.page.locator(VIEW).get_by_text(text).first).to_be_visible()
+    page.page.mouse.click(*at)
+    page.kernel_until(f"explorer.selected == [{row}]")
+    expect(page.page.locator(VIEW).get_by_text(f"Nearest in full space to: {text}")).to_be_visible()
+    nearest = page.kernel_eval(f"map.neighbours({row})['text'].iloc[0]")
+    expect(page.page.locator(VIEW).locator(".inb-table tbody tr").first).to_contain_text(nearest)
+
+
+def test_typed_text_is_embedded_live(lab: Any) -> None:
+    page = open_explorer(lab)
+    page.page.get_by_label("Text to find").fill("the central bank cut interest rates")
+    expect(
+        page.page.locator(VIEW).get_by_text("Nearest in full space to: the central bank cut interest rates")
+    ).to_be_visible()
+    expect(page.page.locator(VIEW).locator(".inb-table tbody tr").first).to_contain_text("finance")
+    assert page.kernel_eval("explorer.neighbours['topic'].iloc[0]") == "finance"
+    expect(page.page.locator(VIEW).locator(".inb-table tbody tr").first).to_contain_text(
+        re.compile(r"0\.\d{3}")
+    )
+
+
+def test_a_reader_without_a_kernel_sees_the_picture(lab: Any) -> None:
+    page = open_explorer(lab)
+    lasso(page.page)
+    page.kernel_until("len(explorer.selected) > 1")
+    first = page.kernel_eval("explorer.selection['text'].iloc[0]")
+    page.page.wait_for_function(
+        "text => jupyterapp.shell.currentWidget.content.widgets[0].model.outputs.toJSON()"
+        ".some(o => (o.data['text/html'] || '').includes(text))",
+        arg=first,
+    )
+    static = page.page.locator(".jp-OutputArea-child:has(.inb-static)")
+    expect(static).to_be_hidden()
+    assert "data:image/png;base64," in page.outputs(0)[-1]["data"]["text/html"]
+
+
+def test_the_projection_can_be_switched(lab: Any) -> None:
+    page = open_explorer(lab)
+    page.kernel_eval("setattr(explorer, 'selected', [3, 5])")
+    page.page.get_by_label("Projection").select_option("UMAP")
+    expect(page.page.locator(VIEW).get_by_text("UMAP of 360 texts")).to_be_visible(timeout=120_000)
+    page.kernel_until("explorer.projection == 'umap'")
+    assert page.kernel_eval("explorer.selected") == [3, 5]
+    shown = page.kernel_eval("explorer.selection[['x', 'y']].to_numpy().tolist()")
+    assert shown == page.kernel_eval("map.project('umap').points[[3, 5]].tolist()")

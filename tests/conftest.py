@@ -1,0 +1,44 @@
+"""Fixtures for every test, and which tests run where.
+
+INFLUENCE_HOME stays the user's own unless a test asks for `tmp_home`: the starter models are fetched once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from influence_nb.settings import settings
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    no_hub = pytest.mark.skip(reason="needs the real Hub: make test-hub")
+    no_gpu = pytest.mark.skip(reason="needs a real GPU: make test-gpu")
+    for item in items:
+        if item.get_closest_marker("hub") and not os.environ.get("INFLUENCE_TEST_HUB"):
+            item.add_marker(no_hub)
+        if item.get_closest_marker("gpu") and not _has_gpu():
+            item.add_marker(no_gpu)
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+@pytest.fixture
+def tmp_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An INFLUENCE_HOME and a Hub cache of the test's own, both empty."""
+    from huggingface_hub import constants
+
+    home = tmp_path / "influence-home"
+    monkeypatch.setenv("INFLUENCE_HOME", str(home))
+    monkeypatch.delenv("INFLUENCE_OFFLINE", raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
+    settings.cache_clear()
+    yield home
+    settings.cache_clear()

@@ -1,0 +1,78 @@
+"""Projections repeat themselves, stay put, and manage with very little."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from influence_nb.embeddings.project import PROJECTIONS, Pca, find_projection, pca, umap
+from influence_nb.errors import InvalidData
+
+
+def clusters(count: int, seed: int = 0) -> np.ndarray:
+    """`count` vectors of 16 dimensions around four centres."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(4, 16)) * 4
+    return (centres[np.arange(count) % 4] + rng.normal(size=(count, 16))).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", PROJECTIONS)
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 40, 80])
+def test_the_same_seed_gives_the_same_picture(name: str, count: int) -> None:
+    vectors = clusters(count)
+    first, second = (find_projection(name)(vectors, 3) for _ in range(2))
+    assert first.points.shape == (count, 2)
+    assert first.points.dtype == np.float32
+    assert np.isfinite(first.points).all()
+    np.testing.assert_array_equal(first.points, second.points)
+
+
+def test_another_seed_gives_another_umap() -> None:
+    vectors = clusters(80)
+    assert not np.allclose(umap(vectors, 0).points, umap(vectors, 1).points)
+
+
+@pytest.mark.parametrize("name", PROJECTIONS)
+def test_placing_moves_nothing_and_lands_in_the_own_cluster(name: str) -> None:
+    vectors = clusters(80)
+    layout = find_projection(name)(vectors, 0)
+    before = layout.points.copy()
+    placed = layout.place(vectors[:8] + 0.01)
+    np.testing.assert_array_equal(layout.points, before)
+    away = np.linalg.norm(placed[:, None] - before[None], axis=2)
+    assert placed.shape == (8, 2)
+    assert (away.argmin(1) % 4 == np.arange(8) % 4).all()
+    assert layout.place(vectors[:0]).shape == (0, 2)
+
+
+@pytest.mark.parametrize("name", PROJECTIONS)
+@pytest.mark.parametrize("value", [0, 1])
+def test_points_that_are_all_the_same(name: str, value: float) -> None:
+    layout = find_projection(name)(np.full((12, 8), value, np.float32), 0)
+    assert np.isfinite(layout.points).all()
+
+
+def test_pca_equals_scikit_learn() -> None:
+    from sklearn.decomposition import PCA
+
+    vectors = clusters(60)
+    ours, theirs = pca(vectors), PCA(2, svd_solver="full").fit(vectors)
+    assert ours.explained == pytest.approx(tuple(theirs.explained_variance_ratio_), abs=1e-5)
+    np.testing.assert_allclose(np.abs(ours.points), np.abs(theirs.transform(vectors)), atol=1e-3)
+    np.testing.assert_allclose(ours.place(vectors), ours.points, atol=1e-5)
+    assert f"{ours.explained[0]:.1%}" in ours.axes[0]
+
+
+def test_too_few_for_umap_is_pca_and_says_so() -> None:
+    assert isinstance(umap(clusters(4)), Pca)
+    assert umap(clusters(4)).title == "PCA"
+
+
+def test_bad_requests() -> None:
+    with pytest.raises(InvalidData, match="tsnee") as caught:
+        find_projection("tsnee")
+    assert "umap" in caught.value.hint
+    with pytest.raises(InvalidData):
+        umap(clusters(10), neighbours=1)
+    with pytest.raises(InvalidData):
+        umap(clusters(10), min_dist=2)

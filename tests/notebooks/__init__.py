@@ -1,0 +1,1 @@
+"""The notebooks are lessons, demos and tests; here they are run."""

@@ -1,0 +1,156 @@
+"""LoadPanel and Workbench without a browser: stages, refusals, several models, one shared selection."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fake_model import FakeModel
+
+from influence_nb import api
+from influence_nb.errors import InfluenceError, InvalidData, ModelNotFound, OutOfMemory
+from influence_nb.widgets.chat import ChatPanel
+from influence_nb.widgets.load import LoadPanel
+from influence_nb.widgets.state import State
+from influence_nb.widgets.workbench import Workbench
+
+WAIT = 60
+
+
+@pytest.fixture
+def loader(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Stands in for `api.load`: says its stages, waits for the gate, makes a fake."""
+    control: dict[str, Any] = {"gate": threading.Event(), "fault": None, "asked": []}
+    control["gate"].set()
+
+    def load(
+        model: str, device: str, dtype: str, on_progress: Callable[[str, float | None], None]
+    ) -> FakeModel:
+        control["asked"].append((model, device, dtype))
+        on_progress("weights", 0.4)
+        assert control["gate"].wait(WAIT)
+        if control["fault"]:
+            raise control["fault"]
+        on_progress("ready", 1.0)
+        return FakeModel(model)
+
+    monkeypatch.setattr(api, "load", load)
+    return control
+
+
+def controls(panel: Any) -> list[Any]:
+    """Every widget in a panel, in order."""
+    found = [panel]
+    for child in getattr(panel, "children", ()):
+        found += controls(child)
+    return found
+
+
+def button(panel: LoadPanel, name: str) -> Any:
+    return next(one for one in controls(panel) if getattr(one, "tooltip", None) == name)
+
+
+def text(panel: LoadPanel) -> str:
+    return " ".join(str(one.value) for one in controls(panel) if type(one).__name__ == "HTML")
+
+
+def test_load_shows_its_stage_locks_the_form_and_lists_the_model(loader: dict[str, Any]):
+    panel = LoadPanel()
+    loader["gate"].clear()
+    task = panel.load("one", dtype="float32")
+    while "weights" not in text(panel).split('data-status="now"')[-1]:
+        assert not task.done()
+    assert button(panel, "Load the chosen model").disabled
+    with pytest.raises(InfluenceError, match="still loading"):
+        panel.load("two")
+    loader["gate"].set()
+    task.result(WAIT)
+    assert loader["asked"] == [("one", "auto", "float32")]
+    assert not button(panel, "Load the chosen model").disabled
+    assert "one is loaded." in text(panel)
+    assert "before:" in text(panel)
+    assert button(panel, "Unload one")
+
+
+def test_several_models_are_loaded_and_unloaded_one_by_one(loader: dict[str, Any]):
+    panel = LoadPanel()
+    panel.load("one").result(WAIT)
+    panel.load("two").result(WAIT)
+    assert [model.name for model in api.loaded()] == ["one", "two"]
+    panel.unload("one").result(WAIT)
+    assert [model.name for model in api.loaded()] == ["two"]
+    assert "two" in panel.static_html()
+    button(panel, "Unload two").click()
+    panel._task.result(WAIT)
+    assert api.loaded() == []
+    assert "No model is loaded." in panel.static_html()
+    with pytest.raises(ModelNotFound):
+        panel.unload("two")
+
+
+def test_a_failed_load_is_readable_and_the_next_one_works(loader: dict[str, Any]):
+    panel = LoadPanel()
+    loader["fault"] = OutOfMemory("The device has no room for <b>one</b>.", "Unload another model first.")
+    with pytest.raises(OutOfMemory):
+        panel.load("one").result(WAIT)
+    assert "no room for &lt;b&gt;one&lt;/b&gt;." in text(panel)
+    assert "Unload another model first." in text(panel)
+    loader["fault"] = None
+    panel.load("one").result(WAIT)
+    assert "no room" not in text(panel)
+
+
+def test_the_form_offers_the_library_and_the_devices():
+    panel = LoadPanel()
+    panel.refresh().result(WAIT)
+    options = {one.description: one.options for one in controls(panel) if type(one).__name__ == "Dropdown"}
+    assert "starter/chat" in [value for _, value in options["Model"]]
+    assert "starter/embedding" not in [value for _, value in options["Model"]]
+    assert {"auto", "cpu"} <= {value for _, value in options["Device"]}
+    assert "bfloat16" in options["Data type"]
+
+
+def test_a_refresh_that_fails_says_so_and_the_next_one_takes_it_back(monkeypatch: pytest.MonkeyPatch):
+    panel = LoadPanel()
+    panel.refresh().result(WAIT)
+
+    def refused() -> list[Any]:
+        raise InvalidData("The library cannot be read.", "Check the folder.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(api, "library", refused)
+        with pytest.raises(InvalidData):
+            panel.refresh().result(WAIT)
+    assert "The library cannot be read." in text(panel)
+    assert "Check the folder." in text(panel)
+    panel.refresh().result(WAIT)
+    assert "The library cannot be read." not in text(panel)
+
+
+def test_the_same_model_twice_is_told_apart():
+    one, two = FakeModel("same"), FakeModel("same")
+    two.dtype = "bfloat16"
+    state = State()
+    assert state.loaded == ["same (cpu, float32)", "same (cpu, bfloat16)"]
+    assert state.named("same (cpu, float32)") is one
+    assert state.selected is two
+
+
+def test_the_workbench_shares_one_selection():
+    workbench = Workbench()
+    assert workbench.titles == ("Load", "Chat", "Embeddings")
+    model = FakeModel("shared")
+    assert workbench.chat.model is workbench.state.selected is model
+    workbench.chat.send("Hi").result(WAIT)
+    assert "Hello there." in workbench.static_html()
+    model.unload()
+    assert workbench.chat.model is None
+    assert "Hello there." in workbench.static_html()
+
+
+@pytest.mark.parametrize("panel", [ChatPanel, LoadPanel, Workbench])
+def test_unknown_keywords_raise(panel: type):
+    with pytest.raises(TypeError, match="does not know the keyword colour"):
+        panel(colour="red")

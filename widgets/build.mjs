@@ -1,0 +1,100 @@
+/**
+ * Bundles every widget: widgets/<name>/index.js and <name>.css become influence_nb/widgets/static/<name>.{js,css}.
+ * With --fresh nothing is written there: it fails when a committed bundle differs from what the sources give.
+ */
+
+import { mkdtemp, readFile, readdir, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+const committed = join(here, "..", "influence_nb", "widgets", "static");
+/** Bytes for everything of one widget: it travels in the state of each instance. */
+const LIMIT = 150_000;
+
+/** @returns {Promise<string[]>} the widgets' names: the folders that have an index.js */
+async function widgets() {
+  const entries = await readdir(here, { withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isDirectory() && existsSync(join(here, entry.name, "index.js")))
+    .map((entry) => entry.name)
+    .sort();
+}
+
+/** What the licences of the bundled libraries ask for. */
+const NOTICE = "/*! Includes marked (MIT, (c) MarkedJS) and Prism (MIT, (c) Lea Verou) */";
+
+/**
+ * @param {string} name
+ * @param {string} folder
+ */
+async function bundle(name, folder) {
+  /** @type {import("esbuild").BuildOptions} */
+  const options = {
+    absWorkingDir: here,
+    bundle: true,
+    minify: true,
+    charset: "utf8",
+    target: "es2022",
+    logLevel: "warning",
+    legalComments: "none",
+  };
+  await build({
+    ...options,
+    entryPoints: [`${name}/index.js`],
+    outfile: join(folder, `${name}.js`),
+    format: "esm",
+    banner: { js: NOTICE },
+    // Prism's language files speak of a global Prism: hand them ours.
+    inject: ["shared/prism.js"],
+    // Where Prism finds a page, it highlights all of that page: let it find none.
+    define: { window: "undefined", WorkerGlobalScope: "undefined" },
+  });
+  await build({ ...options, entryPoints: [`${name}/${name}.css`], outfile: join(folder, `${name}.css`) });
+}
+
+/**
+ * @param {string} name
+ * @param {string} folder
+ */
+async function report(name, folder) {
+  const js = (await readFile(join(folder, `${name}.js`))).length;
+  const css = (await readFile(join(folder, `${name}.css`))).length;
+  console.log(`${name}: ${js} bytes of JavaScript + ${css} bytes of CSS = ${js + css} (limit ${LIMIT})`);
+  if (js + css > LIMIT) throw new Error(`${name} is over the limit of ${LIMIT} bytes`);
+}
+
+/**
+ * @param {string} name
+ * @param {string} folder
+ * @returns {Promise<string[]>} the committed files that differ
+ */
+async function stale(name, folder) {
+  const differ = [];
+  for (const file of [`${name}.js`, `${name}.css`]) {
+    const old = join(committed, file);
+    const same = existsSync(old) && (await readFile(old)).equals(await readFile(join(folder, file)));
+    if (!same) differ.push(relative(join(here, ".."), old));
+  }
+  return differ;
+}
+
+const fresh = process.argv.includes("--fresh");
+const folder = fresh ? await mkdtemp(join(tmpdir(), "widgets-")) : committed;
+try {
+  const differ = [];
+  for (const name of await widgets()) {
+    await bundle(name, folder);
+    await report(name, folder);
+    if (fresh) differ.push(...(await stale(name, folder)));
+  }
+  if (differ.length > 0) {
+    console.error(`Stale: ${differ.join(", ")}. Run "npm run build" in widgets/ and commit what it writes.`);
+    process.exitCode = 1;
+  }
+} finally {
+  if (fresh) await rm(folder, { recursive: true });
+}

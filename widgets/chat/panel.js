@@ -1,0 +1,286 @@
+/** The whole of the chat on the page: its parts, and which of them is open. It does not know the widget's model. */
+
+import { Banner, Confirmation } from "../shared/banner.js";
+import { fill, h, show } from "../shared/dom.js";
+import { download, filePicker } from "../shared/download.js";
+import { Gauge, count } from "../shared/gauge.js";
+import { Bar } from "./bar.js";
+import { Composer } from "./composer.js";
+import { speed } from "./figures.js";
+import { Log } from "./log.js";
+import { Sent } from "./sent.js";
+import { Settings } from "./settings.js";
+
+/** @typedef {import("./types.js").Message} Message */
+/** @typedef {import("./types.js").Live} Live */
+/** @typedef {import("./types.js").Loaded} Loaded */
+/** @typedef {import("./types.js").Problem} Problem */
+
+/** Characters of a finished answer that are read out. */
+const READ_OUT = 2000;
+
+export class Panel {
+  /**
+   * @param {(message: Record<string, unknown>) => void} send a message to Python
+   * @param {(trait: string, value: unknown) => void} change a trait
+   */
+  constructor(send, change) {
+    this.send = send;
+    /** @type {Message[]} */
+    this.messages = [];
+    /** @type {Loaded | null} */
+    this.model = null;
+    /** @type {string[]} */
+    this.loaded = [];
+    /** @type {Record<string, unknown>} */
+    this.sampling = {};
+    /** @type {Problem | null} */
+    this.problem = null;
+    this.busy = false;
+    /** What was sent and is not yet in the conversation: given back if it is refused. */
+    this.pending = "";
+    /** Which answers this view, not another of the same chat, asked for. @type {Set<string>} */
+    this.awaited = new Set();
+
+    this.settings = new Settings(change, () => this.#openSettings(false));
+    this.sent = new Sent(() => this.#closeSent());
+    this.log = new Log({
+      regenerate: (id) => this.#generate({ type: "regenerate", id }),
+      edit: (id, text) => this.#generate({ type: "edit", id, text }),
+      version: (id, index) => send({ type: "version", id, index }),
+      inspect: (id) => this.#inspect({ id }),
+    });
+    this.composer = new Composer((text) => this.#submit(text), () => send({ type: "stop" }));
+    this.bar = new Bar(this.#tools(), (name) => send({ type: "model", name }));
+    this.confirm = new Confirmation("Clear the whole conversation?", () => send({ type: "clear" }));
+    this.banner = new Banner(() => this.#showProblem(null));
+    this.picker = filePicker(".json,application/json", (json) => send({ type: "load", json }));
+    this.speed = h("span", { class: "inb-speed" });
+    this.gauge = new Gauge("Context used");
+    this.announcer = h("div", { class: "inb-offscreen", "aria-live": "polite" });
+    this.el = h(
+      "div",
+      { class: "inb-chat inb-widget live", onkeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event) },
+      this.bar.el,
+      h("div", { class: "inb-middle" }, this.log.el, this.settings.el, this.sent.el),
+      this.banner.el,
+      this.confirm.el,
+      this.composer.el,
+      h("footer", { class: "inb-foot" }, this.speed, this.gauge.el),
+      this.picker,
+      this.announcer,
+    );
+  }
+
+  /**
+   * @param {Message[]} messages
+   * @param {Live | null} live
+   * @param {boolean} busy
+   */
+  showMessages(messages, live, busy) {
+    const grown = messages.length > this.messages.length;
+    const arrived = messages.some(({ role, content }) => role === "user" && content === this.pending);
+    if (arrived && (grown || busy)) this.pending = "";
+    const inside = this.el.contains(document.activeElement);
+    if (this.busy && !busy) this.#announce(messages.at(-1));
+    this.messages = messages;
+    this.busy = busy;
+    if (grown) this.log.following = true;
+    this.log.update(messages, live);
+    this.#showSpeed(busy ? (live ?? {}) : (messages.findLast(({ stats }) => stats)?.stats ?? {}));
+    this.#refresh();
+    if (inside) this.#keepFocus();
+  }
+
+  /** Ends what outlives the elements. */
+  end() {
+    this.log.end();
+    this.composer.end();
+    this.el.remove();
+  }
+
+  /**
+   * @param {Message} message
+   * @param {Live} live
+   */
+  paint(message, live) {
+    this.log.paint(message, live);
+    this.#showSpeed(live);
+  }
+
+  /**
+   * @param {string} trait
+   * @param {any} value
+   */
+  show(trait, value) {
+    if (trait === "model") this.#setModel(value ?? null);
+    if (trait === "loaded") this.loaded = value ?? [];
+    if (trait === "sampling") this.sampling = value ?? {};
+    if (trait === "fields") this.settings.setFields(value ?? []);
+    if (trait === "fields" || trait === "sampling") this.settings.setSampling(this.sampling);
+    if (trait === "system") this.settings.setSystem(value ?? "");
+    if (trait === "switches") this.settings.setSwitches(value ?? []);
+    if (trait === "when_full") this.settings.setWhenFull(value ?? "stop");
+    if (trait === "context") this.gauge.update(value?.used ?? 0, value?.size ?? null, "tokens");
+    if (trait === "problem") this.#showProblem(value ?? null);
+    this.#refresh();
+  }
+
+  /** @param {any} message from Python: an answer to what some view asked */
+  receive(message) {
+    if (!this.awaited.delete(message.type)) return;
+    if (message.type === "rendered") this.sent.show(message);
+    if (message.type === "saved") download(message.filename, message.json);
+  }
+
+  /** Stands the parts to what is known now. */
+  #refresh() {
+    const { busy, model, problem } = this;
+    const ready = model !== null;
+    const idle = problem ? "problem" : model ? "idle" : "no-model";
+    this.el.dataset["status"] = busy ? "running" : idle;
+    this.composer.update(busy, ready);
+    this.log.enable(busy, ready);
+    this.bar.showModel(model, this.loaded);
+    this.bar.enable(busy, this.messages.length === 0, ready);
+    fill(this.log.empty, ...(model ? welcome(model) : noModel()));
+  }
+
+  /** A button that is gone or disabled cannot keep the focus: the message box takes it, so that Escape still works. */
+  #keepFocus() {
+    const focused = document.activeElement;
+    if (this.el.contains(focused) && !focused?.closest("[hidden], :disabled")) return;
+    this.composer.area.focus({ preventScroll: true });
+  }
+
+  /** @param {Loaded | null} model the first one ends what was wrong without it, though not a wrong setting */
+  #setModel(model) {
+    const first = this.model === null && model !== null;
+    this.model = model;
+    if (first && this.problem && !this.problem.field) this.#showProblem(null);
+  }
+
+  /** @param {Problem | null} problem */
+  #showProblem(problem) {
+    if (this.problem?.field) this.settings.fail(this.problem.field, "");
+    this.problem = problem;
+    this.banner.update(problem);
+    if (problem) {
+      this.awaited.clear();
+      this.#closeSent();
+      if (problem.field && this.settings.fail(problem.field, problem.message)) this.#openSettings(true);
+      if (this.pending) this.composer.restore(this.pending);
+      this.pending = "";
+    }
+    this.#refresh();
+  }
+
+  /** @param {import("./figures.js").Speed} figures */
+  #showSpeed(figures) {
+    this.speed.textContent = speed(figures).join(" · ");
+  }
+
+  /** @param {Message | undefined} message the answer that has just ended */
+  #announce(message) {
+    if (message?.role !== "assistant") return;
+    const ended = { cancelled: "Answer stopped", error: "The answer failed" };
+    const how = ended[/** @type {"cancelled"} */ (message.status)] ?? "Answer finished";
+    this.announcer.textContent = `${how}. ${(message.error?.message ?? message.content).slice(0, READ_OUT)}`;
+  }
+
+  /**
+   * @param {string} text
+   * @returns {boolean} whether it was sent
+   */
+  #submit(text) {
+    if (!this.#valid()) return false;
+    this.pending = text;
+    this.send({ type: "send", text });
+    this.log.follow();
+    return true;
+  }
+
+  /** @param {Record<string, unknown>} message */
+  #generate(message) {
+    if (!this.busy && this.model && this.#valid()) this.send(message);
+  }
+
+  /** Nothing is generated with settings other than those on the screen. */
+  #valid() {
+    const invalid = this.settings.invalid();
+    if (!invalid) return true;
+    this.#openSettings(true);
+    invalid.input.focus();
+    return false;
+  }
+
+  /** @param {boolean} open */
+  #openSettings(open) {
+    if (open) show(this.sent.el, false);
+    const within = this.settings.el.contains(document.activeElement);
+    show(this.settings.el, open);
+    this.bar.showSettings(open);
+    if (!open && within) this.bar.buttons.settings.focus();
+    this.log.settle();
+  }
+
+  /** @param {{ id?: string }} [which] */
+  #inspect(which = {}) {
+    this.#openSettings(false);
+    this.awaited.add("rendered");
+    this.sent.wait();
+    show(this.sent.el, true);
+    this.sent.close.focus();
+    this.send({ type: "inspect", ...which });
+  }
+
+  #closeSent() {
+    if (this.sent.el.hidden) return;
+    const within = this.sent.el.contains(document.activeElement);
+    show(this.sent.el, false);
+    if (within) this.bar.buttons.inspect.focus();
+  }
+
+  #tools() {
+    return {
+      inspect: () => (this.sent.el.hidden ? this.#inspect() : this.#closeSent()),
+      save: () => {
+        this.awaited.add("saved");
+        this.send({ type: "save" });
+      },
+      load: () => this.picker.click(),
+      clear: () => this.confirm.open(),
+      settings: () => this.#openSettings(Boolean(this.settings.el.hidden)),
+    };
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    if (event.key === "Escape") this.#escape();
+    // The notebook's own shortcuts (Shift+Enter, x, d d) are not meant while the focus is here.
+    if (!(event.ctrlKey || event.metaKey) || event.key === "Enter") event.stopPropagation();
+  }
+
+  #escape() {
+    if (this.busy) this.send({ type: "stop" });
+    else if (this.confirm.isOpen) this.confirm.close();
+    else if (!this.sent.el.hidden) this.#closeSent();
+    else this.#openSettings(false);
+  }
+}
+
+/** @param {Loaded} model */
+function welcome(model) {
+  const context = model.context_length ? ` with a context of ${count(model.context_length)} tokens` : "";
+  return [
+    h("p", { class: "inb-empty-title" }, "Ready"),
+    h("p", {}, `${model.name} is loaded on ${model.device}${context}. Write a message below.`),
+  ];
+}
+
+function noModel() {
+  return [
+    h("p", { class: "inb-empty-title" }, "No model is loaded yet"),
+    h("p", {}, "Load one in the Load tab, or in a cell: ", h("code", {}, "inb.load()")),
+  ];
+}
