@@ -75,6 +75,7 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
         self._measure()
         self._show_loaded()
         self.state.observe(self._registry_changed, "loaded")
+        self.state.observe(lambda _: self.refresh(), "library")
         self.refresh()
 
     def load(

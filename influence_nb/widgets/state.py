@@ -1,4 +1,4 @@
-"""What panels share: which models are loaded, and which one is meant.
+"""What panels share: which models are loaded, which one is meant, and which one is wanted from the Hub.
 
 It follows the engine's registry; it does not know the panels.
 """
@@ -31,6 +31,12 @@ class State(traitlets.HasTraits):
     selected = traitlets.Any(None, allow_none=True)
     """The `Model` that the panels use; None for none."""
 
+    wanted = traitlets.Unicode()
+    """The repository on the Hub whose download is to be planned, as "owner/name"; "" for none."""
+
+    library = traitlets.Int()
+    """Grows whenever what is on the disk has changed; see `library_changed`."""
+
     def __init__(self, selected: Model | None = None, follow: bool = True) -> None:
         super().__init__()
         self._lock = threading.RLock()
@@ -57,6 +63,11 @@ class State(traitlets.HasTraits):
             hint = f"Loaded are: {', '.join(labels)}." if labels else f"Load it: inb.load({name!r})."
             raise ModelNotFound(f"{name!r} is not loaded.", hint)
         return model
+
+    def library_changed(self) -> None:
+        """Tell the panels that a model came to the disk, or went."""
+        with self._lock:
+            self.library += 1
 
     def close(self) -> None:
         """Follow the registry no longer."""

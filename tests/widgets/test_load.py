@@ -129,6 +129,15 @@ def test_a_refresh_that_fails_says_so_and_the_next_one_takes_it_back(monkeypatch
     assert "The library cannot be read." not in text(panel)
 
 
+def test_what_comes_to_the_disk_is_offered(monkeypatch: pytest.MonkeyPatch):
+    panel = LoadPanel()
+    panel.refresh().result(WAIT)
+    asked = threading.Event()
+    monkeypatch.setattr(api, "library", lambda: asked.set() or [])
+    panel.state.library_changed()
+    assert asked.wait(WAIT)
+
+
 def test_the_same_model_twice_is_told_apart():
     one, two = FakeModel("same"), FakeModel("same")
     two.dtype = "bfloat16"
