@@ -1,0 +1,49 @@
+"""What the notebooks find around them: a Hub on this machine, an empty cache, a home with the starter models.
+
+Whatever a notebook fetches or records goes with the folder. It does not know what the notebooks do.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from unittest import mock
+
+from influence_nb.settings import settings
+from tests.loopback import LoopbackHub
+from tests.loopback.models import stock
+
+ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
+CHAT = "tiny/llama-chat"
+
+
+@contextmanager
+def surroundings() -> Iterator[LoopbackHub]:
+    """The environment of this process, and of kernels it starts, points to a Hub with two models until the end."""
+    models = settings().home / "models"
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, LoopbackHub() as hub:
+        _fill(hub, models / "starter" / "embedding")
+        home = Path(folder) / "home"
+        home.mkdir()
+        (home / "models").symlink_to(models, target_is_directory=True)
+        around = {
+            "INFLUENCE_HOME": str(home),
+            "INFLUENCE_MIRROR": hub.endpoint,
+            "HF_HUB_CACHE": str(Path(folder) / "hub"),
+        }
+        with mock.patch.dict(os.environ, around):
+            yield hub
+
+
+def _fill(hub: LoopbackHub, encoder: Path) -> None:
+    """The starter encoder's files are the published ones, so they stand under the published name."""
+    stock(hub)
+    files = {
+        path.relative_to(encoder).as_posix(): path.read_bytes()
+        for path in sorted(encoder.rglob("*"))
+        if path.is_file()
+    }
+    hub.add(ENCODER, files, task="sentence-similarity", library="sentence-transformers", license="apache-2.0")
