@@ -343,6 +343,15 @@ def test_a_disabled_repository_hides_in_the_cause(client: Client) -> None:
     assert isinstance(refused.value.__cause__, DisabledRepoError)
 
 
+def test_a_file_name_that_leaves_the_folder_is_refused_when_the_others_are_already_there(
+    client: Client,
+) -> None:
+    client.hub.add("lab/one", {"config.json": b"{}", "../../../../evil.txt": b""})
+    with pytest.raises(ValueError, match="evil"):
+        client.snapshot()
+    assert not list(client.cache.parent.rglob("evil*"))
+
+
 # What goes wrong
 
 
