@@ -18,9 +18,11 @@ import ipywidgets
 
 from influence_nb import api
 from influence_nb.errors import GatedModel, InfluenceError, InvalidData
-from influence_nb.hub.jobs import Jobs
+from influence_nb.hub.choose import gguf_kind
+from influence_nb.hub.jobs import Job, Jobs
 from influence_nb.hub.transport import endpoint
 from influence_nb.store.models import LocalModel
+from influence_nb.widgets import orders
 from influence_nb.widgets.base import (
     StaticFallback,
     escape,
@@ -29,6 +31,7 @@ from influence_nb.widgets.base import (
     static_block,
     strict,
 )
+from influence_nb.widgets.downloading import Downloading
 from influence_nb.widgets.form import STYLE, message, page_button
 from influence_nb.widgets.gate import Gate
 from influence_nb.widgets.job_row import FINISHED, ROW_STYLE, JobRow
@@ -46,84 +49,13 @@ from influence_nb.widgets.queue_view import QueueView
 from influence_nb.widgets.state import State
 
 if TYPE_CHECKING:
-    from influence_nb.hub.jobs import Job
     from influence_nb.hub.plan import DownloadPlan
-
-    LocalModelFuture = Future[LocalModel]
-else:
-    LocalModelFuture = Future
 
 
 @cache
 def shared_jobs() -> Jobs:
     """The queue that the panels of this process share."""
     return Jobs()
-
-
-class Downloading(LocalModelFuture):
-    """The future of one download; its result is the `LocalModel`.
-
-    It waits while the download is paused. Interrupting the kernel while `.result()` or `.exception()` waits
-    pauses the download: what came is kept, and Resume goes on.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.job: Job[LocalModel] | None = None
-        """The download in the queue; None until its plan is made."""
-
-    def cancel(self) -> bool:
-        """Cancel the download; whether it had been queued and was not over."""
-        if self.job is None or self.done():
-            return False
-        self.job.cancel()
-        return True
-
-    def result(self, timeout: float | None = None) -> LocalModel:
-        """Wait for the model.
-
-        Args:
-            timeout: seconds; None waits as long as it takes.
-
-        Raises:
-            TimeoutError: it was not done in time; it goes on.
-            DownloadInterrupted: it was cancelled.
-            InfluenceError: what made it fail.
-        """
-        with self._paused_by_interrupt():
-            return super().result(timeout)
-
-    def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Wait as `result` does, and return what made it fail; None when nothing did."""
-        with self._paused_by_interrupt():
-            return super().exception(timeout)
-
-    @contextmanager
-    def _paused_by_interrupt(self) -> Iterator[None]:
-        try:
-            yield
-        except KeyboardInterrupt:
-            if self.job is not None:
-                self.job.pause()
-            raise
-
-    def __repr__(self) -> str:
-        return f"<Downloading: {'over' if self.done() else 'under way; .result() waits for it'}>"
-
-
-class _Order:
-    """What was put into the queue: the plan, and the token until the model is here."""
-
-    def __init__(self, plan: DownloadPlan, token: str | None) -> None:
-        self.plan, self.token = plan, token
-
-    def __call__(self, on_progress: Callable[[Any], None], cancel: threading.Event) -> LocalModel:
-        model = api.download(self.plan, token=self.token, on_progress=on_progress, cancel=cancel)
-        self.token = None
-        return model
-
-    def __repr__(self) -> str:
-        return f"<order of {self.plan.repo_id}>"
 
 
 class DownloadPanel(StaticFallback, ipywidgets.VBox):
@@ -150,7 +82,6 @@ class DownloadPanel(StaticFallback, ipywidgets.VBox):
         self._request: Request | None = None  # which the shown plan answers
         self._fit = ""
         self._refused: Request | None = None  # for want of a token
-        self._orders: dict[int, _Order] = {}
         self._refreshed: Future[Any] | None = None
         self._form = PlanForm(self._plan_clicked, self._form_changed)
         self._wait = ipywidgets.HTML().add_class("inb-wait")
@@ -238,7 +169,7 @@ class DownloadPanel(StaticFallback, ipywidgets.VBox):
                         "There is no plan to download.", 'Plan one first: panel.plan("owner/name").'
                     )
                 token = token or self._gate.take_token(plan.repo_id)
-            future.job = self._add(plan, token)
+            future.begin(self._add(plan, token))
             planned = None
         else:
             planned = self.plan(
@@ -253,15 +184,14 @@ class DownloadPanel(StaticFallback, ipywidgets.VBox):
             )
 
         def work() -> LocalModel:
-            if planned is not None:
-                future.job = self._add(planned.result(), token)
-            assert future.job is not None
+            job = future.job if planned is None else future.begin(self._add(planned.result(), token))
+            assert job is not None
             try:
-                return future.job.wait()
+                return job.wait()
             finally:
                 self._queue.painter.now()  # the end is on the page, and in the static rendering, before it is told
 
-        _resolve(future, work)
+        future.follow(work)
         return future
 
     def static_html(self) -> str:
@@ -339,8 +269,8 @@ class DownloadPanel(StaticFallback, ipywidgets.VBox):
         """
         with self._lock:
             plan, request, asked = self._plan, self._request, self._asked
-        order = self._orders.get(id(job))
-        if plan is None or request is None or order is None or not _same(order.plan, plan):
+        fetched = orders.plan_of(job)
+        if plan is None or request is None or fetched is None or not orders.same(fetched, plan):
             return
 
         def work() -> None:
@@ -425,24 +355,16 @@ class DownloadPanel(StaticFallback, ipywidgets.VBox):
             self._message.value = message(error.message, error.hint, "problem")
 
     def _add(self, plan: DownloadPlan, token: str | None) -> Job[LocalModel]:
-        """Put a plan into the queue, unless the same one is there and not over."""
-        with self._lock:
-            for job in self.jobs.jobs:
-                order = self._orders.get(id(job))
-                if order is not None and _same(order.plan, plan) and job.status not in FINISHED:
-                    self._message.value = message(f"{plan.repo_id} is in the list of downloads already.")
-                    return job
-            order = _Order(plan, token)
-            job = self.jobs.add(_title(plan, self._request), order)
-            self._orders[id(job)] = order
+        job, new = orders.order(self.jobs, _title(plan), plan, token)
+        if not new:
+            self._message.value = message(f"{plan.repo_id} is in the list of downloads already.")
         self._queue.painter.ask()
         return job
 
     def _retry(self, row: JobRow) -> None:
-        order = self._orders.get(id(row.job))
-        if order is not None:
-            order.token = self._gate.take_token(order.plan.repo_id) or order.token
-        row.job.resume()
+        plan = orders.plan_of(row.job)
+        token = self._gate.take_token(plan.repo_id) if plan is not None else None
+        orders.again(self.jobs, row.job, token)
 
     def _load(self, row: JobRow) -> None:
         """Load the model that came; the other panels learn of it from the registry."""
@@ -501,35 +423,12 @@ def _busy(words: str) -> str:
     return f'<div class="inb-busy" role="progressbar" aria-label="{escape(words)}"></div>'
 
 
-def _title(plan: DownloadPlan, request: Request | None) -> str:
-    quantization = request.quantization if request is not None and request.repo_id == plan.repo_id else None
-    return " · ".join(filter(None, [plan.repo_id, quantization]))
-
-
-def _same(one: DownloadPlan, other: DownloadPlan) -> bool:
-    """Whether two plans fetch the same files to the same place."""
-
-    def key(plan: DownloadPlan) -> tuple[object, ...]:
-        names = tuple(file.name for file in plan.files)
-        return plan.repo_id, plan.commit, plan.endpoint, plan.output_dir, names
-
-    return key(one) == key(other)
+def _title(plan: DownloadPlan) -> str:
+    """What the download is called in the list: with the quantization of GGUF files."""
+    kinds = {gguf_kind(file.name) for file in plan.files if file.name.endswith(".gguf")}
+    return " · ".join([plan.repo_id, *sorted(kind for kind in kinds if kind is not None)])
 
 
 def _page(request: Request) -> str:
     """The model's page, where its licence is accepted."""
     return f"{endpoint(request.mirror)}/{request.repo_id}"
-
-
-def _resolve(future: Future[Any], work: Callable[[], Any]) -> None:
-    """Do `work` in the background, and give its end to `future`."""
-    done = in_background(work)
-
-    def tell(_: Future[Any]) -> None:
-        error = done.exception()
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(done.result())
-
-    done.add_done_callback(tell)

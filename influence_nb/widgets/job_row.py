@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
+from influence_nb.widgets import orders
 from influence_nb.widgets.amounts import data, duration, percent, rate
 from influence_nb.widgets.base import escape
 from influence_nb.widgets.form import message, page_button
@@ -141,6 +142,8 @@ class JobRow(ipywidgets.VBox):
         """Show the job as it is now; whether its status is another than was shown before."""
         job = self.job
         status, progress = job.status, job.progress
+        if status in FINISHED and not job.finished:  # its result is about to be written
+            status = self.shown or "running"
         if status == self.shown and status in FINISHED and not self._fresh:
             return False
         self._fresh = False
@@ -184,7 +187,7 @@ class JobRow(ipywidgets.VBox):
             "cancelled": "Retry",
         }
         label = turn.get(status, "")
-        _show(self._turn, bool(label))
+        _show(self._turn, bool(label) and (label != "Retry" or orders.plan_of(self.job) is not None))
         if label and self._turn.description != label:
             self._turn.description, self._turn.tooltip = label, f"{label} {self.job.title}"
         self._turn.disabled = bool(self._asked)
@@ -200,7 +203,7 @@ class JobRow(ipywidgets.VBox):
         elif status == "paused":
             self._ask("Resuming")
             self.job.resume()
-        elif status != "done":
+        elif self.job.finished and status != "done":
             self._retry(self)
 
     def _cancel_clicked(self) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
+from influence_nb.widgets import orders
 from influence_nb.widgets.form import page_button
 from influence_nb.widgets.job_row import FINISHED, JobRow, queue_static
 from influence_nb.widgets.painter import Painter
@@ -84,7 +85,7 @@ class QueueView(ipywidgets.VBox):
 
     def _sync(self) -> list[Job[Any]]:
         """Make the rows those of the queue; the jobs whose status is another than was shown."""
-        jobs = list(self._jobs.jobs)
+        jobs = orders.listed(self._jobs)
         rows = [self._rows.get(id(job)) or JobRow(job, self._retry, self._load) for job in jobs]
         changed = [row.job for row in rows if row.paint()]
         gone = [row for row in self._list.children if row not in rows]

@@ -59,12 +59,25 @@ def button(panel: Any, tooltip: str) -> Any:
     return found[0]
 
 
+def click(panel: DownloadPanel, tooltip: str) -> None:
+    """Click a button as soon as a person could."""
+
+    def ready() -> bool:
+        found = [one for one in controls(panel) if getattr(one, "tooltip", None) == tooltip]
+        return any(shown(one) and not one.disabled for one in found)
+
+    until(panel, ready)
+    button(panel, tooltip).click()
+
+
 def shown(one: Any) -> bool:
     return bool(one.layout.display != "none")
 
 
-def text(panel: Any) -> str:
-    return " ".join(str(one.value) for one in controls(panel) if type(one).__name__ == "HTML")
+def text(widget: Any) -> str:
+    """All that is to be read in it, as HTML."""
+    parts = [str(one.value) for one in controls(widget) if type(one).__name__ == "HTML"]
+    return " ".join(part for part in parts if not part.startswith("<style>"))
 
 
 def until(panel: DownloadPanel, condition: Callable[[], bool]) -> None:
@@ -140,7 +153,7 @@ def test_the_button_and_enter_plan_what_is_typed(hub: FakeHub, panel: DownloadPa
     field(panel, "Quantization (GGUF)").value = "Q4_K_M"
     field(panel, "Output directory").value = "/data/models"
     field(panel, "Mirror").value = "http://127.0.0.1:9"
-    button(panel, "Plan the download of this repository").click()
+    click(panel, "Plan the download of this repository")
     says(panel, "<h4>acme/small</h4>")
     press_enter(field(panel, "Revision"))
     until(panel, lambda: len(hub.asked) == 2)
@@ -219,7 +232,7 @@ def test_a_refused_plan_is_readable_keeps_what_was_typed_and_the_next_one_works(
 
 
 def test_nothing_typed_is_said_and_not_asked(hub: FakeHub, panel: DownloadPanel):
-    button(panel, "Plan the download of this repository").click()
+    click(panel, "Plan the download of this repository")
     assert "There is no repository to plan." in text(panel)
     for nothing in ("", "  ", None, 7):
         with pytest.raises(InvalidData):
@@ -298,7 +311,7 @@ def test_download_fetches_shows_the_way_and_tells_the_other_panels(hub: FakeHub,
     hub.add("acme/small", held=True)
     panel.plan("acme/small").result(WAIT)
     library = panel.state.library
-    button(panel, "Download acme/small").click()
+    click(panel, "Download acme/small")
     says(panel, "2.00 MB of 4.00 MB")
     for words in ("downloading", "50%", "2.00 MB/s", "1 s left", "model.safetensors"):
         assert words in text(panel._queue)
@@ -328,7 +341,7 @@ def test_several_models_wait_in_a_queue_and_one_is_cancelled(hub: FakeHub, panel
     assert hub.halfway["acme/one"].wait(WAIT)
     two = panel.download("acme/two")
     says(panel, "It waits for its turn.")
-    button(panel, "Cancel acme/two").click()
+    click(panel, "Cancel acme/two")
     with pytest.raises(DownloadInterrupted):
         two.result(WAIT)
     assert "acme/two: cancelled" in panel.static_html()
@@ -341,12 +354,12 @@ def test_pause_keeps_the_future_waiting_and_resume_goes_on(hub: FakeHub, panel: 
     hub.add("acme/small", held=True)
     future = panel.download("acme/small")
     assert hub.halfway["acme/small"].wait(WAIT)
-    button(panel, "Pause acme/small").click()
+    click(panel, "Pause acme/small")
     until(panel, lambda: "paused" in text(panel._queue))
     assert not future.done()
     assert "acme/small: paused, 50%" in panel.static_html()
     hub.gates["acme/small"].set()
-    button(panel, "Resume acme/small").click()
+    click(panel, "Resume acme/small")
     assert future.result(WAIT).name == "acme/small"
     assert len(hub.fetched) == 2
 
@@ -359,7 +372,7 @@ def test_what_failed_says_why_and_can_be_tried_again(hub: FakeHub, panel: Downlo
     assert "The hub &lt;hung up&gt;." in text(panel)
     assert "Check the network." in text(panel)
     assert "acme/small: failed: The hub &lt;hung up&gt;." in panel.static_html()
-    button(panel, "Retry acme/small").click()
+    click(panel, "Retry acme/small")
     says(panel, "<code>/models/acme/small</code>")
 
 
@@ -380,7 +393,7 @@ def test_what_is_over_can_be_taken_off_the_list(hub: FakeHub, panel: DownloadPan
     panel.download("acme/done").result(WAIT)
     panel.download("acme/held")
     assert hub.halfway["acme/held"].wait(WAIT)
-    button(panel, "Take finished downloads off the list").click()
+    click(panel, "Take finished downloads off the list")
     assert [job.title for job in panel.jobs.jobs] == ["acme/held"]
     assert "acme/done" not in text(panel._queue)
 
@@ -413,7 +426,7 @@ def test_load_puts_the_model_into_memory_and_says_so(
 
     monkeypatch.setattr(api, "load", load)
     panel.download("acme/small").result(WAIT)
-    button(panel, "Load acme/small").click()
+    click(panel, "Load acme/small")
     says(panel, "acme/small is loaded.")
     assert asked == [Path("/models/acme/small")]
 
@@ -428,7 +441,7 @@ def test_a_failed_load_is_said_in_the_row(
 
     monkeypatch.setattr(api, "load", load)
     panel.download("acme/small").result(WAIT)
-    button(panel, "Load acme/small").click()
+    click(panel, "Load acme/small")
     says(panel, "It is &lt;odd&gt;.")
     assert "Do not load it." in text(panel)
 
@@ -438,7 +451,7 @@ def test_interrupting_a_cell_that_waits_pauses_the_download(
 ):
     hub.add("acme/small", held=True)
     future = panel.download("acme/small")
-    assert hub.halfway["acme/small"].wait(WAIT)
+    says(panel, "2.00 MB of 4.00 MB")
     with monkeypatch.context() as patch:
 
         def interrupted(*_: Any) -> None:
@@ -449,8 +462,27 @@ def test_interrupting_a_cell_that_waits_pauses_the_download(
             future.result()
     until(panel, lambda: "paused" in text(panel._queue))
     hub.gates["acme/small"].set()
-    button(panel, "Resume acme/small").click()
+    click(panel, "Resume acme/small")
     assert future.result(WAIT).name == "acme/small"
+
+
+def test_a_download_can_be_cancelled_before_its_plan_is_made(
+    hub: FakeHub, panel: DownloadPanel, monkeypatch: pytest.MonkeyPatch
+):
+    hub.add("acme/small", held=True)
+    gate = threading.Event()
+
+    def plan(repo_id: str, **more: Any) -> Any:
+        assert gate.wait(WAIT)
+        return hub.plan(repo_id, **more)
+
+    monkeypatch.setattr(api, "plan", plan)
+    future = panel.download("acme/small")
+    assert future.cancel()
+    gate.set()
+    with pytest.raises(DownloadInterrupted):
+        future.result(WAIT)
+    assert not future.cancel()
 
 
 # Gated models
@@ -540,7 +572,7 @@ def test_a_download_refused_for_want_of_a_token_is_tried_again_with_one(hub: Fak
     with pytest.raises(GatedModel):
         panel.download().result(WAIT)
     type_secret(field(panel, "Access token"), TOKEN)
-    button(panel, "Retry acme/gated").click()
+    click(panel, "Retry acme/gated")
     says(panel, "<code>/models/acme/gated</code>")
     assert hub.fetched == [("acme/gated", None), ("acme/gated", TOKEN)]
 
