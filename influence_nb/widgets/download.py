@@ -5,11 +5,8 @@ It knows planning and fetching by `api`'s calls and the queue by its public ones
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,34 +14,18 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from influence_nb import api
-from influence_nb.errors import GatedModel, InfluenceError, InvalidData
+from influence_nb.errors import InfluenceError, InvalidData
 from influence_nb.hub.choose import gguf_kind
 from influence_nb.hub.jobs import Job, Jobs
-from influence_nb.hub.transport import endpoint
 from influence_nb.store.models import LocalModel
 from influence_nb.widgets import orders
-from influence_nb.widgets.base import (
-    StaticFallback,
-    escape,
-    in_background,
-    readable,
-    static_block,
-    strict,
-)
+from influence_nb.widgets.base import StaticFallback, in_background, readable, static_block, strict
 from influence_nb.widgets.downloading import Downloading
 from influence_nb.widgets.form import STYLE, message, page_button
-from influence_nb.widgets.gate import Gate
-from influence_nb.widgets.job_row import FINISHED, ROW_STYLE, JobRow
-from influence_nb.widgets.plan_form import PlanForm, Request, make_request
-from influence_nb.widgets.plan_view import (
-    PLAN_STYLE,
-    fit_html,
-    fit_words,
-    plan_html,
-    plan_static,
-    quantizations,
-    short_of_disk,
-)
+from influence_nb.widgets.job_row import ROW_STYLE, JobRow
+from influence_nb.widgets.plan_form import Request, check, make_request
+from influence_nb.widgets.plan_pane import PANE_STYLE, PlanPane
+from influence_nb.widgets.plan_view import PLAN_STYLE, short_of_disk
 from influence_nb.widgets.queue_view import QueueView
 from influence_nb.widgets.state import State
 
@@ -76,28 +57,16 @@ class DownloadPanel(StaticFallback, ipywidgets.VBox):
     def __init__(self, *, state: State | None = None, jobs: Jobs | None = None) -> None:
         self.state = state or State()
         self.jobs = jobs if jobs is not None else shared_jobs()
-        self._lock = threading.RLock()
-        self._asked = 0  # plans asked for; only the last one is shown
-        self._plan: DownloadPlan | None = None
-        self._request: Request | None = None  # which the shown plan answers
-        self._fit = ""
-        self._refused: Request | None = None  # for want of a token
-        self._refreshed: Future[Any] | None = None
-        self._form = PlanForm(self._plan_clicked, self._form_changed)
-        self._wait = ipywidgets.HTML().add_class("inb-wait")
-        self._message = ipywidgets.HTML().add_class("inb-news")
-        self._view = ipywidgets.HTML()
-        self._gate = Gate(self._token_entered)
-        self._button = page_button("Download", "Download what is planned", self._download_clicked, "primary")
+        self._button = page_button("Download", "Plan first", self._download_clicked, "primary")
+        self._pane = PlanPane(self._plan_changed)
         self._queue = QueueView(self.jobs, self._retry, self._load, self._job_changed)
-        styles = ipywidgets.HTML(STYLE + PLAN_STYLE + ROW_STYLE + PANEL_STYLE)
+        styles = ipywidgets.HTML(STYLE + PLAN_STYLE + PANE_STYLE + ROW_STYLE)
         start = ipywidgets.HBox([self._button]).add_class("inb-row")
-        parts = [styles, self._form, self._wait, self._message, self._view, self._gate, start, self._queue]
-        super().__init__(parts)
+        super().__init__([styles, self._pane, start, self._queue])
         for name in ("inb-form", "inb-downloads", "live"):
             self.add_class(name)
-        self._show()
-        self.state.observe(lambda _: self._wanted(), "wanted")
+        self._plan_changed()
+        self.state.observe(self._wanted, "wanted")
         self._wanted()
 
     def plan(
@@ -123,8 +92,8 @@ class DownloadPanel(StaticFallback, ipywidgets.VBox):
             InvalidData: no repository is named.
         """
         if repo_id is None:
-            request = self._form.request
-            make_request(request.repo_id)
+            request = self._pane.form.request
+            check(request)
         else:
             request = make_request(
                 repo_id,
@@ -135,8 +104,8 @@ class DownloadPanel(StaticFallback, ipywidgets.VBox):
                 output_dir=output_dir,
                 quantization=quantization,
             )
-            self._form.fill(request)
-        return self._make_plan(request, token)
+            self._pane.form.fill(request)
+        return self._pane.make(request, token)
 
     def download(
         self,
@@ -162,13 +131,11 @@ class DownloadPanel(StaticFallback, ipywidgets.VBox):
         """
         future = Downloading()
         if repo_id is None:
-            with self._lock:
-                plan = self._current()
-                if plan is None:
-                    raise InvalidData(
-                        "There is no plan to download.", 'Plan one first: panel.plan("owner/name").'
-                    )
-                token = token or self._gate.take_token(plan.repo_id)
+            plan = self._pane.current
+            if plan is None:
+                raise InvalidData(
+                    "There is no plan to download.", 'Plan one first: panel.plan("owner/name").'
+                )
             future.begin(self._add(plan, token))
             planned = None
         else:
@@ -196,175 +163,56 @@ class DownloadPanel(StaticFallback, ipywidgets.VBox):
 
     def static_html(self) -> str:
         """The plan and the queue, for a reader without a kernel."""
-        with self._lock:
-            plan = plan_static(self._plan) if self._plan is not None else ""
         queue = self._queue.static_html()
-        parts = plan + (static_block("Downloads", queue) if queue else "")
+        parts = self._pane.static_html() + (static_block("Downloads", queue) if queue else "")
         return parts or static_block("Downloads", "<p>Nothing is planned, and nothing is being fetched.</p>")
 
     def close(self) -> None:
-        """Follow the queue no longer, and take the panel off the page. Downloads go on."""
+        """Follow the queue and the state no longer, and take the panel off the page. Downloads go on."""
         queue = getattr(self, "_queue", None)
         if queue is not None:  # there is none where the constructor refused
             queue.close()
+            self.state.unobserve(self._wanted, "wanted")
         super().close()
 
-    # Planning
-
-    def _make_plan(self, request: Request, token: str | None) -> Future[DownloadPlan]:
-        with self._lock:
-            self._asked += 1
-            mine = self._asked
-            if token is None:
-                token = self._gate.peek_token(request.repo_id)
-            self._message.value, self._wait.value = "", _busy(f"Looking at {request.repo_id}")
-
-        def work() -> DownloadPlan:
-            try:
-                plan = api.plan(**vars(request), token=token)
-            except Exception as error:
-                said = readable(error)
-                with self._lock:
-                    if mine == self._asked:
-                        self._refuse(request, said)
-                self.update_static()
-                raise said from error
-            with self._lock:
-                shown = mine == self._asked
-                if shown:
-                    self._accept(request, plan)
-            self.update_static()
-            if shown:
-                self._ask_fit(plan)
-            return plan
-
-        return in_background(work)
-
-    def _accept(self, request: Request, plan: DownloadPlan) -> None:
-        if self._plan is None or (self._plan.repo_id, self._plan.commit) != (plan.repo_id, plan.commit):
-            self._fit = ""
-        self._plan, self._request, self._refused = plan, request, None
-        self._wait.value = self._message.value = ""
-        self._form.offer(quantizations(plan))
-        if plan.gated:
-            self._gate.show(plan.repo_id, plan.licence_page, plan.gated)
+    def _plan_changed(self) -> None:
+        plan = self._pane.current
+        possible = plan is not None and not short_of_disk(plan)
+        self._button.disabled = not possible
+        if plan is None:
+            self._button.tooltip = "Plan first"
+        elif possible:
+            self._button.tooltip = f"Download {plan.repo_id}"
         else:
-            self._gate.hide()
-        self._show()
+            self._button.tooltip = "There is not enough room on the disk"
+        self.update_static()
 
-    def _refuse(self, request: Request, error: InfluenceError) -> None:
-        self._plan = self._request = None
-        self._wait.value, self._message.value = "", message(error.message, error.hint, "problem")
-        if isinstance(error, GatedModel):
-            self._refused = request
-            self._gate.show(request.repo_id, _page(request))
-        else:
-            self._gate.hide()
-        self._show()
-
-    def _look_again(self, job: Job[Any]) -> None:
-        """Show how much is here now, where the plan that is shown is that of `job`.
-
-        The plan's commit is known, so the hub is not asked.
-        """
-        with self._lock:
-            plan, request, asked = self._plan, self._request, self._asked
-        fetched = orders.plan_of(job)
-        if plan is None or request is None or fetched is None or not orders.same(fetched, plan):
-            return
-
-        def work() -> None:
-            pinned = replace(request, revision=plan.commit)
-            again = replace(api.plan(**vars(pinned)), revision=plan.revision)
-            with self._lock:
-                if asked == self._asked and plan is self._plan:
-                    self._plan = again
-                    self._show()
-            self.update_static()
-
-        self._refreshed = in_background(work)
-
-    def _ask_fit(self, plan: DownloadPlan) -> None:
-        fit = getattr(api, "fit", None)
-        if fit is None:
-            return
-
-        def work() -> None:
-            try:
-                found = fit_words(fit(plan))
-            except Exception as error:
-                found = fit_html(f"Whether it fits this device is not known: {readable(error).message}", None)
-            with self._lock:
-                if plan is self._plan:
-                    self._fit = found
-                    self._show()
-
-        if not self._fit:
-            self._fit = fit_html("Whether it fits this device is being worked out …", None)
-            self._show()
-        in_background(work)
-
-    def _current(self) -> DownloadPlan | None:
-        """The plan that is shown, unless the form asks for something else by now."""
-        return self._plan if self._request == self._form.request else None
-
-    def _show(self) -> None:
-        with self._lock:
-            plan, current = self._plan, self._current()
-            self._view.value = "" if plan is None else plan_html(plan, self._fit, stale=current is None)
-            possible = current is not None and not short_of_disk(current)
-            self._button.disabled = not possible
-            self._button.tooltip = (
-                f"Download {current.repo_id}"
-                if current is not None and possible
-                else "There is not enough room on the disk"
-                if current is not None
-                else "Plan first"
-            )
-
-    def _form_changed(self) -> None:
-        self._show()
-
-    def _wanted(self) -> None:
+    def _wanted(self, _: Any = None) -> None:
         """Plan what another panel asks for; where to download to and from stays as typed."""
         if wanted := self.state.wanted:
-            typed = self._form.request
+            typed = self._pane.form.request
             request = Request(wanted, output_dir=typed.output_dir, mirror=typed.mirror)
-            self._form.fill(request)
-            self._make_plan(request, None)
-
-    def _plan_clicked(self) -> None:
-        try:
-            self.plan()
-        except InfluenceError as error:
-            self._message.value = message(error.message, error.hint, "problem")
-
-    def _token_entered(self) -> None:
-        """A token came: plan again where there was no plan for want of it."""
-        with self._lock:
-            request = self._refused
-        if request is not None:
-            self._make_plan(request, None)
-
-    # Downloading
+            self._pane.form.fill(request)
+            self._pane.make(request)
 
     def _download_clicked(self) -> None:
         try:
             self.download()
         except InfluenceError as error:
-            self._message.value = message(error.message, error.hint, "problem")
+            self._pane.say(error)
 
     def _add(self, plan: DownloadPlan, token: str | None) -> Job[LocalModel]:
+        token = token or self._pane.take_token(plan)
         job, new = orders.order(self.jobs, _title(plan), plan, token)
         if not new:
-            self._message.value = message(f"{plan.repo_id} is in the list of downloads already.")
+            self._pane.tell(f"{plan.repo_id} is in the list of downloads already.")
         self._queue.painter.ask()
         return job
 
     def _retry(self, row: JobRow) -> None:
         plan = orders.plan_of(row.job)
-        token = self._gate.take_token(plan.repo_id) if plan is not None else None
-        orders.again(self.jobs, row.job, token)
+        if plan is not None:
+            orders.again(self.jobs, row.job, self._pane.take_token(plan))
 
     def _load(self, row: JobRow) -> None:
         """Load the model that came; the other panels learn of it from the registry."""
@@ -391,36 +239,12 @@ class DownloadPanel(StaticFallback, ipywidgets.VBox):
         in_background(work)
 
     def _job_changed(self, job: Job[Any]) -> None:
-        if job.status in FINISHED:
-            self._look_again(job)
+        plan = orders.plan_of(job)
+        if plan is not None and job.finished:
+            self._pane.look_again(plan)
         if job.status == "done":
             self.state.library_changed()
         self.update_static()
-
-
-PANEL_STYLE = """<style>
-.inb-downloads .inb-wide { flex: 1 1 24em; }
-.inb-downloads .inb-labelled { margin: 0 2px; }
-.inb-downloads .inb-row > .inb-labelled:not(.inb-wide) { flex-basis: 9em; min-width: 8em; }
-.inb-downloads .inb-row button { height: 30px; margin-bottom: 0; }
-.inb-downloads .inb-news, .inb-downloads .inb-wait { margin: 0 2px; }
-.inb-downloads .inb-news:not(:has(.inb-said)) { display: none; }
-.inb-downloads .inb-wait { height: 3px; min-height: 3px; margin-bottom: 5px; overflow: visible; }
-.inb-downloads .inb-token { max-width: 26em; flex: 0 0 auto; }
-.inb-downloads .inb-gate { padding: 2px 0 6px; overflow: visible; }
-.inb-downloads .inb-heading { font-weight: 600; font-size: 14px; }
-.inb-downloads .inb-queue-head { align-items: center; justify-content: space-between; margin-top: 6px; }
-.inb-downloads .inb-busy { position: absolute; inset: 0 0 auto; height: 3px; border-radius: 2px; overflow: hidden;
-  background: var(--jp-layout-color3, #ddd); }
-.inb-downloads .inb-busy::after { content: ""; position: absolute; inset: 0 70% 0 0; border-radius: 2px;
-  background: var(--jp-brand-color1, #1976d2); animation: inb-busy 1.4s ease-in-out infinite alternate; }
-@keyframes inb-busy { to { inset: 0 0 0 70%; } }
-@media (prefers-reduced-motion: reduce) { .inb-downloads .inb-busy::after { animation: none; inset: 0; opacity: .5; } }
-</style>"""
-
-
-def _busy(words: str) -> str:
-    return f'<div class="inb-busy" role="progressbar" aria-label="{escape(words)}"></div>'
 
 
 def _title(plan: DownloadPlan) -> str:
@@ -428,7 +252,3 @@ def _title(plan: DownloadPlan) -> str:
     kinds = {gguf_kind(file.name) for file in plan.files if file.name.endswith(".gguf")}
     return " · ".join([plan.repo_id, *sorted(kind for kind in kinds if kind is not None)])
 
-
-def _page(request: Request) -> str:
-    """The model's page, where its licence is accepted."""
-    return f"{endpoint(request.mirror)}/{request.repo_id}"

@@ -28,47 +28,52 @@ class Gate(ipywidgets.VBox):
 
     def __init__(self, entered: Callable[[], object]) -> None:
         self._token: str | None = None
-        self._model = ""
+        self._page = ""
         self._entered = entered
         self._about = ipywidgets.HTML()
         self._field = SecretField("Access token", self._take)
         self._field.placeholder = "of your account on the Hub"
         self._field.add_class("inb-token")
         self._state = ipywidgets.HTML()
+        self._say()
         super().__init__([self._about, self._field, self._state], layout={"display": "none"})
         self.add_class("inb-gate")
 
-    def show(self, model: str, licence_page: str | None, kind: object = None) -> None:
-        """Show the gate of `model`; a token that was entered for another one is forgotten."""
-        if model != self._model:
+    def show(self, model: str, page: str, kind: object = None) -> None:
+        """Show the gate of a model.
+
+        Args:
+            model: its name.
+            page: the address of its page on the hub; a token that was entered for another page is forgotten.
+            kind: "auto" or "manual"; None where it is not known.
+        """
+        if page != self._page:
             self.forget()
-        self._model = model
+        self._page = page
         about = (
             f"<b>{escape(model)}</b> is gated. Accept its licence on "
-            f"{link(licence_page, 'its page on the Hub')} with the account that the token belongs to. "
+            f"{link(page, 'its page on the Hub')} with the account that the token belongs to. "
             f"{WORDS.get(str(kind), '')}"
         )
         self._about.value = f'<div class="inb-said">{about}</div>'
-        self._say()
         self.layout.display = ""
 
     def hide(self) -> None:
         """No gate: nothing is shown and no token is kept."""
         self.forget()
-        self._model = ""
+        self._page = ""
         self.layout.display = "none"
 
-    def take_token(self, model: str) -> str | None:
-        """The token that was entered for `model`, once; None where there is none."""
-        if model != self._model:
-            return None
-        token = self._token
-        self.forget()
+    def take_token(self, page: str) -> str | None:
+        """The token that was entered for the model of that page, once; None where there is none."""
+        token = self.peek_token(page)
+        if token is not None:
+            self.forget()
         return token
 
-    def peek_token(self, model: str) -> str | None:
-        """The token that was entered for `model`, which stays for the download."""
-        return self._token if model == self._model else None
+    def peek_token(self, page: str) -> str | None:
+        """The token that was entered for the model of that page, which stays for its download."""
+        return self._token if page == self._page else None
 
     def forget(self) -> None:
         """Drop the token."""

@@ -34,6 +34,8 @@ ROW_STYLE = """<style>
 .inb-download .inb-job-buttons button { width: 84px; }
 .inb-download > .widget-html { margin: 0; }
 .inb-download .widget-html-content { line-height: 1.5; overflow-wrap: anywhere; }
+.inb-downloads .inb-heading { font-weight: 600; font-size: 14px; }
+.inb-downloads .inb-queue-head { align-items: center; justify-content: space-between; margin-top: 6px; }
 .inb-job-title { font-weight: 600; }
 .inb-chip { font-size: 11px; line-height: 17px; padding: 0 8px; margin-left: 8px; border-radius: 9px;
   white-space: nowrap; display: inline-block; border: 1px solid var(--jp-border-color1, #bdbdbd); font-weight: 400; vertical-align: 1px; }

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import ipywidgets
 
 from influence_nb.errors import InvalidData
+from influence_nb.hub.starters import STARTERS
 from influence_nb.settings import settings
 from influence_nb.widgets.form import page_button, suggesting_field, text_field
 
@@ -95,17 +96,35 @@ def make_request(repo_id: str, **more: Any) -> Request:
     """The request of a call from Python.
 
     Raises:
-        InvalidData: `repo_id` is not text, or empty.
+        InvalidData: as in `check`.
     """
-    if not isinstance(repo_id, str) or not repo_id.strip():
-        raise InvalidData("There is no repository to plan.", 'Give its name on the Hub: "owner/name".')
+    if isinstance(repo_id, str):
+        repo_id = _repository(repo_id.strip())
     for name in ("include", "exclude"):
         patterns = more.get(name)
         if patterns is not None:
             more[name] = (patterns,) if isinstance(patterns, str) else tuple(patterns)
     if more.get("output_dir") is not None:
         more["output_dir"] = str(more["output_dir"])
-    return Request(_repository(repo_id.strip()), **more)
+    request = Request(repo_id, **more)
+    check(request)
+    return request
+
+
+def check(request: Request) -> None:
+    """Refuse what cannot be planned, before anybody is asked.
+
+    Raises:
+        InvalidData: no repository is named, or a starter, which does not come from the Hub.
+    """
+    name: object = request.repo_id
+    if not isinstance(name, str) or not name:
+        raise InvalidData("There is no repository to plan.", 'Give its name on the Hub: "owner/name".')
+    if name in STARTERS:
+        raise InvalidData(
+            f"{name} is a starter: it does not come from the Hub, and is not planned.",
+            f"Load it in the Load panel, or fetch it with influence_nb.download({name!r}).",
+        )
 
 
 def _repository(text: str) -> str:
@@ -116,4 +135,4 @@ def _repository(text: str) -> str:
 
 
 def _mirror() -> str:
-    return getattr(settings(), "mirror", None) or ""
+    return settings().mirror or ""

@@ -240,6 +240,14 @@ def test_nothing_typed_is_said_and_not_asked(hub: FakeHub, panel: DownloadPanel)
     assert hub.asked == []
 
 
+def test_a_starter_is_not_asked_of_the_hub(hub: FakeHub, panel: DownloadPanel):
+    for call in (panel.plan, panel.download):
+        with pytest.raises(InvalidData, match="does not come from the Hub") as refused:
+            call("starter/chat")
+        assert "Load panel" in refused.value.hint
+    assert hub.asked == []
+
+
 def test_of_two_plans_asked_for_the_later_one_is_shown(
     hub: FakeHub, panel: DownloadPanel, monkeypatch: pytest.MonkeyPatch
 ):
@@ -492,13 +500,13 @@ def test_a_gated_model_shows_its_licence_page_and_a_field_for_the_token(hub: Fak
     hub.add("acme/open")
     hub.add("acme/gated", gated="manual", endpoint="https://hub.example")
     panel.plan("acme/open").result(WAIT)
-    assert not shown(panel._gate)
+    assert not shown(panel._pane._gate)
     panel.plan("acme/gated").result(WAIT)
-    assert shown(panel._gate)
+    assert shown(panel._pane._gate)
     assert '<a href="https://hub.example/acme/gated" target="_blank" rel="noopener noreferrer">' in text(
-        panel._gate
+        panel._pane._gate
     )
-    assert "Its owner looks at each request" in text(panel._gate)
+    assert "Its owner looks at each request" in text(panel._pane._gate)
 
 
 def test_a_token_goes_to_its_download_and_nowhere_else(hub: FakeHub, panel: DownloadPanel):
@@ -510,7 +518,7 @@ def test_a_token_goes_to_its_download_and_nowhere_else(hub: FakeHub, panel: Down
     assert secret.value == ""
     assert TOKEN not in json.dumps(sent)  # not echoed
     assert sent[-1]["state"] == {"value": ""}  # and taken out of the page
-    assert "A token was taken" in text(panel._gate)
+    assert "A token was taken" in text(panel._pane._gate)
     future = panel.download()
     assert hub.halfway["acme/gated"].wait(WAIT)
     assert hub.fetched == [("acme/gated", TOKEN)]
@@ -537,15 +545,25 @@ def test_a_token_that_was_entered_is_forgotten_with_another_model(hub: FakeHub, 
     panel.plan("acme/gated").result(WAIT)
     type_secret(field(panel, "Access token"), TOKEN)
     panel.plan("acme/other").result(WAIT)
-    assert "A token was taken" not in text(panel._gate)
+    assert "A token was taken" not in text(panel._pane._gate)
     panel.download().result(WAIT)
     assert hub.fetched == [("acme/other", None)]
+
+
+def test_a_token_that_was_entered_for_one_hub_is_not_shown_to_another(hub: FakeHub, panel: DownloadPanel):
+    hub.add("acme/gated", gated="auto", endpoint="https://hub.example")
+    panel.plan("acme/gated", mirror="https://hub.example").result(WAIT)
+    type_secret(field(panel, "Access token"), TOKEN)
+    panel.plan("acme/gated", mirror="https://hub.example").result(WAIT)
+    assert hub.asked[-1]["token"] == TOKEN
+    panel.plan("acme/gated", mirror="https://other.example").result(WAIT)
+    assert hub.asked[-1]["token"] is None
 
 
 def test_a_plan_refused_for_want_of_a_token_is_made_as_soon_as_there_is_one(
     hub: FakeHub, panel: DownloadPanel, monkeypatch: pytest.MonkeyPatch
 ):
-    hub.add("acme/hidden", gated="manual")
+    hub.add("acme/hidden", gated="manual", endpoint="https://hub.example")
 
     def plan(repo_id: str, token: str | None = None, **more: Any) -> Any:
         if token != TOKEN:
@@ -557,8 +575,8 @@ def test_a_plan_refused_for_want_of_a_token_is_made_as_soon_as_there_is_one(
     field(panel, "Repository").value = "acme/hidden"
     with pytest.raises(GatedModel):
         panel.plan().result(WAIT)
-    assert shown(panel._gate)
-    assert '<a href="https://hub.example/acme/hidden"' in text(panel._gate)
+    assert shown(panel._pane._gate)
+    assert '<a href="https://hub.example/acme/hidden"' in text(panel._pane._gate)
     type_secret(field(panel, "Access token"), TOKEN)
     says(panel, "<h4>acme/hidden</h4>")
     panel.download().result(WAIT)
