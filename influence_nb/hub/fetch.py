@@ -24,7 +24,7 @@ from influence_nb.hub.faults import Asked, from_disk, translating
 from influence_nb.hub.partial import fill
 from influence_nb.hub.patience import Patience
 from influence_nb.hub.places import Place, size_of
-from influence_nb.hub.plan import DownloadPlan, PlannedFile, is_here
+from influence_nb.hub.plan import DownloadPlan, PlannedFile
 from influence_nb.hub.progress import OnProgress
 from influence_nb.hub.remembered import Checked
 from influence_nb.hub.tally import TICK, Count, Tally
@@ -66,7 +66,11 @@ def fetch(
         SettingsError: the folder cannot be written.
     """
     place, checked = plan.place, Checked(plan.repo_id)
-    todo = [file for file in plan.files if not (is_here(place, file) and place.shown(file) in checked)]
+    todo = [
+        file
+        for file in plan.files
+        if not (place.is_here(file) and checked.knows(place.shown(file), place.key(file)))
+    ]
     before = sum(file.size or 0 for file in plan.files) - sum(file.size or 0 for file in todo)
     counts = [Count(file.name, file.size) for file in todo]
     tally = Tally(counts, before, on_progress)
@@ -148,7 +152,7 @@ class _Worker:
             raise
         except OSError as error:
             raise from_disk(error, self.place.root, (file.size or 0) - count.done) from error
-        self.checked.add(self.place.shown(file))
+        self.checked.add(self.place.shown(file), self.place.key(file))
         count.done, count.stage = size_of(self.place.shown(file)) or count.done, "ready"
 
     def _bring(self, file: PlannedFile, count: Count) -> None:
@@ -183,7 +187,7 @@ class _Worker:
         there = size_of(path)
         if there is None or file.size not in (None, there):
             return False
-        if path in self.checked:
+        if self.checked.knows(path, self.place.key(file)):
             return True
         if file.sha256 is None and file.blob_id is None:
             return True  # nothing is known of it but its size
