@@ -1,4 +1,4 @@
-"""Run the examples of README.md and usage.md, and put what each prints below it: `python docs/examples.py`.
+"""Run the examples of README.md and usage.md, and put what each prints below it: `python -m docs.examples`.
 
 It knows nothing of what they do: a page's `python` blocks run in order, and the `text` block below each is replaced.
 """
@@ -10,6 +10,8 @@ import io
 import re
 from pathlib import Path
 from typing import Any
+
+from tests.surroundings import surroundings
 
 DOCS = Path(__file__).parent
 PAGES = (DOCS.parent / "README.md", DOCS / "usage.md")
@@ -34,7 +36,9 @@ def with_outputs(page: str, name: str) -> str:
 def main() -> None:
     """Rewrite both pages."""
     for path in PAGES:
-        path.write_text(with_outputs(path.read_text(encoding="utf-8"), path.name), encoding="utf-8")
+        with surroundings():
+            text = with_outputs(path.read_text(encoding="utf-8"), path.name)
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import pytest
 
 import influence_nb as inb
 from influence_nb.hub.starters import STARTERS
+from tests.surroundings import surroundings
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
@@ -147,10 +148,11 @@ def test_examples_run(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     namespace: dict[str, Any] = {"__name__": "example"}
     examples = blocks(ROOT / name)
     assert examples
-    try:
-        for block in examples:
-            exec(compile(block, name, "exec"), namespace)
-    finally:
-        for model in inb.loaded():
-            model.unload()
+    with surroundings():
+        try:
+            for block in examples:
+                exec(compile(block, name, "exec"), namespace)
+        finally:
+            for model in inb.loaded():
+                model.unload()
     assert "Paris" in capsys.readouterr().out

@@ -14,6 +14,8 @@ from typing import Any
 
 import nbformat
 
+from tests.surroundings import surroundings
+
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 LIVE = "application/vnd.jupyter.widget-view+json"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -65,7 +67,7 @@ def _joined(outputs: Iterable[Any]) -> list[Any]:
 
 def main(names: list[str]) -> None:
     """Refresh the named notebooks."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, surroundings():
         for path in find(*names):
             print(f"running {path.name}", flush=True)
             out = Path(folder) / path.name

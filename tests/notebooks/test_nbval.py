@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.notebooks.refresh import NOTEBOOKS, find
+from tests.surroundings import surroundings
 
 
 @pytest.mark.starter
@@ -24,15 +25,16 @@ def test_marked_cells_print_what_is_saved(path: Path) -> None:
         "--nbval-current-env",
         "--nbval-cell-timeout=600",
     ]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    done = subprocess.run(
-        [*command, "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(path)],
-        cwd=NOTEBOOKS.parent,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    with surroundings():
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        done = subprocess.run(
+            [*command, "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(path)],
+            cwd=NOTEBOOKS.parent,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import nbformat
 import pytest
 
 from tests.notebooks.refresh import LIVE, clean, execute, find
+from tests.surroundings import CHAT, ENCODER, surroundings
 
 NOTEBOOKS = find()
 MARK = "# NBVAL_CHECK_OUTPUT"
@@ -19,14 +20,16 @@ READABLE = {  # what a reader must find in the renderings that panels leave
     "00_welcome.ipynb": ["What is the capital of France?", "Chat with", "Loaded models", "Embedding map"],
     "01_chat.ipynb": ["Invent a name for a cafe under the sea", "version 2 of 2"],
     "02_embeddings.ipynb": ["Embedding map", "Rain stopped play"],
+    "03_models.ipynb": [ENCODER, "Search the Hub", "Downloads", "Models on this machine"],
 }
+SPEAKERS = ("starter/chat", "starter/embedding", ENCODER)
 
 every = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 Run = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """`run(path, **parameters)` executes a notebook once and remembers it."""
     done: dict[str, Any] = {}
 
@@ -38,7 +41,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
             done[key] = nbformat.read(out, as_version=4)
         return done[key]
 
-    return execute_once
+    with surroundings():
+        yield execute_once
 
 
 def code(notebook: Any) -> list[Any]:
@@ -86,7 +90,7 @@ def test_runs_from_top_to_bottom(path: Path, run: Run) -> None:
 @every
 def test_says_which_model_produced_it(path: Path, run: Run) -> None:
     said = "".join(printed(cell) for cell in code(run(path)))
-    assert "starter/embedding" in said or "starter/chat" in said
+    assert any(name in said for name in SPEAKERS)
     assert re.search(r" on (cpu|cuda|mps)", said)
 
 
@@ -114,6 +118,16 @@ def test_takes_other_parameters(run: Run) -> None:
     results = [printed(cell) for cell in code(other) if MARK in cell.source]
     saved = [printed(cell) for cell in code(nbformat.read(chat, as_version=4)) if MARK in cell.source]
     assert results == saved
+
+
+@pytest.mark.starter
+def test_another_model_is_found_fetched_and_loaded(run: Run) -> None:
+    """A chat model in place of the encoder, from the search to its first words."""
+    models = next(path for path in NOTEBOOKS if path.name == "03_models.ipynb")
+    other = run(models, model=CHAT, query="llama")
+    saved = [printed(cell) for cell in code(nbformat.read(models, as_version=4)) if MARK in cell.source]
+    assert [printed(cell) for cell in code(other) if MARK in cell.source] == saved
+    assert any(f"{CHAT}: float32 on cpu" in printed(cell) for cell in code(other))
 
 
 @pytest.mark.starter

@@ -1,6 +1,6 @@
-"""What the notebooks find around them: a Hub on this machine, an empty cache, a home with the starter models.
+"""What notebooks and examples find around them: a Hub on this machine, an empty cache, a home with the starters.
 
-Whatever a notebook fetches or records goes with the folder. It does not know what the notebooks do.
+Whatever they fetch or record goes with the folder. It does not know what they do.
 """
 
 from __future__ import annotations
@@ -34,8 +34,17 @@ def surroundings() -> Iterator[LoopbackHub]:
             "INFLUENCE_MIRROR": hub.endpoint,
             "HF_HUB_CACHE": str(Path(folder) / "hub"),
         }
-        with mock.patch.dict(os.environ, around):
-            yield hub
+        from huggingface_hub import constants
+
+        with (
+            mock.patch.dict(os.environ, around),
+            mock.patch.object(constants, "HF_HUB_CACHE", around["HF_HUB_CACHE"]),
+        ):
+            settings.cache_clear()
+            try:
+                yield hub
+            finally:
+                settings.cache_clear()
 
 
 def _fill(hub: LoopbackHub, encoder: Path) -> None:
