@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from influence_nb.engine.sampling import Sampling
     from influence_nb.engine.session import Session
     from influence_nb.errors import InfluenceError
-    from influence_nb.store.models import Library, LocalModel
+    from influence_nb.store.library import Library
+    from influence_nb.store.models import LocalModel
     from influence_nb.widgets.workbench import Workbench
 
 _HOMES = {
@@ -36,7 +37,7 @@ _HOMES = {
     "EmbeddingMap": "embeddings.map",
     "Encoder": "embeddings.encode",
     "InfluenceError": "errors",
-    "Library": "store.models",
+    "Library": "store.library",
     "LocalModel": "store.models",
     "Model": "engine.model",
     "Receipt": "engine.receipts",

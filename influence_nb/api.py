@@ -17,7 +17,8 @@ from influence_nb.errors import ModelNotFound
 from influence_nb.hub import starters
 from influence_nb.hub.progress import Meter, OnProgress
 from influence_nb.store import records
-from influence_nb.store.models import Library, LocalModel
+from influence_nb.store.library import Library
+from influence_nb.store.models import LocalModel
 
 if TYPE_CHECKING:
     from influence_nb.embeddings.encode import Encoder

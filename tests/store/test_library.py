@@ -11,7 +11,7 @@ from folders import write_cached, write_gguf, write_model
 from influence_nb.errors import ModelNotFound
 from influence_nb.hub import starters
 from influence_nb.store import records
-from influence_nb.store.models import Library
+from influence_nb.store.library import Library
 
 
 @pytest.fixture
@@ -48,10 +48,15 @@ def test_the_hubs_cache_is_listed_by_name(cache: Path) -> None:
     assert "A/first" in library
 
 
-def test_of_two_revisions_main_is_taken(cache: Path) -> None:
+def test_every_revision_is_listed_and_main_has_the_plain_name(cache: Path) -> None:
     write_cached(cache, "a/b", "1" * 40)
     write_cached(cache, "a/b", "2" * 40, main="1" * 40)
-    assert [model.revision for model in Library()] == ["1" * 40]
+    library = Library()
+    assert {model.name: model.revision for model in library} == {"a/b": "1" * 40, "a/b@2222222": "2" * 40}
+    assert library["a/b@2222"] == library["a/b@" + "2" * 40] == library["a/b@2222222"]
+    assert library["a/b@1111"].name == "a/b"
+    with pytest.raises(ModelNotFound):
+        library["a/b@3333"]
 
 
 def test_broken_entries_are_left_out(cache: Path) -> None:
