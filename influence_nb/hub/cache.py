@@ -128,15 +128,17 @@ def _revisions(repository: Path) -> Iterator[CachedModel]:
         yield CachedModel(repo_id(repository), None, repository, (), os.stat(repository).st_mtime)
 
 
-def refs_of(repository: Path) -> dict[str, list[str]]:
+def refs_of(repository: str | Path) -> dict[str, list[str]]:
     """The branches and tags by commit."""
     found: dict[str, list[str]] = {}
-    for folder, _, names in os.walk(repository / "refs"):
+    root = os.path.join(repository, "refs")
+    for folder, _, names in os.walk(root):
         for name in names:
-            path = Path(folder, name)
-            with suppress(OSError, ValueError):
-                commit = path.read_text(encoding="utf-8").strip()
-                found.setdefault(commit, []).append(path.relative_to(repository / "refs").as_posix())
+            path = os.path.join(folder, name)
+            with suppress(OSError, ValueError), open(path, encoding="utf-8") as file:
+                found.setdefault(file.read().strip(), []).append(
+                    os.path.relpath(path, root).replace(os.sep, "/")
+                )
     return found
 
 

@@ -166,7 +166,10 @@ class _Looking:
     def named(self, found: Found, name: str) -> Found:
         if isinstance(found, IncompleteModel):
             return replace(found, name=name)
-        return replace(found, name=name, last_used=self.memory.last_used.get(name))
+        last_used = self.memory.last_used.get(name)
+        if (name, last_used) == (found.name, found.last_used):
+            return found
+        return replace(found, name=name, last_used=last_used)
 
 
 def _plain(revisions: list[CachedModel], found: list[Found]) -> int:
