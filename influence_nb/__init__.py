@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from influence_nb.errors import InfluenceError
     from influence_nb.hub.plan import DownloadPlan
     from influence_nb.hub.progress import Progress
-    from influence_nb.store.models import Library, LocalModel
+    from influence_nb.store.library import Library
+    from influence_nb.store.models import LocalModel
     from influence_nb.widgets.workbench import Workbench
 
 _HOMES = {
@@ -39,7 +40,7 @@ _HOMES = {
     "EmbeddingMap": "embeddings.map",
     "Encoder": "embeddings.encode",
     "InfluenceError": "errors",
-    "Library": "store.models",
+    "Library": "store.library",
     "LocalModel": "store.models",
     "Model": "engine.model",
     "Progress": "hub.progress",

@@ -19,7 +19,8 @@ from influence_nb.hub.fetch import fetch
 from influence_nb.hub.plan import DownloadPlan, make_plan
 from influence_nb.hub.progress import Meter, OnProgress
 from influence_nb.store import records
-from influence_nb.store.models import Library, LocalModel
+from influence_nb.store.library import Library
+from influence_nb.store.models import IncompleteModel, LocalModel
 
 if TYPE_CHECKING:
     from influence_nb.embeddings.encode import Encoder
@@ -29,8 +30,11 @@ _loading = threading.Lock()
 
 
 def library() -> Library:
-    """The models on this machine: iterate `LocalModel`s, or take one by name; `.to_frame()` makes a table."""
-    return Library()
+    """The models on this machine: iterate `LocalModel`s, or take one by name; `.to_frame()` makes a table.
+
+    `.broken` has those that are not whole, `.verify(name)` checks bytes, `.remove(name)` and `.prune()` free space.
+    """
+    return Library(in_use=_is_loaded)
 
 
 def plan(
@@ -242,6 +246,11 @@ def load_encoder(
     from influence_nb.embeddings.encode import open_encoder
 
     return open_encoder(model, device=device, dtype=dtype, layer=layer, pooling=pooling)
+
+
+def _is_loaded(model: LocalModel | IncompleteModel) -> bool:
+    paths = {getattr(getattr(one, "local", None), "path", None) for one in registry.loaded()}
+    return model.path in paths or model.path / "safetensors" in paths
 
 
 def _is_folder(path: Path) -> bool:
