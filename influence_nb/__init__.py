@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from influence_nb import errors, widgets
-    from influence_nb.api import download, library, load, load_encoder, loaded
+    from influence_nb.api import download, library, load, load_encoder, loaded, search
     from influence_nb.embeddings.encode import Encoder
     from influence_nb.embeddings.map import EmbeddingMap
     from influence_nb.engine.completion import Completion, TokenEvent
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from influence_nb.engine.sampling import Sampling
     from influence_nb.engine.session import Session
     from influence_nb.errors import InfluenceError
+    from influence_nb.hub.hits import ModelHit
+    from influence_nb.hub.results import SearchResults
     from influence_nb.store.models import Library, LocalModel
     from influence_nb.widgets.workbench import Workbench
 
@@ -39,8 +41,10 @@ _HOMES = {
     "Library": "store.models",
     "LocalModel": "store.models",
     "Model": "engine.model",
+    "ModelHit": "hub.hits",
     "Receipt": "engine.receipts",
     "Sampling": "engine.sampling",
+    "SearchResults": "hub.results",
     "Session": "engine.session",
     "TokenEvent": "engine.completion",
     "Workbench": "widgets.workbench",
@@ -49,6 +53,7 @@ _HOMES = {
     "load": "api",
     "load_encoder": "api",
     "loaded": "api",
+    "search": "api",
 }
 _MODULES = ("errors", "widgets")
 

@@ -13,16 +13,18 @@ if TYPE_CHECKING:
     from influence_nb.widgets.chat import ChatPanel
     from influence_nb.widgets.explorer import EmbeddingExplorer
     from influence_nb.widgets.load import LoadPanel
+    from influence_nb.widgets.search import SearchPanel
     from influence_nb.widgets.workbench import Workbench
 
 _HOMES = {
     "ChatPanel": "chat",
     "EmbeddingExplorer": "explorer",
     "LoadPanel": "load",
+    "SearchPanel": "search",
     "Workbench": "workbench",
 }
 
-__all__ = ["ChatPanel", "EmbeddingExplorer", "LoadPanel", "Workbench"]
+__all__ = ["ChatPanel", "EmbeddingExplorer", "LoadPanel", "SearchPanel", "Workbench"]
 
 
 def __getattr__(name: str) -> Any:
