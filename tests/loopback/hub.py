@@ -69,6 +69,19 @@ class LoopbackHub:
         self._hub.close()
         self._cdn.close()
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes the client in another process ask this hub, with no one's token and by no proxy."""
+        return {
+            "HF_ENDPOINT": self.endpoint,
+            "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_OFFLINE": "0",
+            "NO_PROXY": "127.0.0.1",
+        }
+
     # What it holds
 
     def add(

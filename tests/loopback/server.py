@@ -30,7 +30,7 @@ class Server:
     def __init__(self, hub: LoopbackHub, host: Host) -> None:
         self._server = _Listening(hub, host)
         self.address = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
     def start(self) -> None:
         self._thread.start()
