@@ -7,6 +7,7 @@ business, how the table is painted the page's (`widgets/search/`).
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import ipywidgets
 
 from influence_nb import api
-from influence_nb.errors import HubUnreachable, InfluenceError, InvalidData
+from influence_nb.errors import HubUnreachable, InfluenceError
 from influence_nb.hub import search as searching
 from influence_nb.hub.results import SearchResults
 from influence_nb.widgets.base import StaticFallback, escape, in_background, static_block, strict
@@ -68,13 +69,14 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
         self._own_state = state is None
         self.state = state or State()
         self.results = SearchResults(())
-        self._hub = {"mirror": mirror, "token": token}
+        self._mirror, self._token = mirror, token
         self._newest = Newest()
         self._again: Callable[[], Future[SearchResults]] = self._ask
         self._pause = Pause(pause, self._ask)
         self._ready = in_background(api.judge)  # torch takes seconds to import: begin before it is needed
         self._form = SearchForm(changed=self._pause.nudge, entered=self._ask)
         self._table = ResultsTable({"plan": self.plan, "more": self.more, "retry": self.retry})
+        self._query = self._form.query()
         self._table.show(note=BEGIN, wanted=self.state.wanted)
         super().__init__([self._form, self._table])
         for name in ("inb-form", "inb-search", "live"):
@@ -169,7 +171,7 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
         self._again = self._ask
 
         def work(turn: Turn) -> SearchResults:
-            return searching.search(**query, **self._hub, cancel=turn.over)
+            return searching.search(**query, mirror=self._mirror, token=self._token, cancel=turn.over)
 
         return self._run("searching", work, query)
 
@@ -180,11 +182,14 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
             try:
                 found = work(turn)
             except Exception as error:
-                turn.if_newest(lambda: self._table.say(error, retry=isinstance(error, HubUnreachable)) and None)
+                turn.if_newest(functools.partial(self._fail, error))
                 raise
             return self._show(turn, found, query)
 
         return self._newest.ask(whole, lambda: self._table.show(status=status))
+
+    def _fail(self, error: Exception) -> None:
+        self._table.say(error, retry=isinstance(error, HubUnreachable))
 
     def _show(self, turn: Turn, found: SearchResults, query: dict[str, Any] | None) -> SearchResults:
         """Show what was found at once, and what of it fits as soon as that is known."""
