@@ -15,7 +15,7 @@ import anywidget
 import traitlets
 
 from influence_nb.errors import InfluenceError, InvalidData
-from influence_nb.hub.results import SearchResults, cells
+from influence_nb.hub.results import SearchResults, cells, count
 from influence_nb.widgets.base import answer_on_own_loop, readable
 
 STATIC = Path(__file__).parent / "static"
@@ -23,10 +23,14 @@ STATIC = Path(__file__).parent / "static"
 
 def rows(results: SearchResults) -> list[dict[str, str]]:
     """The hits for the page: words ready to be shown, "" for what is not known."""
-    shown = ("id", "task", "parameters", "size", "license", "downloads", "likes", "updated")
+    shown = ("id", "task", "parameters", "size", "license", "updated")
     return [
         {
             **{name: cells(hit)[name] for name in shown},
+            "downloads": count(hit.downloads),
+            "downloads_exact": f"{hit.downloads:,}",
+            "likes": count(hit.likes),
+            "likes_exact": f"{hit.likes:,}",
             "page": results.page_of(hit),
             "library": hit.library or "",
             "gate": hit.gated or "open",
@@ -55,7 +59,7 @@ class ResultsTable(anywidget.AnyWidget):
     note = traitlets.Unicode().tag(sync=True)
     """What is said above the table."""
 
-    problem = traitlets.Dict(None, allow_none=True).tag(sync=True)
+    problem = traitlets.Any(None, allow_none=True).tag(sync=True)
     """Why there is no answer: {"message", "hint", "retry"}, the last whether asking again may help; or None."""
 
     more = traitlets.Int(0).tag(sync=True)
@@ -95,7 +99,9 @@ class ResultsTable(anywidget.AnyWidget):
     def _asked(self, content: Any) -> Callable[[], object]:
         """What a message of the page asks for, once it is known to be well formed."""
         match content:
-            case {"type": "plan", "id": str(id), **rest} if not rest and any(one["id"] == id for one in self.rows):
+            case {"type": "plan", "id": str(id), **rest} if not rest and any(
+                one["id"] == id for one in self.rows
+            ):
                 return lambda: self._actions["plan"](id)
             case {"type": "more" | "retry" as kind, **rest} if not rest:
                 return self._actions[kind]

@@ -10,6 +10,7 @@ from typing import Any
 
 import ipywidgets
 
+from influence_nb.errors import InvalidData
 from influence_nb.hub.search import SORTS
 from influence_nb.widgets.base import answer_on_own_loop
 from influence_nb.widgets.form import STYLE, labelled, page_button
@@ -24,6 +25,8 @@ LICENSES = (
     "llama3.3", "other",
 )  # fmt: skip
 LANGUAGES = ("en", "zh", "de", "es", "fr", "it", "ja", "ko", "pt", "ru", "ar", "hi", "multilingual")
+GATES = {"Any": None, "Open to all": False, "Gated": True}
+PAGES = (10, 20, 50, 100)
 FILTERS = ("author", "task", "library", "license", "language", "min_params", "max_params", "gated")
 
 STYLE_SEARCH = """<style>
@@ -62,12 +65,10 @@ class SearchForm(ipywidgets.VBox):
             "library": _written("Library", "transformers", LIBRARIES),
             "license": _written("Licence", "apache-2.0", LICENSES),
             "language": _written("Language", "en", LANGUAGES),
-            "min_params": _written("Parameters from", "100M"),
-            "max_params": _written("to", "3B"),
-            "gated": labelled(
-                ipywidgets.Dropdown, "Gate", [("Any", None), ("Open to all", False), ("Gated", True)]
-            ),
-            "limit": labelled(ipywidgets.Dropdown, "On a page", [10, 20, 50, 100]),
+            "min_params": _written("Fewest parameters", "100M"),
+            "max_params": _written("Most parameters", "3B"),
+            "gated": labelled(ipywidgets.Dropdown, "Gate", list(GATES)),
+            "limit": labelled(ipywidgets.Dropdown, "On a page", list(PAGES)),
         }
         self._fields["limit"].value = 20
         self._fields["text"].add_class("inb-words")
@@ -90,28 +91,31 @@ class SearchForm(ipywidgets.VBox):
     def query(self) -> dict[str, Any]:
         """What is in the form, as arguments of `search`; "" is None."""
         values = {name: field.value for name, field in self._fields.items()}
-        return {
-            name: (value.strip() or None) if isinstance(value, str) else value
-            for name, value in values.items()
-        }
+        trimmed = {name: value.strip() or None for name, value in values.items() if isinstance(value, str)}
+        return {**values, **trimmed, "gated": GATES[values["gated"]]}
 
     def fill(self, **values: Any) -> None:
-        """Set fields; None leaves one as it is."""
-        for name, value in values.items():
-            if value is None:
-                continue
-            field = self._fields[name]
-            if hasattr(field, "options") and not hasattr(field, "ensure_option"):  # a choice, not a suggestion
-                known = [option[1] if isinstance(option, tuple) else option for option in field.options]
-                if value not in known:
-                    shown = (str(value), value)
-                    field.options = [*field.options, value if name == "limit" else shown]
-            field.value = str(value) if isinstance(field, ipywidgets.Text) else value
+        """Set fields; None leaves one as it is.
+
+        Raises:
+            InvalidData: a choice that there is not.
+        """
+        given = {name: value for name, value in values.items() if value is not None}
+        if given.get("sort", "likes") not in SORTS:
+            raise InvalidData(
+                f"Results cannot be sorted by {given['sort']!r}.", f"Use one of: {', '.join(SORTS)}."
+            )
+        if "gated" in given:
+            given["gated"] = "Gated" if given["gated"] else "Open to all"
+        if given.get("limit", 20) not in self._fields["limit"].options:
+            self._fields["limit"].options = (*self._fields["limit"].options, given["limit"])
+        for name, value in given.items():
+            self._fields[name].value = value if name == "limit" else str(value)
 
     def clear_filters(self) -> None:
         """Empty all that narrows the search but the name."""
         for name in FILTERS:
-            self._fields[name].value = None if name == "gated" else ""
+            self._fields[name].value = "Any" if name == "gated" else ""
 
     def _changed(self, changed: Callable[[], object]) -> None:
         self._name_toggle()

@@ -22,8 +22,11 @@ export class Results {
     this.table = h("table", { "aria-label": "Models found" }, h("thead", {}, heading()), this.body);
     this.scroller = h("div", { class: "inb-hits", tabindex: "0", role: "region", "aria-label": "Search results", hidden: true }, this.table);
     this.more = h("button", { type: "button", class: "inb-button inb-more", hidden: true, onclick: () => this.#more() });
-    this.el = h("section", { class: "inb-widget inb-results" }, this.note, this.busy, this.problem, this.scroller, this.more);
+    this.el = h("section", { class: "inb-widget inb-results", tabindex: "-1" }, this.note, this.busy, this.problem, this.scroller, this.more);
     this.working = false;
+    this.told = "";
+    /** @type {HTMLTableRowElement | undefined} the row that has the focus and is made anew */
+    this.refocus = undefined;
   }
 
   /** @param {State} state */
@@ -42,8 +45,11 @@ export class Results {
 
   /** @param {State} state */
   #showProblem({ problem, status }) {
-    // While the question is asked again the answer to the last one stays readable: nothing jumps.
-    if (problem) fill(this.said, h("p", { class: "inb-error-message" }, problem.message), problem.hint && h("p", {}, problem.hint));
+    // While the question is asked again the answer to the last one stays readable: nothing jumps. What is told
+    // already is not written anew, or it would be read out again.
+    const told = JSON.stringify(problem && [problem.message, problem.hint]);
+    if (problem && told !== this.told) fill(this.said, h("p", { class: "inb-error-message" }, problem.message), problem.hint && h("p", {}, problem.hint));
+    this.told = told;
     const focused = this.problem.contains(document.activeElement);
     show(this.retry, problem?.retry);
     this.retry.textContent = status === "searching" || status === "paging" ? "Trying" : "Retry";

@@ -5,16 +5,14 @@ import { icon } from "../shared/icons.js";
 
 /** @typedef {import("./types.js").Row} Row */
 
-/** @type {[string, string, string][]} name, class, what it means where that needs saying */
+/** @type {[string, string, string, string][]} name, what stands below it, class, what it means */
 const COLUMNS = [
-  ["Model", "inb-col-model", ""],
-  ["Parameters", "inb-number", ""],
-  ["Size on Hub", "inb-number", "All formats and earlier versions; a download is smaller"],
-  ["Licence", "", ""],
-  ["Downloads", "inb-number", "In the last 30 days"],
-  ["Likes", "inb-number", ""],
-  ["Updated", "", ""],
-  ["Fits here", "", "Whether the weights fit this machine's device"],
+  ["Model", "", "inb-col-model", ""],
+  ["Parameters", "Size on Hub", "inb-number", "The size counts all formats and earlier versions; a download is smaller"],
+  ["Fits here", "", "", "Whether the weights fit the free memory of this machine's device"],
+  ["Licence", "", "", ""],
+  ["Downloads", "Likes", "inb-number", "Downloads in the last 30 days"],
+  ["Updated", "", "", ""],
 ];
 
 const FITS = {
@@ -33,7 +31,9 @@ const GATES = {
 
 /** @returns {HTMLTableRowElement} */
 export function heading() {
-  const cells = COLUMNS.map(([name, kind, meaning]) => h("th", { scope: "col", class: kind || null, title: meaning || null }, name));
+  const cells = COLUMNS.map(([name, below, kind, meaning]) =>
+    h("th", { scope: "col", class: kind || null, title: meaning || null }, name, below && h("span", { class: "inb-below" }, below)),
+  );
   return h("tr", {}, ...cells, h("th", { scope: "col" }, h("span", { class: "inb-offscreen" }, "Action")));
 }
 
@@ -55,14 +55,12 @@ export function row(one, planned, judging, onplan) {
   return h(
     "tr",
     { dataset: { id: one.id }, "aria-current": planned ? "true" : null },
-    h("th", { scope: "row", class: "inb-col-model" }, name(one), h("span", { class: "inb-kind" }, [one.task, one.library].filter(Boolean).join(" · "))),
-    number(one.parameters),
-    number(one.size),
-    h("td", { class: "inb-licence" }, one.license || unknown(), gate(one)),
-    number(one.downloads),
-    number(one.likes),
-    h("td", {}, one.updated || unknown()),
+    h("th", { scope: "row", class: "inb-col-model" }, name(one), below([one.task, one.library].filter(Boolean).join(" · "))),
+    h("td", { class: "inb-number" }, one.parameters || unknown(), below(one.size)),
     h("td", {}, fit(one, judging)),
+    h("td", {}, h("span", { class: "inb-licence" }, one.license || unknown()), gate(one)),
+    h("td", { class: "inb-number", title: `${one.downloads_exact} downloads, ${one.likes_exact} likes` }, one.downloads, below(`${one.likes} ${one.likes === "1" ? "like" : "likes"}`)),
+    h("td", {}, one.updated || unknown()),
     h("td", { class: "inb-action" }, button),
   );
 }
@@ -70,7 +68,7 @@ export function row(one, planned, judging, onplan) {
 /** @param {Row} one */
 function name({ id, page }) {
   const cut = id.lastIndexOf("/") + 1;
-  const text = [h("span", { class: "inb-owner" }, id.slice(0, cut)), id.slice(cut)];
+  const text = [h("span", { class: "inb-owner" }, id.slice(0, cut)), h("wbr"), id.slice(cut)];
   if (!/^https?:\/\//.test(page)) return h("span", { class: "inb-name" }, ...text);
   return h("a", { class: "inb-name", href: page, target: "_blank", rel: "noopener noreferrer", title: `${id} on the hub` }, ...text);
 }
@@ -89,9 +87,9 @@ function fit({ fits }, judging) {
   return h("span", { class: "inb-fits", dataset: { fits: fits || "unknown" }, title: meaning }, text ?? "");
 }
 
-/** @param {string} text */
-function number(text) {
-  return h("td", { class: "inb-number" }, text || unknown());
+/** @param {string} text what stands smaller below something else */
+function below(text) {
+  return text && h("span", { class: "inb-below" }, text);
 }
 
 function unknown() {

@@ -12,8 +12,10 @@
  * @property {string} size
  * @property {string} license
  * @property {"open" | "auto" | "manual"} gate
- * @property {string} downloads
+ * @property {string} downloads short, as 1.2M
+ * @property {string} downloads_exact in all its digits
  * @property {string} likes
+ * @property {string} likes_exact
  * @property {string} updated
  * @property {"yes" | "int8" | "nf4" | "no" | ""} fits
  */
