@@ -16,19 +16,19 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from influence_nb.errors import DownloadInterrupted, HubUnreachable, InfluenceError
+from influence_nb.errors import InfluenceError
 from influence_nb.hub import transport
+from influence_nb.hub.call import Call
 from influence_nb.hub.checksums import CHUNK, is_right
 from influence_nb.hub.faults import Asked, from_disk, translating
 from influence_nb.hub.partial import fill
 from influence_nb.hub.patience import Patience
 from influence_nb.hub.places import Place, size_of
-from influence_nb.hub.plan import DownloadPlan, PlannedFile, is_here
+from influence_nb.hub.plan import DownloadPlan, PlannedFile
 from influence_nb.hub.progress import OnProgress
 from influence_nb.hub.remembered import Checked
 from influence_nb.hub.tally import TICK, Count, Tally
-from influence_nb.hub.transport import Call, check_online, entered
-from influence_nb.settings import settings
+from influence_nb.hub.transport import check_online, entered
 
 AT_ONCE = 8
 _GRACE = 0.15
@@ -66,7 +66,11 @@ def fetch(
         SettingsError: the folder cannot be written.
     """
     place, checked = plan.place, Checked(plan.repo_id)
-    todo = [file for file in plan.files if not (is_here(place, file) and place.shown(file) in checked)]
+    todo = [
+        file
+        for file in plan.files
+        if not (place.is_here(file) and checked.knows(place.shown(file), place.key(file)))
+    ]
     before = sum(file.size or 0 for file in plan.files) - sum(file.size or 0 for file in todo)
     counts = [Count(file.name, file.size) for file in todo]
     tally = Tally(counts, before, on_progress)
@@ -74,7 +78,7 @@ def fetch(
         plan.check_disk()
         # a thread of its own for each file, the longest first
         jobs = sorted(zip(todo, counts, strict=True), key=lambda job: -(job[0].size or 0))
-        call = transport.Call(plan.endpoint, transport.find_token(token), cancel, patience)
+        call = Call(plan.endpoint, transport.find_token(token), cancel, patience)
         call.check()
         worker = _Worker(plan, place, call, checked)
         try:
@@ -148,7 +152,7 @@ class _Worker:
             raise
         except OSError as error:
             raise from_disk(error, self.place.root, (file.size or 0) - count.done) from error
-        self.checked.add(self.place.shown(file))
+        self.checked.add(self.place.shown(file), self.place.key(file))
         count.done, count.stage = size_of(self.place.shown(file)) or count.done, "ready"
 
     def _bring(self, file: PlannedFile, count: Count) -> None:
@@ -183,7 +187,7 @@ class _Worker:
         there = size_of(path)
         if there is None or file.size not in (None, there):
             return False
-        if path in self.checked:
+        if self.checked.knows(path, self.place.key(file)):
             return True
         if file.sha256 is None and file.blob_id is None:
             return True  # nothing is known of it but its size

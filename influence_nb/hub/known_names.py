@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from influence_nb.errors import HubUnreachable, ModelNotFound
+from influence_nb.hub.call import Call
 from influence_nb.hub.choose import RemoteFile, check_names
 from influence_nb.hub.faults import Asked
 from influence_nb.hub.listing import COMMIT, SHA256, Listing, read_json, remote_file, wants_code
-from influence_nb.hub.transport import PORTAL, Call, entered
+from influence_nb.hub.transport import PORTAL, entered
 
 NAMES = (
     *("config.json", "generation_config.json", "README.md", "LICENSE"),

@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from influence_nb.errors import HubUnreachable, InfluenceError, IntegrityError
+from influence_nb.hub.call import Call
 from influence_nb.hub.choose import RemoteFile, check_names
 from influence_nb.hub.faults import Asked, disabled, translating
-from influence_nb.hub.transport import PORTAL, Call
+from influence_nb.hub.transport import PORTAL
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelInfo
@@ -165,9 +166,8 @@ def remote_file(name: str, size: object, sha256: object, blob_id: object) -> Rem
 
 def read_json(call: Call, asked: Asked, name: str, revision: str) -> Any:
     """A small JSON file of the repository; None where it is not there or cannot be read as JSON."""
-    from huggingface_hub import hf_hub_url
+    from huggingface_hub import get_session, hf_hub_url, hf_raise_for_status
     from huggingface_hub.errors import HfHubHTTPError
-    from huggingface_hub.utils import get_session, hf_raise_for_status
 
     url = hf_hub_url(asked.repo_id, name, revision=revision, endpoint=call.endpoint)
     response = get_session().get(url, headers=call.headers)
@@ -210,7 +210,7 @@ def _needs_code(
 
 
 def _card(info: ModelInfo) -> dict[str, Any]:
-    data = info.card_data
+    data: Any = info.card_data
     if data is None:
         return {}
     value = json.loads(json.dumps(data.to_dict(), default=str))

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from influence_nb.errors import DownloadInterrupted, HubUnreachable, InfluenceError, IntegrityError
+from influence_nb.hub.call import Call
 from influence_nb.hub.checksums import Sum
 from influence_nb.hub.faults import Asked, translating
 from influence_nb.hub.places import Planned
 from influence_nb.hub.tally import Count
-from influence_nb.hub.transport import PORTAL, Call, is_page
+from influence_nb.hub.transport import PORTAL, is_page
 
 if TYPE_CHECKING:
     import httpx2
@@ -119,9 +120,7 @@ class _Filling:
                 if failures >= patience.tries or time.monotonic() - began + wait > patience.total_seconds:
                     raise self._given_up(problem, failures)
                 self.call.pause(wait, problem.what)
-        if self.sum.promised is None and (
-            self.file.sha256 or self.file.blob_id
-        ):  # its size was not known from the start: now it is
+        if self.sum.promised is None and self.file.blob_id:  # its size was not known at first, and now it is
             self.sum = self._new_sum()
             with self.path.open("rb", buffering=0) as source:
                 self.sum.read(source, lambda _: self.call.check())
@@ -179,7 +178,7 @@ class _Filling:
 
     @contextmanager
     def _answer(self) -> Iterator[httpx2.Response]:
-        from huggingface_hub.utils import get_session
+        from huggingface_hub import get_session
 
         headers = {**self.call.headers, "Accept-Encoding": "identity"}
         if self.have:
@@ -191,7 +190,7 @@ class _Filling:
 
     def _begin(self, response: httpx2.Response, sink: BinaryIO) -> None:
         """Look at what the answer says before any byte of it is taken."""
-        from huggingface_hub.utils import hf_raise_for_status
+        from huggingface_hub import hf_raise_for_status
 
         status = response.status_code
         if status == 416:

@@ -58,6 +58,9 @@ class Place(Protocol):
     def lock(self, file: Planned) -> Path:
         """What two processes take turns by."""
 
+    def is_here(self, file: Planned) -> bool:
+        """Whether the file is shown with its size; not whether its bytes are right."""
+
     def copies(self, file: Planned) -> list[Path]:
         """Where else on this machine the same bytes may lie."""
 
@@ -92,21 +95,31 @@ class Cache:
         return _key(file, self.commit)
 
     def shown(self, file: Planned) -> Path:
+        """Where a person finds the file."""
         return _below(self.folder, file.name)
 
     def target(self, file: Planned) -> Path:
+        """Where its bytes are put."""
         return self.storage / "blobs" / self.key(file)
 
     def partial(self, file: Planned) -> Path:
+        """Where they are collected."""
         return self.storage / "blobs" / f"{self.key(file)}{PARTIAL}"
 
     def lock(self, file: Planned) -> Path:
+        """What processes take turns by."""
         return self.locks / f"{self.key(file)}.lock"  # huggingface_hub's own: its downloads wait for ours too
 
     def copies(self, file: Planned) -> list[Path]:
+        """Where else the same bytes may lie."""
         return []
 
+    def is_here(self, file: Planned) -> bool:
+        """By its size: the bytes of a commit do not change."""
+        return _has_size(self.shown(file), file)
+
     def settle(self, file: Planned) -> None:
+        """Make `shown` show what is at `target`."""
         from huggingface_hub.file_download import _create_symlink  # a link, or a move where there are none
 
         shown, target = self.shown(file), self.target(file)
@@ -139,22 +152,40 @@ class Folder:
         self._cache = Cache(repo_id, commit)
 
     def key(self, file: Planned) -> str:
+        """What stands for the bytes."""
         return f"{hashlib.sha1(file.name.encode(), usedforsecurity=False).hexdigest()[:16]}.{_key(file, self.commit)}"
 
     def shown(self, file: Planned) -> Path:
+        """Where a person finds the file."""
         return _below(self.folder, file.name)
 
     def target(self, file: Planned) -> Path:
+        """Where its bytes are put."""
         return self.shown(file)
 
     def partial(self, file: Planned) -> Path:
+        """Where they are collected."""
         return self._work / f"{self.key(file)}{PARTIAL}"
 
     def lock(self, file: Planned) -> Path:
+        """What processes take turns by."""
         return self._work / f"{self.key(file)}.lock"
 
     def copies(self, file: Planned) -> list[Path]:
+        """Where else the same bytes may lie."""
         return [self._cache.target(file), self._cache.shown(file)]
+
+    def is_here(self, file: Planned) -> bool:
+        """By its size, and where huggingface_hub noted what it is, by that."""
+        return _has_size(self.shown(file), file) and self._noted(file) in (None, _key(file, self.commit))
+
+    def _noted(self, file: Planned) -> str | None:
+        """The ETag in huggingface_hub's note; reading it by its own function would write folders."""
+        try:
+            note = _below(self._work, f"{file.name}.metadata").read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError):
+            return None
+        return note[1].strip() if len(note) > 1 else None
 
     def settle(self, file: Planned) -> None:
         """Write huggingface_hub's note on where the file is from."""
@@ -175,6 +206,11 @@ def size_of(path: Path) -> int | None:
         return path.stat().st_size if path.is_file() else None
     except OSError:
         return None
+
+
+def _has_size(path: Path, file: Planned) -> bool:
+    there = size_of(path)
+    return there is not None and file.size in (None, there)
 
 
 def _key(file: Planned, commit: str) -> str:

@@ -99,6 +99,13 @@ class DownloadPlan:
         return tuple(file.name for file in self.files if file.name.endswith(".py"))
 
     @property
+    def format(self) -> str:
+        """Of the weights: "safetensors", "gguf" or "pytorch"; "other" where there are none."""
+        ends = {Path(file.name).suffix for file in self.files}
+        known = ((".safetensors", "safetensors"), (".gguf", "gguf"), (".bin", "pytorch"))
+        return next((format for end, format in known if end in ends), "other")
+
+    @property
     def folder(self) -> Path:
         """Where the files are once they have been fetched."""
         return self.place.folder
@@ -232,7 +239,7 @@ def make_plan(
 
 def _check(repo_id: str, revision: str | None) -> None:
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils._validators import validate_repo_id
 
     try:
         validate_repo_id(repo_id)
@@ -297,7 +304,7 @@ def _planned(
 ) -> DownloadPlan:
     where = place(found.repo_id, found.commit, output_dir)
     files = tuple(
-        PlannedFile(file.name, file.size, file.sha256, file.blob_id, here=is_here(where, file), why=why)
+        PlannedFile(file.name, file.size, file.sha256, file.blob_id, here=where.is_here(file), why=why)
         for file, why in chosen
     )
     return DownloadPlan(
@@ -320,17 +327,11 @@ def _planned(
     )
 
 
-def is_here(where: Place, file: RemoteFile | PlannedFile) -> bool:
-    """Whether a file is on disk with its size."""
-    there = size_of(where.shown(file))
-    return there is not None and file.size in (None, there)
-
-
 def _remaining(where: Place, files: Iterable[PlannedFile]) -> int:
     """Bytes still to come: neither here, nor in the making, nor here under another commit."""
     missing: dict[str, int] = {}
     for file in files:
-        if not is_here(where, file) and (size_of(where.target(file)) != file.size or file.size is None):
+        if not where.is_here(file) and (size_of(where.target(file)) != file.size or file.size is None):
             collected = size_of(where.partial(file)) or 0
             missing[where.key(file)] = max(0, (file.size or 0) - collected)
     return sum(missing.values())

@@ -54,15 +54,16 @@ class Checked:
         self._path = _folder(repo_id) / "checked.json"
         self._lock = threading.Lock()
         self._marks = self._read()
-        self._new: dict[str, list[int]] = {}
+        self._new: dict[str, list[int | str]] = {}
 
-    def __contains__(self, path: Path) -> bool:
+    def knows(self, path: Path, key: str) -> bool:
+        """Whether the file was found to be what `key` stands for, and has not changed since."""
         mark = self._marks.get(os.path.abspath(path))
-        return mark is not None and mark == _mark(path)
+        return mark is not None and mark == _mark(path, key)
 
-    def add(self, path: Path) -> None:
-        """The file is what the hub promised."""
-        mark = _mark(path)
+    def add(self, path: Path, key: str) -> None:
+        """The file is what `key` stands for."""
+        mark = _mark(path, key)
         if mark is not None:
             with self._lock:
                 self._marks[os.path.abspath(path)] = self._new[os.path.abspath(path)] = mark
@@ -75,7 +76,7 @@ class Checked:
                 _write(self._path, json.dumps(there | self._new))
                 self._new = {}
 
-    def _read(self) -> dict[str, list[int]]:
+    def _read(self) -> dict[str, list[int | str]]:
         try:
             marks = json.loads(self._path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -87,12 +88,12 @@ def _folder(repo_id: str) -> Path:
     return settings().home / "plans" / repo_id.replace("/", "--")
 
 
-def _mark(path: Path) -> list[int] | None:
+def _mark(path: Path, key: str) -> list[int | str] | None:
     try:
         stat = path.stat()
     except OSError:
         return None
-    return [stat.st_size, stat.st_mtime_ns]
+    return [key, stat.st_size, stat.st_mtime_ns]
 
 
 def _write(path: Path, text: str) -> None:

@@ -10,28 +10,21 @@ from __future__ import annotations
 import contextvars
 import functools
 import os
-import socket
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from influence_nb.errors import DownloadInterrupted, HubUnreachable, InvalidData
-from influence_nb.hub import patience as patiences
+from influence_nb.errors import HubUnreachable, InvalidData
+from influence_nb.hub.call import SLICE, Call, under_way
 from influence_nb.hub.patience import Patience, asked_to_wait
 from influence_nb.settings import settings
 
 if TYPE_CHECKING:
     import httpx2
-    from huggingface_hub import HfApi
-
-SLICE = 0.05
-"""Seconds between two looks at whether somebody has cancelled."""
 
 PORTAL = (
     "Something between here and the hub answers in its place, as the sign-in page of a guest network does. "
@@ -42,120 +35,7 @@ LATER = "Check the network, or ask again later; INFLUENCE_MIRROR names another h
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 _PORTAL_TRIES = 3
 
-_call: ContextVar[Call | None] = ContextVar("influence_nb_hub_call", default=None)
 _installing = threading.Lock()
-
-
-class Call:
-    """What one conversation with a hub goes by: where, with which token, until when.
-
-    Attributes:
-        endpoint: the hub's address, without a slash at the end.
-        patience: its bounds.
-        waits: seconds of each wait between two attempts so far.
-    """
-
-    def __init__(
-        self,
-        endpoint: str,
-        token: str | None = None,
-        cancel: threading.Event | None = None,
-        patience: Patience | None = None,
-        on_wait: Callable[[float, str], None] | None = None,
-    ) -> None:
-        self.endpoint = endpoint
-        self.patience = patience or patiences.PATIENCE
-        self.waits: list[float] = []
-        self._token = token
-        self._cancel = cancel
-        self._stopped = threading.Event()
-        self._on_wait = on_wait
-        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
-        self._lock = threading.Lock()
-
-    @property
-    def api(self) -> HfApi:
-        """huggingface_hub's client for this hub."""
-        from huggingface_hub import HfApi
-
-        return HfApi(endpoint=self.endpoint, token=self._token or False)
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """huggingface_hub's headers for a request to the hub, the token among them."""
-        from huggingface_hub.utils import build_hf_headers
-
-        headers: dict[str, str] = build_hf_headers(token=self._token or False)
-        return headers
-
-    @property
-    def has_token(self) -> bool:
-        """Whether requests carry a token."""
-        return self._token is not None
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether somebody has given up."""
-        return self._stopped.is_set() or (self._cancel is not None and self._cancel.is_set())
-
-    def is_stopped(self) -> bool:
-        """As `cancelled`, for loops that ask often."""
-        return self._stopped.is_set()
-
-    def check(self) -> None:
-        """Go on only if nobody has cancelled.
-
-        Raises:
-            DownloadInterrupted: somebody has.
-        """
-        if self.cancelled:
-            raise DownloadInterrupted(
-                "Talking to the hub was cancelled.", "What came is kept. Ask again to go on from there."
-            )
-
-    def stop(self) -> None:
-        """Cancel from inside, and end whatever is being read at this moment."""
-        self._stopped.set()
-        self.shut()
-
-    def shut(self) -> None:
-        """Shut the connections down, so that who reads from one wakes up."""
-        with self._lock:
-            for open_socket in list(self._sockets):
-                _shut(open_socket)
-
-    def pause(self, seconds: float, why: str = "") -> None:
-        """Wait, unless somebody cancels."""
-        self.waits.append(seconds)
-        if self._on_wait is not None:
-            self._on_wait(seconds, why)
-        self.rest(seconds)
-
-    def rest(self, seconds: float) -> None:
-        """Do nothing for a while, unless somebody cancels."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            self.check()
-            self._stopped.wait(min(left, SLICE))
-        self.check()
-
-    def own(self, url: httpx2.URL | str) -> bool:
-        """Whether an address is on the hub's own host: the only one that may see a token."""
-        return _origin(str(url)) == _origin(self.endpoint)
-
-    def _trace(self, event: str, info: dict[str, Any]) -> None:
-        """Learn of each new connection, so that it can be shut down while nobody has answered yet."""
-        if event == "connection.connect_tcp.complete":
-            self.watch(info.get("return_value"))
-
-    def watch(self, stream: Any) -> None:
-        """Remember the socket below a network stream; shut it down at once if it comes too late."""
-        found = stream.get_extra_info("socket") if stream is not None else None
-        if isinstance(found, socket.socket):
-            with self._lock:
-                self._sockets.add(found)
-            if self.cancelled:
-                _shut(found)
 
 
 @contextmanager
@@ -204,11 +84,11 @@ def check_online() -> None:
 @contextmanager
 def entered(call: Call) -> Iterator[None]:
     """Make this thread's requests follow the call: for threads that work on one begun elsewhere."""
-    before = _call.set(call)
+    before = under_way.set(call)
     try:
         yield
     finally:
-        _call.reset(before)
+        under_way.reset(before)
 
 
 def endpoint(mirror: str | None = None) -> str:
@@ -253,8 +133,8 @@ def find_token(token: str | None = None) -> str | None:
 
 def install() -> None:
     """Make huggingface_hub's client one that heeds `calling`; whoever set a factory of their own keeps theirs."""
-    from huggingface_hub import set_client_factory
-    from huggingface_hub.utils import _http, get_session
+    from huggingface_hub import get_session, set_client_factory
+    from huggingface_hub.utils import _http
 
     with _installing:
         if "influence_nb" not in get_session().__dict__:
@@ -268,7 +148,7 @@ def _heeding(client: httpx2.Client) -> httpx2.Client:
 
     @functools.wraps(ordinary)
     def send(request: httpx2.Request, *, stream: bool = False, **more: Any) -> httpx2.Response:
-        call = _call.get()
+        call = under_way.get()
         work = functools.partial(ordinary, request, stream=stream, **more)
         return work() if call is None else _patiently(call, request, work, stream)
 
@@ -280,7 +160,7 @@ def _heeding(client: httpx2.Client) -> httpx2.Client:
 
 def _keep_token_at_home(request: httpx2.Request) -> None:
     """Runs for each hop of a redirect: no host but the hub's own sees the token."""
-    call = _call.get()
+    call = under_way.get()
     if call is not None and not call.own(request.url):
         request.headers.pop("Authorization", None)
 
@@ -311,7 +191,7 @@ def _patiently(
         "pool": patience.answer_seconds,
     }
     filled.update({kind: min(value, filled[kind]) for kind, value in given.items() if value is not None})
-    request.extensions = {**request.extensions, "timeout": filled, "trace": call._trace}
+    request.extensions = {**request.extensions, "timeout": filled, "trace": call.trace}
     may_repeat = request.method in ("GET", "HEAD", "OPTIONS")
     began, failures = time.monotonic(), 0
     while True:
@@ -444,24 +324,9 @@ def _apart(call: Call, work: Callable[[], httpx2.Response]) -> httpx2.Response:
     return attempt.response
 
 
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(url)
-    return (
-        parts.scheme,
-        (parts.hostname or "").lower(),
-        parts.port or {"http": 80, "https": 443}.get(parts.scheme),
-    )
-
-
 def _host(url: str) -> str:
     parts = urlsplit(url)
     return parts.netloc.rpartition("@")[2]
-
-
-def _shut(open_socket: socket.socket) -> None:
-    with suppress(OSError):
-        # not SSLSocket's own, which takes the encryption away from under the thread that reads
-        socket.socket.shutdown(open_socket, socket.SHUT_RDWR)
 
 
 if hasattr(os, "register_at_fork"):

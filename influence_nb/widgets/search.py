@@ -52,6 +52,7 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
 
     Attributes:
         results: the models shown, all pages together.
+        table: the table below the form, a `ResultsTable`.
 
     Raises:
         TypeError: an unknown keyword.
@@ -75,10 +76,10 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
         self._pause = Pause(pause, self._ask)
         self._ready = in_background(api.judge)  # torch takes seconds to import: begin before it is needed
         self._form = SearchForm(changed=self._pause.nudge, entered=self._ask)
-        self._table = ResultsTable({"plan": self.plan, "more": self.more, "retry": self.retry})
+        self.table = ResultsTable({"plan": self.plan, "more": self.more, "retry": self.retry})
         self._query = self._form.query()
-        self._table.show(note=BEGIN, wanted=self.state.wanted)
-        super().__init__([self._form, self._table])
+        self.table.show(note=BEGIN, wanted=self.state.wanted)
+        super().__init__([self._form, self.table])
         for name in ("inb-form", "inb-search", "live"):
             self.add_class(name)
         self.state.observe(self._wanted_changed, "wanted")
@@ -131,7 +132,7 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
         Raises:
             InfluenceError: the hub is being asked for something else.
         """
-        if self._table.status in ("searching", "paging"):
+        if self.table.status in ("searching", "paging"):
             raise InfluenceError("The hub is still being asked.", "Wait for the answer: .result().")
         before = self.results
         self._again = self.more
@@ -149,9 +150,9 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
 
     def static_html(self) -> str:
         """What was found last, for a reader without a kernel."""
-        if self._table.note == BEGIN:
+        if self.table.note == BEGIN:
             return static_block("Search the Hub", "<p>Nothing was searched for.</p>")
-        note = f'<p style="margin:0 0 6px">{escape(self._table.note)}</p>'
+        note = f'<p style="margin:0 0 6px">{escape(self.table.note)}</p>'
         return static_block("Models found on the Hub", note, self.results.to_html() if self.results else "")
 
     def close(self) -> None:
@@ -186,10 +187,10 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
                 raise
             return self._show(turn, found, query)
 
-        return self._newest.ask(whole, lambda: self._table.show(status=status))
+        return self._newest.ask(whole, lambda: self.table.show(status=status))
 
     def _fail(self, error: Exception) -> None:
-        self._table.say(error, retry=isinstance(error, HubUnreachable))
+        self.table.say(error, retry=isinstance(error, HubUnreachable))
 
     def _show(self, turn: Turn, found: SearchResults, query: dict[str, Any] | None) -> SearchResults:
         """Show what was found at once, and what of it fits as soon as that is known."""
@@ -211,7 +212,7 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
         self.results = found
         if query is not None:
             self._query = query
-        self._table.show(
+        self.table.show(
             rows=rows(found),
             note=_note(found, self._query),
             more=self._query["limit"] if found.more else 0,
@@ -221,7 +222,7 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
         )
 
     def _wanted_changed(self, change: Any) -> None:
-        self._table.show(wanted=change["new"])
+        self.table.show(wanted=change["new"])
 
 
 def _note(found: SearchResults, query: dict[str, Any]) -> str:
