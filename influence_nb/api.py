@@ -25,8 +25,9 @@ from influence_nb.store.models import Library, LocalModel
 if TYPE_CHECKING:
     from influence_nb.embeddings.encode import Encoder
     from influence_nb.engine.model import Model
-    from influence_nb.hub.hits import ModelHit, Verdict
+    from influence_nb.hub.hits import ModelHit
     from influence_nb.hub.results import SearchResults
+    from influence_nb.memory.budget import Fits
 
 _loading = threading.Lock()
 
@@ -99,7 +100,7 @@ def search(
     return found.judged(judge(device))
 
 
-def judge(device: str = "auto") -> Callable[[ModelHit], Verdict | None]:
+def judge(device: str = "auto") -> Callable[[ModelHit], Fits | None]:
     """What says of a hit whether it fits the device's free memory: "yes", "int8", "nf4", "no", or None for unknown.
 
     Raises:

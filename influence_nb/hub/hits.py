@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from influence_nb.memory.budget import Fits
 
 Gate = Literal[False, "auto", "manual"]
-Verdict = Literal["yes", "int8", "nf4", "no"]
 
 PROPERTIES = (
     "author",
@@ -74,7 +76,7 @@ class ModelHit:
     dtypes: Mapping[str, int] = field(default_factory=dict, hash=False)
     created: datetime | None = None
     commit: str | None = None
-    fits: Verdict | None = None
+    fits: Fits | None = None
 
 
 def read_hit(said: Any) -> ModelHit | None:

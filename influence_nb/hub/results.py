@@ -12,10 +12,12 @@ from html import escape
 from typing import TYPE_CHECKING, Any, overload
 from urllib.parse import quote
 
-from influence_nb.hub.hits import ModelHit, Verdict
+from influence_nb.hub.hits import ModelHit
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from influence_nb.memory.budget import Fits
 
 HEADINGS = {
     "id": "Model",
@@ -97,7 +99,7 @@ class SearchResults(Sequence[ModelHit]):
                 self._next = empty if self._turn is None else self._turn(cancel)
             return self._next
 
-    def judged(self, judge: Callable[[ModelHit], Verdict | None]) -> SearchResults:
+    def judged(self, judge: Callable[[ModelHit], Fits | None]) -> SearchResults:
         """The same hits, and those of later pages, each with `judge(hit)` as its `fits`."""
 
         def turn(cancel: threading.Event | None) -> SearchResults:

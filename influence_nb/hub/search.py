@@ -15,10 +15,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from influence_nb.errors import HubUnreachable, InfluenceError, InvalidData
+from influence_nb.hub.call import Call
 from influence_nb.hub.hits import PROPERTIES, ModelHit, read_hit
 from influence_nb.hub.patience import Patience
 from influence_nb.hub.results import SearchResults
-from influence_nb.hub.transport import PORTAL, Call, calling, endpoint
+from influence_nb.hub.transport import PORTAL, calling, endpoint
 
 __all__ = ["SORTS", "ModelHit", "SearchResults", "parse_parameters", "search"]
 
