@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from influence_nb import errors, widgets
-    from influence_nb.api import download, library, load, load_encoder, loaded, plan
+    from influence_nb.api import download, library, load, load_encoder, loaded, plan, search
     from influence_nb.embeddings.encode import Encoder
     from influence_nb.embeddings.map import EmbeddingMap
     from influence_nb.engine.completion import Completion, TokenEvent
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from influence_nb.engine.sampling import Sampling
     from influence_nb.engine.session import Session
     from influence_nb.errors import InfluenceError
+    from influence_nb.hub.hits import ModelHit
     from influence_nb.hub.plan import DownloadPlan
     from influence_nb.hub.progress import Progress
+    from influence_nb.hub.results import SearchResults
     from influence_nb.store.library import Library
     from influence_nb.store.models import LocalModel
     from influence_nb.widgets.workbench import Workbench
@@ -43,9 +45,11 @@ _HOMES = {
     "Library": "store.library",
     "LocalModel": "store.models",
     "Model": "engine.model",
+    "ModelHit": "hub.hits",
     "Progress": "hub.progress",
     "Receipt": "engine.receipts",
     "Sampling": "engine.sampling",
+    "SearchResults": "hub.results",
     "Session": "engine.session",
     "TokenEvent": "engine.completion",
     "Workbench": "widgets.workbench",
@@ -55,6 +59,7 @@ _HOMES = {
     "load_encoder": "api",
     "loaded": "api",
     "plan": "api",
+    "search": "api",
 }
 _MODULES = ("errors", "widgets")
 

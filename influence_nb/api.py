@@ -14,6 +14,7 @@ from influence_nb.engine import registry
 from influence_nb.engine.convert import gguf_to_safetensors
 from influence_nb.engine.load import Stage, load_model
 from influence_nb.errors import BrokenModel, InvalidData, ModelNotFound
+from influence_nb.hub import search as searching
 from influence_nb.hub import starters
 from influence_nb.hub.fetch import fetch
 from influence_nb.hub.plan import DownloadPlan, make_plan
@@ -25,6 +26,9 @@ from influence_nb.store.models import IncompleteModel, LocalModel
 if TYPE_CHECKING:
     from influence_nb.embeddings.encode import Encoder
     from influence_nb.engine.model import Model
+    from influence_nb.hub.hits import ModelHit
+    from influence_nb.hub.results import SearchResults
+    from influence_nb.memory.budget import Fits
 
 _loading = threading.Lock()
 
@@ -35,6 +39,82 @@ def library() -> Library:
     `.broken` has those that are not whole, `.verify(name)` checks bytes, `.remove(name)` and `.prune()` free space.
     """
     return Library(in_use=_is_loaded)
+
+
+def search(
+    text: str | None = None,
+    *,
+    author: str | None = None,
+    task: str | None = None,
+    library: str | None = None,
+    license: str | None = None,
+    language: str | None = None,
+    min_params: int | str | None = None,
+    max_params: int | str | None = None,
+    gated: bool | None = None,
+    sort: str = "downloads",
+    limit: int = 20,
+    token: str | None = None,
+    mirror: str | None = None,
+    device: str = "auto",
+) -> SearchResults:
+    """Find models on the Hub, and say of each whether it fits the device. What is not given does not narrow it.
+
+    Args:
+        text: words that the model's name has in it.
+        author: the person or organisation that owns it.
+        task: a pipeline tag, such as "text-generation".
+        library: such as "transformers" or "gguf".
+        license: a licence's tag, such as "apache-2.0".
+        language: a language's code, such as "en".
+        min_params: the fewest parameters, as a number or like "135M", "1.5B".
+        max_params: the most.
+        gated: True for models behind a licence only, False for those open to all only.
+        sort: "downloads" (of the last 30 days), "likes", "trending", "updated" or "created"; highest or newest
+            first.
+        limit: hits on a page, 1 to 1000.
+        token: for the models that only you see; None takes the one huggingface_hub is logged in with.
+        mirror: the address of another hub; None is INFLUENCE_MIRROR, else huggingface_hub's own.
+        device: whose memory `fits` is about, as in `load`.
+
+    Returns:
+        The first page: a list of `ModelHit`, a table in a notebook, `.to_frame()`; `.more` says whether there is
+        another page, `.next()` fetches it.
+
+    Raises:
+        InvalidData: an argument cannot be; the hint says what can.
+        HubUnreachable: the hub does not answer, or what answers is not a hub.
+        DeviceUnavailable: no such device.
+    """
+    found = searching.search(
+        text,
+        author=author,
+        task=task,
+        library=library,
+        license=license,
+        language=language,
+        min_params=min_params,
+        max_params=max_params,
+        gated=gated,
+        sort=sort,
+        limit=limit,
+        token=token,
+        mirror=mirror,
+    )
+    return found.judged(judge(device))
+
+
+def judge(device: str = "auto") -> Callable[[ModelHit], Fits | None]:
+    """What says of a hit whether it fits the device's free memory: "yes", "int8", "nf4", "no", or None for unknown.
+
+    Raises:
+        DeviceUnavailable: no such device.
+    """
+    from influence_nb.engine.device import budget
+    from influence_nb.memory import verdict
+
+    room = budget(device)
+    return lambda hit: verdict(hit.parameters, hit.dtypes, room)
 
 
 def plan(

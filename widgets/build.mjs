@@ -27,6 +27,15 @@ async function widgets() {
 /** What the licences of the bundled libraries ask for. */
 const NOTICE = "/*! Includes marked (MIT, (c) MarkedJS) and Prism (MIT, (c) Lea Verou) */";
 
+/** @type {import("esbuild").BuildOptions} what a widget needs that includes them */
+const LIBRARIES = {
+  banner: { js: NOTICE },
+  // Prism's language files speak of a global Prism: hand them ours.
+  inject: ["shared/prism.js"],
+  // Where Prism finds a page, it highlights all of that page: let it find none.
+  define: { window: "undefined", WorkerGlobalScope: "undefined" },
+};
+
 /**
  * @param {string} name
  * @param {string} folder
@@ -42,17 +51,11 @@ async function bundle(name, folder) {
     logLevel: "warning",
     legalComments: "none",
   };
-  await build({
-    ...options,
-    entryPoints: [`${name}/index.js`],
-    outfile: join(folder, `${name}.js`),
-    format: "esm",
-    banner: { js: NOTICE },
-    // Prism's language files speak of a global Prism: hand them ours.
-    inject: ["shared/prism.js"],
-    // Where Prism finds a page, it highlights all of that page: let it find none.
-    define: { window: "undefined", WorkerGlobalScope: "undefined" },
-  });
+  /** @type {import("esbuild").BuildOptions} */
+  const script = { ...options, entryPoints: [`${name}/index.js`], outfile: join(folder, `${name}.js`), format: "esm" };
+  const { metafile } = await build({ ...script, write: false, metafile: true });
+  const libraries = Object.keys(metafile.inputs).some((file) => file.includes("node_modules/"));
+  await build({ ...script, ...(libraries && LIBRARIES) });
   await build({ ...options, entryPoints: [`${name}/${name}.css`], outfile: join(folder, `${name}.css`) });
 }
 

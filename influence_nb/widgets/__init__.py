@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from influence_nb.widgets.download import DownloadPanel
     from influence_nb.widgets.explorer import EmbeddingExplorer
     from influence_nb.widgets.load import LoadPanel
+    from influence_nb.widgets.search import SearchPanel
     from influence_nb.widgets.workbench import Workbench
 
 _HOMES = {
@@ -21,10 +22,11 @@ _HOMES = {
     "DownloadPanel": "download",
     "EmbeddingExplorer": "explorer",
     "LoadPanel": "load",
+    "SearchPanel": "search",
     "Workbench": "workbench",
 }
 
-__all__ = ["ChatPanel", "DownloadPanel", "EmbeddingExplorer", "LoadPanel", "Workbench"]
+__all__ = ["ChatPanel", "DownloadPanel", "EmbeddingExplorer", "LoadPanel", "SearchPanel", "Workbench"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,493 @@
+"""SearchPanel without a browser: typing, one question at a time, pages, problems, what the page may ask for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+import pytest
+
+from influence_nb import api
+from influence_nb.errors import HubUnreachable, InfluenceError, InvalidData
+from influence_nb.hub import search as searching
+from influence_nb.hub.hits import ModelHit
+from influence_nb.hub.results import SearchResults
+from influence_nb.settings import settings
+from influence_nb.widgets.newest import Newest, Pause
+from influence_nb.widgets.search import SearchPanel
+from influence_nb.widgets.state import State
+from tests.loopback import LoopbackHub
+
+WAIT = 60
+API = "/api/models"
+ROOT = Path(__file__).parents[2]
+
+
+class Clock:
+    """Stands in for `threading.Timer`: time passes when the test says so."""
+
+    def __init__(self) -> None:
+        self.running: list[Clock.Timer] = []
+
+    class Timer:
+        def __init__(self, clock: Clock, act: Callable[[], object]) -> None:
+            self.clock, self.act, self.daemon = clock, act, False
+
+        def start(self) -> None:
+            self.clock.running.append(self)
+
+        def cancel(self) -> None:
+            if self in self.clock.running:
+                self.clock.running.remove(self)
+
+    def __call__(self, seconds: float, act: Callable[[], object]) -> Timer:
+        return Clock.Timer(self, act)
+
+    def pass_by(self) -> None:
+        """All that waits has waited long enough."""
+        due, self.running = self.running, []
+        for timer in due:
+            timer.act()
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
+    """Twelve models by acme and one by other, and a panel that gives up soon."""
+    with LoopbackHub() as made:
+        for number in range(12):
+            made.add(f"acme/chat-{number}", {"config.json": b"{}"}, downloads=100 - number,
+                     parameters={"BF16": (number + 1) * 10**9}, used_storage=2 * 10**9)  # fmt: skip
+        made.add("other/embedder", {"config.json": b"{}"}, downloads=5, task="feature-extraction")
+        soon = replace(searching.PATIENCE, first_wait=0.01, answer_seconds=0.4)
+        monkeypatch.setattr(searching, "PATIENCE", soon)
+        monkeypatch.setenv("INFLUENCE_MIRROR", made.endpoint)
+        settings.cache_clear()
+        yield made
+    settings.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to three billion parameters fit, up to six as nf4."""
+
+    def of(device: str = "auto") -> Callable[[ModelHit], Any]:
+        return lambda hit: None if not hit.parameters else "yes" if hit.parameters <= 3e9 else "nf4"
+
+    monkeypatch.setattr(api, "judge", of)
+
+
+@pytest.fixture
+def panels() -> Iterator[Callable[..., SearchPanel]]:
+    """Makes panels, and closes them."""
+    made: list[SearchPanel] = []
+
+    def make(**keywords: Any) -> SearchPanel:
+        made.append(SearchPanel(**keywords))
+        return made[-1]
+
+    yield make
+    for panel in made:
+        panel.close()
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock that panels made after it go by."""
+    clock = Clock()
+    monkeypatch.setattr("influence_nb.widgets.search.Pause", lambda seconds, act: Pause(seconds, act, clock))
+    return clock
+
+
+def shown(panel: SearchPanel) -> list[str]:
+    return [row["id"] for row in panel.table.rows]
+
+
+def page(panel: SearchPanel, content: Any) -> None:
+    """What a page sends."""
+    panel.table._handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": []})
+
+
+def until(panel: SearchPanel, name: str, fits: Callable[[Any], bool]) -> None:
+    """Wait until a trait of the table is as wanted."""
+    there = threading.Event()
+
+    def look(_: Any = None) -> None:
+        if fits(getattr(panel.table, name)):
+            there.set()
+
+    panel.table.observe(look, name)
+    look()
+    assert there.wait(WAIT), getattr(panel.table, name)
+    panel.table.unobserve(look, name)
+
+
+def widgets(panel: Any) -> list[Any]:
+    found = [panel]
+    for child in getattr(panel, "children", ()):
+        found += widgets(child)
+    return found
+
+
+def field(panel: SearchPanel, label: str) -> Any:
+    return next(one for one in widgets(panel) if getattr(one, "description", None) == label)
+
+
+def test_python_searches_and_the_table_shows_it(hub: LoopbackHub, panels: Callable[..., SearchPanel]):
+    panel = panels()
+    assert "Type part of a name" in panel.table.note
+    found = panel.search("chat", limit=3).result(WAIT)
+    assert [hit.id for hit in found] == shown(panel) == ["acme/chat-0", "acme/chat-1", "acme/chat-2"]
+    assert [hit.fits for hit in found] == ["yes"] * 3
+    assert panel.table.note == "3 models for “chat”, most downloaded first, and there are more."
+    assert panel.table.more == 3
+    assert panel.table.status == "done"
+    row = panel.table.rows[0]
+    assert (row["parameters"], row["size"], row["fits"], row["gate"]) == ("1B", "2 GB", "yes", "open")
+    assert row["page"] == f"{hub.endpoint}/acme/chat-0"
+    assert list(panel.results) == list(found)
+
+
+def test_what_python_asks_for_stands_in_the_form_and_the_rest_of_the_form_counts(
+    hub: LoopbackHub, panels: Callable[..., SearchPanel]
+):
+    panel = panels()
+    field(panel, "Author or organisation").value = " acme "
+    panel.search(
+        "chat", min_params=2_000_000_000, gated=False, sort="likes", limit=7, library="transformers"
+    ).result(WAIT)
+    query = hub.requests(API)[-1].query
+    assert query["author"] == ["acme"]
+    assert query["num_parameters"] == ["min:2B"]
+    assert query["gated"] == ["false"]
+    assert query["filter"] == ["transformers"]
+    assert query["limit"] == ["7"]
+    assert [field(panel, label).value for label in ("Name", "Gate", "Sort by", "On a page")] == [
+        "chat", "Open to all", "likes", 7]  # fmt: skip
+    assert field(panel, "Filters (4)")
+    field(panel, "Clear filters").click()
+    panel.search().result(WAIT)
+    assert "author" not in hub.requests(API)[-1].query
+    assert hub.requests(API)[-1].query["search"] == ["chat"]
+    with pytest.raises(InvalidData, match="sorted"):
+        panel.search(sort="newest")
+
+
+def test_the_hub_is_asked_once_when_typing_pauses(
+    hub: LoopbackHub, panels: Callable[..., SearchPanel], typed: Clock
+):
+    panel = panels()
+    for text in ("c", "ch", "cha", "chat-1"):
+        field(panel, "Name").value = text
+    assert len(typed.running) == 1
+    assert not hub.log
+    typed.pass_by()
+    until(panel, "rows", lambda rows: len(rows) == 3)
+    assert [request.query["search"] for request in hub.requests(API)] == [["chat-1"]]
+
+
+def test_enter_and_the_button_do_not_wait_for_the_pause(
+    hub: LoopbackHub, panels: Callable[..., SearchPanel], typed: Clock
+):
+    panel = panels()
+    name = field(panel, "Name")
+    name.value = "chat-7"
+    name._handle_msg(
+        {"content": {"data": {"method": "custom", "content": {"event": "submit"}}}, "buffers": []}
+    )
+    until(panel, "rows", lambda rows: [row["id"] for row in rows] == ["acme/chat-7"])
+    assert not typed.running
+    name.value = "embedder"
+    field(panel, "Search").click()
+    until(panel, "rows", lambda rows: [row["id"] for row in rows] == ["other/embedder"])
+    assert not typed.running
+    assert len(hub.requests(API)) == 2
+
+
+def test_never_two_questions_at_once_and_only_the_newest_is_shown(
+    panels: Callable[..., SearchPanel], monkeypatch: pytest.MonkeyPatch
+):
+    entered, gate, lock = threading.Event(), threading.Event(), threading.Lock()
+    asked: list[str] = []
+    both = []
+
+    def search(text: str, **_: Any) -> SearchResults:
+        with lock:
+            both.append(text)
+            assert len(both) == 1
+        asked.append(text)
+        entered.set()
+        assert gate.wait(WAIT)
+        both.remove(text)
+        return SearchResults([ModelHit(f"found/{text}")])
+
+    monkeypatch.setattr(searching, "search", search)
+    panel = panels()
+    seen: list[list[str]] = []
+    panel.table.observe(lambda change: seen.append([row["id"] for row in change["new"]]), "rows")
+    first = panel.search("a")
+    assert entered.wait(WAIT)
+    second, third = panel.search("b"), panel.search("c")
+    assert panel.table.status == "searching"
+    gate.set()
+    assert [hit.id for hit in third.result(WAIT)] == ["found/c"]
+    assert [hit.id for hit in first.result(WAIT)] == ["found/a"]
+    with pytest.raises(CancelledError):
+        second.result(WAIT)
+    assert asked == ["a", "c"]
+    assert seen == [["found/c"]]
+    assert panel.table.status == "done"
+
+
+def test_a_question_that_the_hub_sits_on_gives_way_to_the_next(
+    hub: LoopbackHub, panels: Callable[..., SearchPanel], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(searching, "PATIENCE", replace(searching.PATIENCE, answer_seconds=600))
+    silence = hub.fault(API, "silent")
+    panel = panels()
+    first = panel.search("embedder")
+    assert silence.happened.wait(WAIT)
+    assert len(panel.search("chat-7").result(WAIT)) == 1
+    assert isinstance(first.exception(WAIT), InfluenceError)
+    assert panel.table.problem is None
+
+
+def test_more_adds_a_page_until_there_is_none(hub: LoopbackHub, panels: Callable[..., SearchPanel]):
+    panel = panels()
+    panel.search("chat", limit=5).result(WAIT)
+    page(panel, {"type": "more"})
+    until(panel, "rows", lambda rows: len(rows) == 10)
+    assert len(panel.more().result(WAIT)) == 12
+    assert panel.table.more == 0
+    assert panel.table.note == "12 models for “chat”, most downloaded first."
+    assert len(hub.requests(API)) == 3
+    assert len(panel.more().result(WAIT)) == 12
+    assert len(hub.requests(API)) == 3
+
+
+def test_more_waits_for_an_answer(hub: LoopbackHub, panels: Callable[..., SearchPanel]):
+    panel = panels()
+    silence = hub.fault(API, "silent")
+    searched = panel.search("chat")
+    assert silence.happened.wait(WAIT)
+    with pytest.raises(InfluenceError, match="still being asked"):
+        panel.more()
+    assert len(searched.result(WAIT)) == 12  # it is asked again
+
+
+@pytest.mark.parametrize("then", [{"type": "retry"}, {"type": "more"}])
+def test_a_hub_that_cannot_be_reached_is_told_and_asked_again(
+    hub: LoopbackHub, panels: Callable[..., SearchPanel], then: dict[str, str]
+):
+    panel = panels()
+    panel.search("chat", limit=5).result(WAIT)
+    fault = hub.fault(API, "drop", times=1000)
+    failed = panel.more() if then["type"] == "more" else panel.search("chat-7")
+    assert isinstance(failed.exception(WAIT), HubUnreachable)
+    until(panel, "problem", lambda problem: problem is not None)
+    assert panel.table.problem["retry"]
+    assert panel.table.problem["hint"]
+    assert len(panel.table.rows) == 5
+    assert "“chat”" in panel.table.note
+    fault.lift()
+    page(panel, {"type": "retry"})
+    until(panel, "rows", lambda rows: len(rows) == (10 if then["type"] == "more" else 1))
+    assert panel.table.problem is None
+
+
+def test_what_cannot_be_searched_for_is_told_beside_the_last_answer(
+    hub: LoopbackHub, panels: Callable[..., SearchPanel]
+):
+    panel = panels()
+    panel.search("chat-7").result(WAIT)
+    with pytest.raises(InvalidData):
+        panel.search(min_params="a lot").result(WAIT)
+    assert '"135M"' in panel.table.problem["hint"]
+    assert not panel.table.problem["retry"]
+    assert shown(panel) == ["acme/chat-7"]
+    assert panel.search(min_params="1M").result(WAIT)
+    assert panel.table.problem is None
+
+
+def test_nothing_found_is_said_in_words(hub: LoopbackHub, panels: Callable[..., SearchPanel]):
+    panel = panels()
+    assert not panel.search("zzz").result(WAIT)
+    assert panel.table.note == "No model found for “zzz”. Fewer letters find more."
+    panel.search(author="nobody").result(WAIT)
+    assert "with these filters" in panel.table.note
+    assert shown(panel) == []
+
+
+def test_a_click_asks_for_a_plan_as_often_as_it_is_clicked(
+    hub: LoopbackHub, panels: Callable[..., SearchPanel]
+):
+    state, wanted = State(), []
+    panel = panels(state=state)
+    panel.search("chat").result(WAIT)
+    state.observe(lambda change: wanted.append(change["new"]), "wanted")
+    page(panel, {"type": "plan", "id": "acme/chat-3"})
+    assert state.wanted == panel.table.wanted == "acme/chat-3"
+    page(panel, {"type": "plan", "id": "acme/chat-3"})
+    assert [id for id in wanted if id] == ["acme/chat-3"] * 2
+    panel.plan("other/embedder")
+    assert state.wanted == panel.table.wanted == "other/embedder"
+    state.wanted = ""
+    assert panel.table.wanted == ""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [None, 5, "plan", [], {}, {"type": "plan"}, {"type": "plan", "id": 5}, {"type": "plan", "id": "never/found"},
+     {"type": "more", "id": "acme/chat-1"}, {"type": "close"}, {"type": ["plan"]}],
+)  # fmt: skip
+def test_what_the_page_may_not_ask_is_refused_and_the_panel_goes_on(
+    hub: LoopbackHub, panels: Callable[..., SearchPanel], content: Any
+):
+    panel = panels()
+    panel.search("chat").result(WAIT)
+    page(panel, content)
+    assert "unknown" in panel.table.problem["message"]
+    assert panel.state.wanted == ""
+    assert panel.search("chat-7").result(WAIT)
+    assert panel.table.problem is None
+
+
+def test_hits_are_shown_before_it_is_known_what_fits(
+    hub: LoopbackHub, panels: Callable[..., SearchPanel], monkeypatch: pytest.MonkeyPatch
+):
+    gate, quick = threading.Event(), api.judge
+
+    def slow(device: str = "auto") -> Any:
+        assert gate.wait(WAIT)
+        return quick(device)
+
+    monkeypatch.setattr(api, "judge", slow)
+    panel = panels()
+    searched = panel.search("chat")
+    until(panel, "judging", bool)
+    until(panel, "rows", lambda rows: len(rows) == 12)
+    assert {row["fits"] for row in panel.table.rows} == {""}
+    newer = panel.search("chat-5")  # does not wait for it either
+    until(panel, "rows", lambda rows: len(rows) == 1)
+    gate.set()
+    assert [hit.fits for hit in newer.result(WAIT)] == ["nf4"]
+    assert panel.table.rows[0]["fits"] == "nf4"
+    assert not panel.table.judging
+    searched.exception(WAIT)
+
+
+def test_a_device_that_cannot_be_asked_leaves_what_fits_unknown(
+    hub: LoopbackHub, panels: Callable[..., SearchPanel], monkeypatch: pytest.MonkeyPatch
+):
+    def broken(device: str = "auto") -> Any:
+        raise RuntimeError("no driver")
+
+    monkeypatch.setattr(api, "judge", broken)
+    panel = panels()
+    assert [hit.fits for hit in panel.search("chat-7").result(WAIT)] == [None]
+    assert panel.table.problem is None
+
+
+def test_a_token_goes_to_the_hub_and_into_no_widget(hub: LoopbackHub, panels: Callable[..., SearchPanel]):
+    panel = panels(token="good")
+    panel.search("chat-7").result(WAIT)
+    assert [request.token for request in hub.requests(API)] == ["good"]
+    assert "good" not in str([one.get_state() for one in widgets(panel)]) + panel.static_html()
+
+
+def test_the_static_rendering_holds_the_last_results_and_no_markup_of_the_hubs(
+    hub: LoopbackHub, panels: Callable[..., SearchPanel]
+):
+    hub.add("acme/<b>bold</b>", {"config.json": b"{}"}, license="<i>")
+    panel = panels()
+    assert "Nothing was searched for" in panel.static_html()
+    told: list[str] = []
+    panel.on_static_change(lambda: told.append(panel.static_html()))
+    panel.search("bold").result(WAIT)
+    assert "acme/&lt;b&gt;bold&lt;/b&gt;" in told[-1]
+    assert "“bold”" in told[-1]
+    assert "<b>bold" not in told[-1]
+    assert "<i>" not in told[-1]
+
+
+def test_unknown_keywords_are_refused():
+    with pytest.raises(TypeError, match="mirror"):
+        SearchPanel(hub="x")
+
+
+def test_a_closed_panel_asks_nothing_any_more(
+    hub: LoopbackHub, panels: Callable[..., SearchPanel], typed: Clock
+):
+    panel = panels()
+    field(panel, "Name").value = "chat"
+    assert typed.running
+    panel.close()
+    assert not typed.running
+    assert not hub.log
+
+
+def test_papermill_waits_for_the_results_and_keeps_them(hub: LoopbackHub, tmp_path: Path):
+    cells = [
+        f"import os, sys\nsys.path.insert(0, {str(ROOT)!r})\nos.environ['INFLUENCE_MIRROR'] = {hub.endpoint!r}\n"
+        "from influence_nb.widgets import SearchPanel\npanel = SearchPanel()\npanel",
+        "[hit.id for hit in panel.search('chat-7').result(60)]",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, tmp_path / "in.ipynb")
+    papermill.execute_notebook(tmp_path / "in.ipynb", tmp_path / "out.ipynb", progress_bar=False)
+    first, second = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells
+    assert second.outputs[0]["data"]["text/plain"] == "['acme/chat-7']"
+    live, static = first.outputs
+    assert "application/vnd.jupyter.widget-view+json" in live["data"]
+    assert "acme/chat-7" in static["data"]["text/html"]
+
+
+# The parts
+
+
+def test_a_pause_acts_once_and_a_nudge_begins_it_anew():
+    acted: list[str] = []
+    clock = Clock()
+    pause = Pause(0.3, lambda: acted.append("now"), clock)
+    pause.nudge()
+    late = clock.running[0]
+    pause.nudge()
+    late.act()  # it ran out in the moment of the nudge
+    assert acted == []
+    clock.pass_by()
+    clock.pass_by()
+    assert acted == ["now"]
+    pause.nudge()
+    pause.cancel()
+    clock.pass_by()
+    assert acted == ["now"]
+
+
+def test_work_that_fails_makes_room_for_the_next():
+    newest = Newest()
+    with pytest.raises(ZeroDivisionError):
+        newest.ask(lambda turn: 1 / 0).result(WAIT)
+    assert newest.ask(lambda turn: 7).result(WAIT) == 7
+
+
+def test_work_that_is_over_shows_nothing():
+    newest, shown = Newest(), []
+    entered, gate = threading.Event(), threading.Event()
+
+    def work(turn: Any) -> None:
+        entered.set()
+        assert gate.wait(WAIT)
+        turn.if_newest(lambda: shown.append("old"))
+
+    old = newest.ask(work)
+    assert entered.wait(WAIT)
+    new = newest.ask(lambda turn: turn.if_newest(lambda: shown.append("new")))
+    gate.set()
+    old.result(WAIT), new.result(WAIT)
+    assert shown == ["new"]

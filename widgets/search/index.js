@@ -1,0 +1,32 @@
+/**
+ * SearchPanel's results: it shows the rows that Python holds and sends what a person asks for of them. It does not
+ * know how the hub is asked. Messages: {type: "plan", id}, {type: "more"}, {type: "retry"}.
+ */
+
+import { listeners, painter } from "../shared/model.js";
+import { followTheme } from "../shared/theme.js";
+import { Results } from "./results.js";
+
+/** @typedef {import("../shared/model.js").WidgetModel} WidgetModel */
+/** @typedef {import("./types.js").State} State */
+
+const TRAITS = ["rows", "status", "note", "problem", "more", "wanted", "judging"];
+
+/**
+ * @param {{ model: WidgetModel, el: HTMLElement }} props
+ * @returns {() => void} undoes what was set up
+ */
+function render({ model, el }) {
+  const { on, also, end } = listeners(model);
+  const results = new Results((message) => model.send(message));
+  const show = () => results.show(/** @type {State} */ (Object.fromEntries(TRAITS.map((name) => [name, model.get(name)]))));
+  const paint = painter(show);
+  for (const trait of TRAITS) on(`change:${trait}`, () => paint.ask());
+  show();
+  el.append(results.el);
+  also(followTheme(results.el));
+  also(() => paint.cancel());
+  return end;
+}
+
+export default { render };
