@@ -36,9 +36,7 @@ class Sum:
         elif blob_id is not None and _SHA1.fullmatch(blob_id) and size is not None:
             self.promised = blob_id
             self._digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-        self.update: Callable[[bytes | memoryview], object] = (
-            self._digest.update if self._digest else lambda _: None
-        )
+        self.update: Callable[[bytes], object] = self._digest.update if self._digest else lambda _: None
         """Takes the next bytes."""
 
     @property

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from influence_nb.errors import DownloadInterrupted, HubUnreachable, InfluenceError, IntegrityError
-from influence_nb.hub import straight
 from influence_nb.hub.call import Call
 from influence_nb.hub.checksums import Sum
 from influence_nb.hub.faults import Asked, translating
@@ -222,8 +221,8 @@ class _Filling:
         count.stage = "download"
         span_ends, span_from = time.monotonic() + patience.slow_seconds, self.have
         # what is packed is unpacked on the way
-        packed = "Content-Encoding" in response.headers
-        for piece in response.iter_bytes() if packed else straight.pieces(response, patience.read_seconds):
+        pieces = response.iter_bytes() if "Content-Encoding" in response.headers else response.iter_raw()
+        for piece in pieces:
             if stopped():
                 break
             self.have += len(piece)
@@ -254,7 +253,7 @@ class _Filling:
         )
 
 
-def write(sink: BinaryIO, piece: bytes | memoryview) -> None:
+def write(sink: BinaryIO, piece: bytes) -> None:
     """Write all of it: a file without a buffer may take less at a time."""
     done = sink.write(piece)
     while done < len(piece):
