@@ -241,6 +241,8 @@ def _check(repo_id: str, revision: str | None) -> None:
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils._validators import validate_repo_id
 
+    if not isinstance(repo_id, str):
+        raise not_a_name(repo_id)
     try:
         validate_repo_id(repo_id)
     except HFValidationError as error:
