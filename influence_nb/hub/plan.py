@@ -214,7 +214,7 @@ def make_plan(
     _check(repo_id, revision)
     include, exclude = _tuple(include), _tuple(exclude)
     hub = endpoint(mirror)
-    where = None if output_dir is None else Path(output_dir)
+    where = None if output_dir is None else Path(output_dir).expanduser().absolute()
     found = None
     if revision is not None and COMMIT.fullmatch(revision):
         found = remembered.listing(repo_id, revision, hub)
