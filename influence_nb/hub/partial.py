@@ -120,6 +120,7 @@ class _Filling:
                 wait = patience.wait(failures)
                 if failures >= patience.tries or time.monotonic() - began + wait > patience.total_seconds:
                     raise self._given_up(problem, failures)
+                self.count.stage = "waiting"
                 self.call.pause(wait, problem.what)
         if self.sum.promised is None and self.file.blob_id:  # its size was not known at first, and now it is
             self.sum = self._new_sum()

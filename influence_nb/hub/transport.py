@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextvars
 import functools
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -332,7 +331,3 @@ def _apart(call: Call, work: Callable[[], httpx2.Response]) -> httpx2.Response:
 def _host(url: str) -> str:
     parts = urlsplit(url)
     return parts.netloc.rpartition("@")[2]
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: globals().update(_installing=threading.Lock()))
