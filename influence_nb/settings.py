@@ -28,6 +28,12 @@ class Settings(BaseSettings):
         description="Where our own state lives: the starter models and one SQLite file.",
     )
     offline: bool = Field(default=False, description="Ask no package index and no hub for anything.")
+    mirror: str | None = Field(
+        default=None, description="The address of the hub to ask; unset means huggingface_hub's own endpoint."
+    )
+    xet: bool = Field(
+        default=False, description="Fetch large files by Xet, which can be faster and cannot be resumed."
+    )
 
 
 @cache

@@ -22,7 +22,7 @@ class Progress:
         all_total: bytes in the whole job.
         bytes_per_second: the mean rate of this stage so far; 0 until there is one.
         seconds_left: what that rate makes of the bytes that are left; None until there is a rate.
-        stage: "download", "unpack", "convert" or "ready".
+        stage: "download", "verify", "copy", "waiting", "unpack", "convert" or "ready".
     """
 
     file: str

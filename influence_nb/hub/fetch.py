@@ -1,0 +1,236 @@
+"""Carrying out a plan: several files at once, each checked before it counts, and one place that waits and reports.
+
+It knows plans and places; how one file's bytes come is `partial.py`'s part, how a hub is asked `transport.py`'s.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from influence_nb.errors import InfluenceError
+from influence_nb.hub import transport
+from influence_nb.hub.call import Call
+from influence_nb.hub.checksums import CHUNK, is_right
+from influence_nb.hub.faults import Asked, from_disk, translating
+from influence_nb.hub.partial import fill
+from influence_nb.hub.patience import Patience
+from influence_nb.hub.places import Place, size_of
+from influence_nb.hub.plan import DownloadPlan, PlannedFile
+from influence_nb.hub.progress import OnProgress
+from influence_nb.hub.remembered import Checked
+from influence_nb.hub.tally import TICK, Count, Tally
+from influence_nb.hub.transport import check_online, entered
+
+AT_ONCE = 8
+_GRACE = 0.15
+"""Seconds that who cancels waits for workers to put things in order."""
+
+
+def fetch(
+    plan: DownloadPlan,
+    *,
+    token: str | None = None,
+    on_progress: OnProgress | None = None,
+    cancel: threading.Event | None = None,
+    patience: Patience | None = None,
+) -> Path:
+    """Fetch what a plan names, and check it. What is here and was checked before is not read again.
+
+    Bytes that came are kept, whatever happens, and a later run in this or another process continues where they
+    stopped. Two processes that fetch the same file do it once.
+
+    Args:
+        plan: from `make_plan`.
+        token: None is huggingface_hub's own.
+        on_progress: called in this thread about 20 times a second, and once at the end.
+        cancel: set it from another thread to give up, which takes effect within a quarter of a second.
+        patience: bounds of tries and times.
+
+    Returns:
+        The model's folder: a snapshot in the Hub's cache, or the plan's `output_dir`.
+
+    Raises:
+        DownloadInterrupted: cancelled, or the connection broke too often.
+        IntegrityError: the hub sends other bytes than it promised.
+        HubUnreachable, GatedModel, ModelNotFound: the hub does not answer, or refuses.
+        NotEnoughDisk: seen before the start, or the disk filled up on the way.
+        SettingsError: the folder cannot be written.
+    """
+    place, checked = plan.place, Checked(plan.repo_id)
+    todo = [
+        file
+        for file in plan.files
+        if not (place.is_here(file) and checked.knows(place.shown(file), place.key(file)))
+    ]
+    before = sum(file.size or 0 for file in plan.files) - sum(file.size or 0 for file in todo)
+    counts = [Count(file.name, file.size) for file in todo]
+    tally = Tally(counts, before, on_progress)
+    if todo:
+        plan.check_disk()
+        # a thread of its own for each file, the longest first
+        jobs = sorted(zip(todo, counts, strict=True), key=lambda job: -(job[0].size or 0))
+        call = Call(plan.endpoint, transport.find_token(token), cancel, patience)
+        call.check()
+        worker = _Worker(plan, place, call, checked)
+        try:
+            _run(call, [_job(worker, *job) for job in jobs], tally)
+        finally:
+            checked.save()
+    place.finish(plan.revision)
+    tally.end(plan.repo_id)
+    return place.folder
+
+
+def _job(worker: _Worker, file: PlannedFile, count: Count) -> Callable[[], None]:
+    return lambda: worker.settle(file, count)
+
+
+def _run(call: Call, jobs: list[Callable[[], None]], tally: Tally) -> None:
+    """Do all jobs in threads, reporting meanwhile; the first error stops the others and is raised."""
+    waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+    for job in jobs:
+        waiting.put(job)
+    errors: list[BaseException] = []
+    left = threading.Semaphore(0)
+
+    def work() -> None:
+        with entered(call):
+            while not call.is_stopped() and not errors:
+                try:
+                    waiting.get_nowait()()
+                except queue.Empty:
+                    break
+                except BaseException as error:
+                    errors.append(error)
+        left.release()
+
+    threads = [
+        threading.Thread(target=contextvars.copy_context().run, args=(work,), name="hub-file", daemon=True)
+        for _ in range(min(AT_ONCE, len(jobs)))
+    ]
+    for thread in threads:
+        thread.start()
+    ended = 0
+    try:
+        while ended < len(threads) and not errors:
+            call.check()
+            if left.acquire(timeout=TICK):
+                ended += 1
+            else:
+                tally.tick()
+    finally:
+        call.stop()  # where all went well there is nobody left to stop
+        until = time.monotonic() + _GRACE
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
+    if errors:
+        raise errors[0]
+
+
+class _Worker:
+    """What every thread needs to bring one file to its place."""
+
+    def __init__(self, plan: DownloadPlan, place: Place, call: Call, checked: Checked) -> None:
+        self.plan, self.place, self.call, self.checked = plan, place, call, checked
+        self.asked = Asked(plan.repo_id, plan.endpoint, plan.revision or plan.commit, call.has_token)
+
+    def settle(self, file: PlannedFile, count: Count) -> None:
+        """Make one file be there, whole and checked."""
+        try:
+            if not self._is_whole(file, self.place.shown(file), count):
+                self._bring(file, count)
+        except InfluenceError:
+            raise
+        except OSError as error:
+            raise from_disk(error, self.place.root, (file.size or 0) - count.done) from error
+        self.checked.add(self.place.shown(file), self.place.key(file))
+        count.done, count.stage = size_of(self.place.shown(file)) or count.done, "ready"
+
+    def _bring(self, file: PlannedFile, count: Count) -> None:
+        place = self.place
+        target, partial = place.target(file), place.partial(file)
+        for folder in (target.parent, partial.parent, place.lock(file).parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        with _only_us(place.lock(file), self.call):
+            if not self._is_whole(file, target, count):
+                self._take_copy(file, partial, count)
+                self._download(file, partial, count)
+                os.replace(partial, target)
+            place.settle(file)
+
+    def _download(self, file: PlannedFile, partial: Path, count: Count) -> None:
+        if file.size is None or size_of(partial) != file.size:
+            check_online()
+        transport.install()
+        from huggingface_hub import hf_hub_url
+
+        with translating(self.asked):
+            url = hf_hub_url(
+                self.plan.repo_id,
+                file.name,
+                revision=self.plan.at or self.plan.commit,
+                endpoint=self.plan.endpoint,
+            )
+            fill(self.call, url, file, partial, count, self.asked)
+
+    def _is_whole(self, file: PlannedFile, path: Path, count: Count) -> bool:
+        """Whether the file is there and right; read once, and then known by its size and time."""
+        there = size_of(path)
+        if there is None or file.size not in (None, there):
+            return False
+        if self.checked.knows(path, self.place.key(file)):
+            return True
+        if file.sha256 is None and file.blob_id is None:
+            return True  # nothing is known of it but its size
+        count.stage = "verify"
+
+        def check(done: int) -> None:
+            self.call.check()
+            count.done = done
+
+        right = is_right(path, file.size, file.sha256, file.blob_id, check)
+        if not right:
+            count.done = 0
+        return right
+
+    def _take_copy(self, file: PlannedFile, partial: Path, count: Count) -> None:
+        """Begin with what another place on this machine has of the same bytes, if any has them all."""
+        if file.size is None or partial.exists():
+            return
+        for copy in self.place.copies(file):
+            if size_of(copy) == file.size:
+                count.stage = "copy"
+                with copy.open("rb", buffering=0) as source, partial.open("wb", buffering=0) as sink:
+                    while piece := source.read(CHUNK):
+                        self.call.check()
+                        sink.write(piece)
+                return
+
+
+@contextmanager
+def _only_us(path: Path, call: Call) -> Iterator[None]:
+    """Hold a lock between processes, waiting for who has it, unless cancelled."""
+    lock = FileLock(path)
+    while True:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            call.rest(0.1)
+            continue
+        except NotImplementedError:  # a file system without locks: the checksum still tells what is whole
+            yield
+            return
+        break
+    try:
+        yield
+    finally:
+        lock.release()
