@@ -18,8 +18,7 @@ Host = Literal["hub", "cdn"]
 class Request:
     """Header names are in lower case. `status` and `sent` are filled in while the answer goes out.
 
-    `sent` counts the body's bytes that were handed to the system; how many of them arrived is known only to
-    the other side.
+    `sent` counts the body's bytes that went out; how many of them arrived is known only to the other side.
     """
 
     method: str

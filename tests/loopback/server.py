@@ -21,7 +21,7 @@ from tests.loopback.requests import Host, Request
 if TYPE_CHECKING:
     from tests.loopback.hub import LoopbackHub
 
-CHUNK = 1 << 20
+CHUNK = 1 << 18
 
 
 class Server:
@@ -163,8 +163,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not has_body:
             return
         if chunked:
-            self.connection.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), bytes(body)))
             request.sent = len(body)
+            self.connection.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), bytes(body)))
             return
         stop = _stop(fault)
         end = len(body) if stop is None else min(stop, len(body))
@@ -180,8 +180,8 @@ class _Handler(BaseHTTPRequestHandler):
         step = fault.options.get("bytes", 1) if fault and slowly else CHUNK
         for start in range(0, len(part), step):
             piece = part[start : start + step]
+            request.sent += len(piece)  # before it arrives: who has it may look at once
             self.connection.sendall(piece)
-            request.sent += len(piece)
             if fault and slowly and self.server.hub.faults.closing.wait(fault.options.get("pause", 0.01)):
                 raise _Ended
 
