@@ -86,6 +86,9 @@ def _open(patience: float) -> Iterator[sqlite3.Connection]:
         connection.row_factory = sqlite3.Row
         connection.text_factory = lambda raw: raw.decode("utf-8", errors="replace")
         _migrate(connection)
+        connection.execute(
+            "pragma synchronous = normal"
+        )  # in WAL: a power cut costs the last rows, never the file
         yield connection
         connection.commit()
     finally:

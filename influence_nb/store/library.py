@@ -64,6 +64,10 @@ class Library:
             raise BrokenModel(f"{found.name} is not whole: {found.reason}", found.hint)
         return found
 
+    def everything(self) -> tuple[LocalModel | IncompleteModel, ...]:
+        """The models that are whole and those that are not, from one look."""
+        return look().found
+
     @property
     def broken(self) -> tuple[IncompleteModel, ...]:
         """The models that are not whole, each with the reason and what to do."""
@@ -122,16 +126,21 @@ class Library:
             InvalidData: the model is loaded, or being downloaded.
             SettingsError: its place cannot be written.
         """
-        everything = look().found
-        wanted = [_named(everything, f"{name}@{revision}" if revision else name)]
-        if wanted[0].source == "hub" and not revision and wanted[0].name == name and "@" not in name:
-            wanted = [one for one in everything if one.source == "hub" and _repo(one) == name]
+        wanted = self._wanted(name, revision)
         for model in wanted:
             if self._in_use(model):
                 raise InvalidData(
                     f"{model.name} is loaded.", "Unload it first: the Load panel's Unload, or model.unload()."
                 )
         return sum(removal.remove(model) for model in wanted)
+
+    def frees(self, name: str, revision: str | None = None) -> int:
+        """Bytes that `remove` would free: what other revisions use is not counted.
+
+        Raises:
+            ModelNotFound: it is not here.
+        """
+        return removal.would_free(self._wanted(name, revision))
 
     def leftovers(self) -> list[Leftover]:
         """What no model needs: half-done files of downloads that were killed, damaged files that were set aside, files
@@ -149,6 +158,14 @@ class Library:
             SettingsError: a place cannot be written.
         """
         return removal.prune(removal.leftovers())
+
+    def _wanted(self, name: str, revision: str | None) -> list[Found]:
+        """What `remove` is asked to remove."""
+        everything = look().found
+        first = _named(everything, f"{name}@{revision}" if revision else name)
+        if first.source != "hub" or revision or "@" in name:
+            return [first]
+        return [one for one in everything if one.source == "hub" and _repo(one) == name]
 
     def to_frame(self) -> pandas.DataFrame:
         """One row a model, one column a field, and `kind`."""

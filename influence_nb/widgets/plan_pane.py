@@ -178,14 +178,14 @@ class PlanPane(ipywidgets.VBox):
             try:
                 found = fit_words(fit(plan))
             except Exception as error:
-                found = fit_html(f"Whether it fits this device is not known: {readable(error).message}", None)
+                found = fit_html(f"Whether it fits this device is not known: {readable(error).message}")
             with self._lock:
                 if self._plan is not None and orders.same(plan, self._plan):
                     self._fit = found
                     self._show()
 
         with self._lock:
-            self._fit = self._fit or fit_html("Whether it fits this device is being worked out …", None)
+            self._fit = self._fit or fit_html("Whether it fits this device is being worked out …")
             self._show()
         in_background(work)
 

@@ -78,22 +78,25 @@ def plan_static(plan: DownloadPlan) -> str:
     return static_block(f"Plan of {plan.repo_id}", about, facts, table)
 
 
-def fit_html(words: str, fits: bool | None) -> str:
-    """The line that says whether the model fits this device; `fits` is None while it is not known."""
-    mark = {True: "yes", False: "no", None: "unknown"}[fits]
-    note = ' class="inb-note"' if fits is False else ""
-    return f'<p{note} data-fits="{mark}">{escape(words)}</p>'
+def fit_html(words: str, verdict: str = "unknown") -> str:
+    """The line that says whether the model fits this device.
+
+    Args:
+        words: plain text; it is escaped here.
+        verdict: "yes", "int8", "nf4" or "no"; "unknown" while it is not known.
+    """
+    note = "" if verdict in ("yes", "unknown") else ' class="inb-note"'
+    return f'<p{note} data-fits="{escape(verdict)}">{escape(words)}</p>'
 
 
 def fit_words(report: FitReport) -> str:
     """A fit report as such a line."""
-    budget = report.budget
-    need = (
-        f"{data(report.total)} of the {data(budget.total)} of {budget.device} ({data(budget.free)} free now)"
-    )
-    if report.fits:
-        return fit_html(f"It fits this device: about {need}.", True)
-    return fit_html(f"It does not fit this device: about {need}. {report.suggestion or ''}".strip(), False)
+    needs = f"about {data(report.total)}, and {data(report.budget)} are free"
+    if report.fits == "yes":
+        return fit_html(f"It fits {report.device}: it takes {needs}.", "yes")
+    packed = report.fits in ("int8", "nf4")
+    words = f"It fits {report.device} only quantized" if packed else f"It does not fit {report.device}"
+    return fit_html(f"{words}: it takes {needs}. {report.suggestion}".strip(), report.fits)
 
 
 def short_of_disk(plan: DownloadPlan) -> str:

@@ -34,6 +34,7 @@ def test_removing_a_revision_frees_what_the_others_do_not_use(cache: Path) -> No
     write_linked(cache, "c/d", "3" * 40)
     before = bytes_in(cache / "models--a--b")
     config = (cache / "models--a--b" / "snapshots" / ("2" * 40) / "config.json").stat().st_size
+    assert Library().frees("a/b", revision="2222222") == config
     assert Library().remove("a/b", revision="2222222") == config
     assert bytes_in(cache / "models--a--b") == before - config
     assert [model.name for model in Library()] == ["a/b", "c/d"]
@@ -46,6 +47,11 @@ def test_a_name_without_a_revision_removes_all_of_the_model(cache: Path) -> None
     write_linked(cache, "a/b", "2" * 40, main="1" * 40, config={"dtype": "float32"})
     write_linked(cache, "c/d", "1" * 40)  # the same commit in another repository
     size = sum(blob.stat().st_size for blob in (cache / "models--a--b" / "blobs").iterdir())
+    assert (
+        Library().frees("a/b@1111111")
+        < Library().frees("a/b@2222222") + Library().frees("a/b@1111111")
+        < size
+    )
     assert Library().remove("a/b") == size
     assert not (cache / "models--a--b").exists()
     assert [model.name for model in Library()] == ["c/d"]
@@ -127,6 +133,7 @@ def test_a_cache_that_cannot_be_written_is_left_as_it_is(
 def test_a_starter_is_removed(chat: Path) -> None:
     write_model(chat / "safetensors")
     size = bytes_in(chat)
+    assert Library().frees("starter/chat") == size
     assert Library().remove("starter/chat") == size
     assert not chat.exists()
     with pytest.raises(ModelNotFound):
