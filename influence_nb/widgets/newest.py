@@ -21,9 +21,9 @@ class Turn:
         over: set as soon as something newer is asked for.
     """
 
-    def __init__(self, lock: threading.RLock) -> None:  # type: ignore[valid-type]
+    def __init__(self, lock: Any) -> None:
         self.over = threading.Event()
-        self._lock: Any = lock
+        self._lock = lock
 
     def if_newest(self, act: Callable[[], None]) -> None:
         """Do it, unless something newer is asked for; nothing newer begins before it is done."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -23,25 +22,20 @@ NOW = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
 
 
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
-    """A hub with four models, named by INFLUENCE_MIRROR, and a search that gives up soon."""
-    with LoopbackHub() as made:
-        files = {"config.json": b"{}"}
-        made.add("acme/tiny-chat", files, downloads=500, likes=3, parameters={"BF16": 135_000_000}, updated=NOW,
-                 used_storage=269_000_000, created=datetime(2025, 5, 1, tzinfo=UTC), trending=1)  # fmt: skip
-        made.add("acme/big-chat", files, downloads=9_000, likes=1, parameters={"BF16": 7_000_000_000, "F32": 1000},
-                 license="llama3.1", gated="manual", languages=["de"])  # fmt: skip
-        made.add("other/tiny-embedder", files, downloads=70, likes=40, task="feature-extraction", trending=9,
-                 library="sentence-transformers", parameters={"F32": 22_000_000}, gated="auto")  # fmt: skip
-        made.add("other/tiny-chat-gguf", files, downloads=60, likes=2, library="gguf", license=None,
-                 gguf={"total": 134_515_008, "architecture": "llama"})  # fmt: skip
-        monkeypatch.setenv("INFLUENCE_MIRROR", made.endpoint)
-        monkeypatch.delenv("INFLUENCE_OFFLINE", raising=False)
-        soon = replace(searching.PATIENCE, first_wait=0.01, longest_asked=0.01, answer_seconds=0.4)
-        monkeypatch.setattr(searching, "PATIENCE", soon)
-        settings.cache_clear()
-        yield made
-    settings.cache_clear()
+def hub(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> LoopbackHub:
+    """The loopback Hub with four models, and a search that gives up soon."""
+    files = {"config.json": b"{}"}
+    hub.add("acme/tiny-chat", files, downloads=500, likes=3, parameters={"BF16": 135_000_000}, updated=NOW,
+            used_storage=269_000_000, created=datetime(2025, 5, 1, tzinfo=UTC), trending=1)  # fmt: skip
+    hub.add("acme/big-chat", files, downloads=9_000, likes=1, parameters={"BF16": 7_000_000_000, "F32": 1000},
+            license="llama3.1", gated="manual", languages=["de"])  # fmt: skip
+    hub.add("other/tiny-embedder", files, downloads=70, likes=40, task="feature-extraction", trending=9,
+            library="sentence-transformers", parameters={"F32": 22_000_000}, gated="auto")  # fmt: skip
+    hub.add("other/tiny-chat-gguf", files, downloads=60, likes=2, library="gguf", license=None,
+            gguf={"total": 134_515_008, "architecture": "llama"})  # fmt: skip
+    soon = replace(searching.PATIENCE, first_wait=0.01, longest_asked=0.01, answer_seconds=0.4)
+    monkeypatch.setattr(searching, "PATIENCE", soon)
+    return hub
 
 
 def ids(results: SearchResults) -> list[str]:
@@ -127,7 +121,7 @@ def test_pages_follow_each_other_with_one_request_each_and_none_before_it_is_ask
     assert ids(first.with_next()) == [*ids(first), *ids(second)]
 
 
-def test_pages_hold_when_the_hubs_own_are_shorter_or_longer(monkeypatch: pytest.MonkeyPatch):
+def test_pages_hold_when_the_hubs_own_are_shorter():
     with LoopbackHub(page_size=2) as short:
         for number in range(5):
             short.add(f"acme/m{number}", {"config.json": b"{}"}, downloads=100 - number)
