@@ -9,8 +9,8 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -52,6 +52,7 @@ class Call:
         self._stopped = threading.Event()
         self._on_wait = on_wait
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._ends: list[Callable[[], object]] = []
         self._lock = threading.Lock()
 
     @property
@@ -98,6 +99,21 @@ class Call:
         """Cancel from inside, and end whatever is being read at this moment."""
         self._stopped.set()
         self.shut()
+        with self._lock:
+            ends = list(self._ends)
+        for end in ends:
+            end()
+
+    @contextmanager
+    def on_stop(self, end: Callable[[], object]) -> Iterator[None]:
+        """While inside, `stop` calls this too: for what does not read from our connections."""
+        with self._lock:
+            self._ends.append(end)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._ends.remove(end)
 
     def shut(self) -> None:
         """Shut the connections down, so that who reads from one wakes up."""

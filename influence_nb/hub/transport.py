@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextvars
 import functools
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,6 +33,8 @@ LATER = "Check the network, or ask again later; INFLUENCE_MIRROR names another h
 
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 _PORTAL_TRIES = 3
+_ASIDE = "/api/agent-harnesses"
+"""huggingface_hub asks its default hub for this, once a day and for itself: nobody shall wait for the answer."""
 
 _installing = threading.Lock()
 
@@ -192,7 +193,10 @@ def _patiently(
     }
     filled.update({kind: min(value, filled[kind]) for kind, value in given.items() if value is not None})
     request.extensions = {**request.extensions, "timeout": filled, "trace": call.trace}
-    may_repeat = request.method in ("GET", "HEAD", "OPTIONS")
+    aside = request.url.path.endswith(_ASIDE)
+    if aside and not call.own(request.url):
+        raise HubUnreachable(f"{request.url.host} is not the hub that was asked for.")
+    may_repeat = request.method in ("GET", "HEAD", "OPTIONS") and not aside
     began, failures = time.monotonic(), 0
     while True:
         call.check()
@@ -327,7 +331,3 @@ def _apart(call: Call, work: Callable[[], httpx2.Response]) -> httpx2.Response:
 def _host(url: str) -> str:
     parts = urlsplit(url)
     return parts.netloc.rpartition("@")[2]
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: globals().update(_installing=threading.Lock()))
