@@ -16,7 +16,6 @@ from influence_nb.memory.gguf import GGUFHeader
 from influence_nb.memory.kept import Kept, head_dim
 from influence_nb.memory.weights import ITEMSIZES, Tensor, Weights
 
-
 _HEADS = ("ForCausalLM", "LMHeadModel", "LMHead", "ForConditionalGeneration")
 """How the names of architectures that generate text end."""
 

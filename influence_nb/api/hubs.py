@@ -1,6 +1,6 @@
-"""The calls that compose several layers: plan a download, fetch a model, load it.
+"""What comes from a hub: searched, planned, fetched into the library.
 
-It does not know torch, widgets or the command line.
+It does not know how files are chosen or kept, nor how a model is loaded.
 """
 
 from __future__ import annotations
@@ -10,37 +10,19 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from influence_nb.engine import registry
-from influence_nb.engine.convert import gguf_to_safetensors
-from influence_nb.engine.load import Stage, load_model
-from influence_nb.errors import BrokenModel, HubUnreachable, InvalidData, ModelNotFound
+from influence_nb.api.shelf import starter
+from influence_nb.errors import BrokenModel, InvalidData
 from influence_nb.hub import search as searching
-from influence_nb.hub import starters
 from influence_nb.hub.fetch import fetch
 from influence_nb.hub.plan import DownloadPlan, make_plan
-from influence_nb.hub.progress import Meter, OnProgress
-from influence_nb.memory.weights import MIXES
-from influence_nb.store import peaks, records
-from influence_nb.store.library import Library
-from influence_nb.store.models import IncompleteModel, LocalModel
+from influence_nb.hub.progress import OnProgress
+from influence_nb.store import records
+from influence_nb.store.models import LocalModel
 
 if TYPE_CHECKING:
-    from influence_nb.embeddings.encode import Encoder
-    from influence_nb.engine.model import Model
     from influence_nb.hub.hits import ModelHit
     from influence_nb.hub.results import SearchResults
     from influence_nb.memory.budget import Fits
-    from influence_nb.memory.report import FitReport
-
-_loading = threading.Lock()
-
-
-def library() -> Library:
-    """The models on this machine: iterate `LocalModel`s, or take one by name; `.to_frame()` makes a table.
-
-    `.broken` has those that are not whole, `.verify(name)` checks bytes, `.remove(name)` and `.prune()` free space.
-    """
-    return Library(in_use=_is_loaded)
 
 
 def search(
@@ -207,7 +189,7 @@ def download(
         return _fetched(repo_id, token, on_progress, cancel)
     if isinstance(repo_id, str) and repo_id.startswith("starter/"):
         _refuse_beside("a starter", given)
-        return _starter(repo_id, on_progress, cancel)
+        return starter(repo_id, on_progress, cancel)
     wanted = plan(
         repo_id,
         revision,
@@ -249,193 +231,3 @@ def _fetched(
             source=source,
             verified=True,
         )
-
-
-def _starter(
-    name: str, on_progress: OnProgress | None = None, cancel: threading.Event | None = None
-) -> LocalModel:
-    folder = starters.fetch(name, on_progress, cancel)
-    for gguf in folder.glob("*.gguf"):
-        gguf_to_safetensors(gguf, folder / "safetensors", _converting(gguf, on_progress))
-    return library()[name]
-
-
-def load(
-    model: str | Path | LocalModel | None = None,
-    device: str = "auto",
-    dtype: str = "auto",
-    on_progress: Stage | None = None,
-) -> Model:
-    """Load a model, or hand out the copy that is loaded already.
-
-    Args:
-        model: the name of a model in the library, a folder, or a `LocalModel`; None is "starter/chat", which is
-            fetched first where it is not here yet.
-        device: "auto" (CUDA, then MPS, then CPU), "cpu", "cuda", "cuda:1", "mps".
-        dtype: "auto" (what the checkpoint says; on a CPU bfloat16 only where it computes that natively),
-            "bfloat16", "float16", "float32".
-        on_progress: told each stage ("files", "weights", "warm-up", "ready") and the share of it that is done,
-            0 to 1, or None where that is unknown; fetching and unpacking a starter is part of "files".
-
-    Raises:
-        ModelNotFound: no model of that name is on this machine.
-        BrokenModel: a file is missing or damaged; the message names it.
-        UnsupportedModel: not a model that generates text.
-        DeviceUnavailable: no such device.
-        OutOfMemory: the device has no room.
-    """
-    local = _find(model, on_progress)
-    with _loading:
-        for present in registry.loaded():
-            if present.answers_to(local, device, dtype):
-                if on_progress is not None:
-                    on_progress("ready", 1.0)
-                return present
-        loaded = load_model(local, device, dtype, on_progress)
-    records.touch(local.name)
-    peaks.remember_peak(loaded.name, loaded.device, loaded.dtype, local.quantization, loaded.memory_peak)
-    return loaded
-
-
-def fit(
-    model: str | Path | LocalModel | DownloadPlan | Model,
-    device: str = "auto",
-    dtype: str = "auto",
-    quantization: str | None = None,
-    context: int = 4096,
-    batch: int = 1,
-    mirror: str | None = None,
-    token: str | None = None,
-) -> FitReport:
-    """Whether a model fits a device, and what it takes there: weights, KV cache, activations.
-
-    Of a model on the Hub, config.json and the headers of its weights are asked for, and no weights. What the model
-    took when it was last loaded on this machine corrects the estimate.
-
-    Args:
-        model: a name in the library, a folder, "owner/name" on the Hub, or what `library`, `plan`, `search` or `load`
-            gave.
-        device: as in `load`: the device whose free memory counts.
-        dtype: as in `load`; a checkpoint that is packed already stays so.
-        quantization: None, "int8" or "nf4" (packed while loading), or a GGUF type such as "Q4_K_M".
-        context: tokens in each row, prompt and answer together.
-        batch: rows that run together.
-        mirror: another hub's address; None is INFLUENCE_MIRROR, else the Hub.
-        token: as in `plan`.
-
-    Raises:
-        ModelNotFound: no such model, here or on the Hub.
-        GatedModel, HubUnreachable: the Hub does not show it, or does not answer.
-        BrokenModel: a file is missing or damaged.
-        DeviceUnavailable: no such device.
-        InvalidData: no such dtype or quantization, or a context or batch below 1.
-    """
-    from influence_nb.engine.fitting import fit_model
-
-    found = _to_fit(model, quantization, mirror, token)
-    return fit_model(found, device, dtype, quantization, context, batch, token)
-
-
-def loaded() -> list[Model]:
-    """The models in memory, the one loaded last at the end."""
-    return registry.loaded()
-
-
-def load_encoder(
-    model: str | Path | LocalModel | None = None,
-    device: str = "auto",
-    dtype: str = "auto",
-    layer: int | None = None,
-    pooling: str | None = None,
-) -> Encoder:
-    """Load a model that turns texts into vectors.
-
-    Args:
-        model: the name of a model in the library, a folder, or a `LocalModel`; None is "starter/embedding".
-        device: as in `load`.
-        dtype: as in `load`.
-        layer: the hidden layer to take, 0 for the embeddings before the first; None for the last.
-        pooling: "mean", "cls", "last" or "weighted_mean"; None for what the model says.
-
-    Raises:
-        ModelNotFound, BrokenModel, DeviceUnavailable, OutOfMemory: as in `load`.
-        InvalidData: no such layer or pooling.
-    """
-    from influence_nb.embeddings.encode import open_encoder
-
-    return open_encoder(model, device=device, dtype=dtype, layer=layer, pooling=pooling)
-
-
-def _is_loaded(model: LocalModel | IncompleteModel) -> bool:
-    paths = {getattr(getattr(one, "local", None), "path", None) for one in registry.loaded()}
-    return model.path in paths or model.path / "safetensors" in paths
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path != Path() and path.is_dir()
-    except OSError:  # a name longer than the file system allows
-        return False
-
-
-def _converting(gguf: Path, on_progress: OnProgress | None) -> Callable[[float], None] | None:
-    """Tells of an unpacking the way a fetch is told of: in bytes of the file."""
-    if on_progress is None:
-        return None
-    meter = Meter(gguf.stat().st_size, on_progress)
-
-    def tell(share: float) -> None:
-        done = int(share * meter.all_total)
-        meter.tell("convert", gguf.name, done, meter.all_total, done)
-
-    return tell
-
-
-def _to_fit(
-    model: object, quantization: str | None, mirror: str | None, token: str | None
-) -> Model | LocalModel | DownloadPlan:
-    """The model that is meant: loaded, on this machine, or else on the Hub."""
-    from influence_nb.engine.model import Model
-
-    if isinstance(model, Model | DownloadPlan):
-        return model
-    model = getattr(model, "id", model)  # of a hit in a search
-    try:
-        return _here(model)
-    except ModelNotFound as unknown:
-        if not isinstance(model, str) or model in starters.STARTERS:
-            raise
-        packed = quantization if quantization in MIXES else None
-        try:
-            return plan(model, mirror=mirror, token=token, quantization=packed)
-        except InvalidData:
-            if packed is None:
-                raise
-            return plan(model, mirror=mirror, token=token)  # it has no GGUF files
-        except HubUnreachable:
-            if "/" in model:
-                raise
-            raise unknown from None
-
-
-def _find(model: str | Path | LocalModel | None, on_progress: Stage | None) -> LocalModel:
-    if isinstance(model, LocalModel):
-        return model
-    if model is None:
-        model = "starter/chat"
-    if isinstance(model, str) and model in starters.STARTERS:
-        tell = on_progress or (lambda stage, share: None)
-        return _starter(model, lambda progress: tell("files", progress.all_done / progress.all_total))
-    return _here(model)
-
-
-def _here(model: object) -> LocalModel:
-    """The model on this machine that a name, a folder or a `LocalModel` means."""
-    if isinstance(model, LocalModel):
-        return model
-    if not isinstance(model, str | Path):
-        raise ModelNotFound(f"{model!r} is not a model.", "Give a name, a folder, or a LocalModel.")
-    as_path = Path(model).expanduser()
-    if isinstance(model, Path) or _is_folder(as_path) or str(model).startswith((".", "/", "~")):
-        return LocalModel.from_folder(as_path)
-    return library()[str(model)]

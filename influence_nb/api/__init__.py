@@ -1,0 +1,12 @@
+"""The calls that compose several layers: search, plan, fit, fetch, load.
+
+It does not know torch, widgets or the command line. `shelf` is what is on this machine, `hubs` what comes from a hub,
+`fitting` whether it fits, `loading` what is in memory.
+"""
+
+from influence_nb.api.fitting import fit
+from influence_nb.api.hubs import download, judge, plan, search
+from influence_nb.api.loading import load, load_encoder, loaded
+from influence_nb.api.shelf import library
+
+__all__ = ["download", "fit", "judge", "library", "load", "load_encoder", "loaded", "plan", "search"]
