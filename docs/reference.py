@@ -26,7 +26,9 @@ the docstrings, not this. Examples are in [usage.md](usage.md).
 
 """
 CHAPTERS: list[tuple[str, str, str, list[str]]] = [
-    ("Find and load", "inb", "influence_nb", ["library", "download", "load", "loaded", "load_encoder"]),
+    ("Models from the Hub", "inb", "influence_nb", ["search", "plan", "fit", "download"]),
+    ("", "inb", "influence_nb", ["SearchResults", "ModelHit", "DownloadPlan", "FitReport", "Progress"]),
+    ("Find and load", "inb", "influence_nb", ["library", "load", "loaded", "load_encoder"]),
     ("Models on disk", "inb", "influence_nb", ["Library", "LocalModel"]),
     ("Generate", "inb", "influence_nb", ["Model", "Session", "Sampling"]),
     ("What comes back", "inb", "influence_nb", ["Completion", "TokenEvent", "Receipt"]),
@@ -39,9 +41,9 @@ CHAPTERS: list[tuple[str, str, str, list[str]]] = [
     ("Embeddings", "inb", "influence_nb", ["Encoder", "EmbeddingMap"]),
     ("", "influence_nb.embeddings.corpus", "influence_nb.embeddings.corpus", ["corpus"]),
     ("Panels", "inb", "influence_nb", ["Workbench"]),
+    ("", "inb.widgets", "influence_nb.widgets", ["SearchPanel", "DownloadPanel", "LibraryPanel"]),
     ("", "inb.widgets", "influence_nb.widgets", ["LoadPanel", "ChatPanel", "EmbeddingExplorer"]),
     ("", "influence_nb.widgets.reply", "influence_nb.widgets.reply", ["Reply"]),
-    ("", "influence_nb.hub.progress", "influence_nb.hub.progress", ["Progress"]),
 ]
 """(title, how the module is written, the module, names); a chapter without a title goes on with the one before."""
 

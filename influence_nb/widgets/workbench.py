@@ -6,14 +6,17 @@ It knows which panels there are and nothing of how they work.
 from __future__ import annotations
 
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
 from influence_nb.widgets.base import StaticFallback, in_background, readable, static_block, strict
 from influence_nb.widgets.chat import ChatPanel
+from influence_nb.widgets.download import DownloadPanel
 from influence_nb.widgets.form import STYLE, message, page_button
+from influence_nb.widgets.library import LibraryPanel
 from influence_nb.widgets.load import LoadPanel
+from influence_nb.widgets.search import SearchPanel
 from influence_nb.widgets.state import State
 
 if TYPE_CHECKING:
@@ -68,11 +71,14 @@ class EmbeddingsTab(ipywidgets.VBox):
 
 
 class Workbench(StaticFallback, ipywidgets.Tab):
-    """All panels in tabs: Load, Chat, Embeddings. What is loaded in one is used in the others.
+    """All panels in tabs: Search, Download, Library, Load, Chat, Embeddings, the way a model goes.
+
+    What is found, fetched or loaded in one is there in the others. It opens at Load; a model that is to be planned
+    brings the Download tab to the front.
 
     Attributes:
-        state: the selected model and the loaded ones.
-        load, chat, embeddings: the panels.
+        state: the selected model, the loaded ones, and the one wanted from the Hub.
+        search, download, library, load, chat, embeddings: the panels.
 
     Raises:
         TypeError: an unknown keyword.
@@ -81,18 +87,35 @@ class Workbench(StaticFallback, ipywidgets.Tab):
     @strict
     def __init__(self) -> None:
         self.state = State()
+        self.search = SearchPanel(state=self.state)
+        self.download = DownloadPanel(state=self.state)
+        self.library = LibraryPanel(state=self.state)
         self.load = LoadPanel(state=self.state)
         self.chat = ChatPanel(state=self.state)
         self.embeddings = EmbeddingsTab()
-        super().__init__([self.load, self.chat, self.embeddings], titles=["Load", "Chat", "Embeddings"])
+        tabs = {
+            "Search": self.search,
+            "Download": self.download,
+            "Library": self.library,
+            "Load": self.load,
+            "Chat": self.chat,
+            "Embeddings": self.embeddings,
+        }
+        super().__init__(list(tabs.values()), titles=list(tabs), selected_index=list(tabs).index("Load"))
         self.add_class("inb-workbench")
         self.add_class("live")
+        self.state.observe(self._wanted, "wanted")
         for panel in (self.load, self.chat):
             panel.on_static_change(self.update_static)
 
     def static_html(self) -> str:
         """What the workbench is, and what the chat holds, for a reader without a kernel."""
         about = (
-            "<p>Panels to load models, chat with them and map embeddings. Run the notebook to use them.</p>"
+            "<p>Panels to find, fetch and load models, chat with them and map embeddings. "
+            "Run the notebook to use them.</p>"
         )
         return static_block("Workbench", about) + self.load.static_html() + self.chat.static_html()
+
+    def _wanted(self, change: dict[str, Any]) -> None:
+        if change["new"]:
+            self.selected_index = self.titles.index("Download")

@@ -13,6 +13,9 @@ import pytest
 from lab import LabServer, free_port, isolated_environment, wait_for_http
 from playwright.sync_api import Page, expect
 
+from tests.loopback import LoopbackHub
+from tests.loopback.models import made_up
+
 WORKBENCH = "import influence_nb as inb\nworkbench = inb.Workbench()\nworkbench"
 expect.set_options(timeout=120_000)
 
@@ -33,7 +36,7 @@ def test_load_the_starter_then_chat_with_it_then_unload_it(lab: LabServer):
     answer = lab_page.kernel_eval("workbench.chat.messages[1]['content']")
     assert answer
     expect(page.locator("article.inb-message").nth(1)).to_contain_text(answer.split()[0])
-    page.get_by_role("tab", name="Load").click()
+    page.get_by_role("tab", name="Load", exact=True).click()
     page.get_by_role("button", name="Unload").click()
     expect(page.get_by_text("starter/chat is unloaded.")).to_be_visible()
     assert lab_page.kernel_eval("[inb.loaded(), workbench.chat.model]") == [[], None]
@@ -44,11 +47,26 @@ def test_tabs_are_reached_by_keyboard(lab: LabServer):
     lab_page = lab.open([WORKBENCH])
     lab_page.run_all()
     page: Page = lab_page.page
-    page.get_by_role("tab", name="Load").focus()
+    page.get_by_role("tab", name="Load", exact=True).focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
-    lab_page.kernel_until("workbench.selected_index == 1")
+    lab_page.kernel_until("workbench.titles[workbench.selected_index] == 'Chat'")
     expect(page.locator(".inb-chat")).to_have_attribute("data-status", "no-model")
+
+
+def test_a_model_that_is_found_is_planned_in_the_next_tab(lab: LabServer):
+    with LoopbackHub() as hub:
+        hub.add("tiny/talker", made_up(20_000), downloads=10)
+        environment = {"INFLUENCE_MIRROR": hub.endpoint}
+        lab_page = lab.open([f"import os\nos.environ.update({environment})\n{WORKBENCH}"])
+        lab_page.run_all()
+        page: Page = lab_page.page
+        page.get_by_role("tab", name="Search").click()
+        page.get_by_label("Name", exact=True).fill("talker")
+        page.get_by_role("button", name="Plan").first.click()
+        expect(page.get_by_role("tab", name="Download")).to_have_attribute("aria-selected", "true")
+        expect(page.get_by_text("tiny/talker").locator("visible=true").first).to_be_visible()
+        lab_page.kernel_until("workbench.state.wanted == 'tiny/talker'")
 
 
 @pytest.fixture
@@ -75,7 +93,7 @@ def test_voila_shows_the_workbench_as_an_app(browser: Any, voila: str):
     page = browser.new_page()
     try:
         page.goto(voila, timeout=120_000)
-        expect(page.get_by_role("tab", name="Load")).to_be_visible()
+        expect(page.get_by_role("tab", name="Load", exact=True)).to_be_visible()
         expect(page.get_by_role("button", name="Load", exact=True)).to_be_enabled()
         page.get_by_role("tab", name="Chat").click()
         expect(page.locator(".inb-chat")).to_have_attribute("data-status", "no-model")
