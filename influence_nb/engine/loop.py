@@ -23,7 +23,8 @@ Network = Any
 _PIECE = 512
 """Tokens in one piece of a long prefill: a cancel is seen after one, and activations take no more room than that."""
 
-_CACHE_NAMES = ("past_key_values", "cache_params", "state")
+_CACHE_NAMES = ("cache", "past_key_values", "cache_params", "state")
+"""What architectures call their cache: the first from transformers 5.24 on, the others before."""
 
 
 class Cancelled(Exception):
@@ -84,8 +85,9 @@ class Steps:
             if cancelled():
                 raise Cancelled
 
-        held = self._inputs.get("past_key_values")
-        if held is not None and self._ids.shape[1] - held.get_seq_length() > 2 * _PIECE:
+        held = self._inputs.get("cache", self._inputs.get("past_key_values"))
+        pieces = held is not None and not all(getattr(held, "is_linear", [False]))
+        if pieces and self._ids.shape[1] - held.get_seq_length() > 2 * _PIECE:
             self._config.prefill_chunk_size = _PIECE
         watching = self._network.register_forward_pre_hook(check, prepend=True)
         try:
