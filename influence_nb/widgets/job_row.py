@@ -26,7 +26,7 @@ SLOTS = 3
 FINISHED = ("done", "cancelled", "failed")
 
 ROW_STYLE = """<style>
-.inb-download { padding: 8px 0 8px 8px; border-top: 1px solid var(--jp-border-color2, rgba(128,128,128,.35)); }
+.inb-download { padding: 8px 2px 8px 8px; border-top: 1px solid var(--jp-border-color2, rgba(128,128,128,.35)); }
 .inb-download .inb-job-top { align-items: center; justify-content: space-between; flex-wrap: nowrap; gap: 12px;
   overflow: visible; }
 .inb-download .inb-job-top > .widget-html { flex: 1 1 auto; min-width: 0; margin: 0; }
