@@ -38,7 +38,8 @@ ROW_STYLE = """<style>
 .inb-downloads .inb-queue-head { align-items: center; justify-content: space-between; margin-top: 6px; }
 .inb-job-title { font-weight: 600; }
 .inb-chip { font-size: 11px; line-height: 17px; padding: 0 8px; margin-left: 8px; border-radius: 9px;
-  white-space: nowrap; display: inline-block; border: 1px solid var(--jp-border-color1, #bdbdbd); font-weight: 400; vertical-align: 1px; }
+  white-space: nowrap; display: inline-block; border: 1px solid var(--jp-border-color1, #bdbdbd);
+  font-weight: 400; vertical-align: 1px; }
 .inb-chip[data-status=running] { color: white; border-color: transparent; background: var(--jp-brand-color1, #1976d2); }
 .inb-chip[data-status=done] { color: white; border-color: transparent; background: var(--jp-success-color1, #388e3c); }
 .inb-chip[data-status=failed] { color: white; border-color: transparent; background: var(--jp-error-color1, #d32f2f); }

@@ -56,6 +56,7 @@ def test_a_model_is_planned_fetched_checked_and_in_the_library(hub: LoopbackHub,
     plan = panel.plan("acme/small").result(WAIT)
     assert "licence: mit" in text(panel)
     assert "nothing of it here yet" in text(panel)
+    says(panel, 'data-fits="yes"')
     model = panel.download().result(WAIT)
     assert (model.name, model.revision, model.verified) == ("acme/small", plan.commit, True)
     assert [one.name for one in api.library() if one.source == "hub"] == ["acme/small"]
@@ -77,9 +78,14 @@ def test_a_download_that_is_cancelled_midway_goes_on_later_where_it_stopped(
     hub.forget()
     click(panel, "Retry acme/small")
     says(panel, "all of it here already")
-    (request,) = hub.requests("*.safetensors", host="cdn", method="GET")
-    assert request.range is not None
-    assert (request.range[0] or 0) >= 2_000_000
+    firsts = [
+        request.range and request.range[0]
+        for request in hub.requests("*.safetensors", host="cdn", method="GET")
+    ]
+    assert None not in firsts
+    assert [
+        first for first in firsts if first >= 2_000_000
+    ]  # other ranges are headers, to say whether it fits
 
 
 def test_a_gated_model_comes_with_a_token_that_only_the_hub_s_host_sees(
@@ -145,7 +151,7 @@ def test_without_room_on_the_disk_nothing_is_started(
     panel.plan("acme/small").result(WAIT)
     assert "Not enough room on the disk" in text(panel)
     assert button(panel, "There is not enough room on the disk").disabled
-    assert hub.requests(host="cdn") == []
+    assert panel.jobs.jobs == []
 
 
 def test_papermill_waits_for_the_model_and_keeps_the_rendering_without_the_token(
@@ -165,7 +171,10 @@ def test_papermill_waits_for_the_model_and_keeps_the_rendering_without_the_token
     nbformat.write(notebook, tmp_path / "in.ipynb")
     papermill.execute_notebook(tmp_path / "in.ipynb", tmp_path / "out.ipynb", progress_bar=False)
     done: Any = nbformat.read(tmp_path / "out.ipynb", as_version=4)
-    assert [cell.outputs[-1]["data"]["text/plain"] for cell in done.cells[1:]] == ["'acme/gated'", "'acme/small'"]
+    assert [cell.outputs[-1]["data"]["text/plain"] for cell in done.cells[1:]] == [
+        "'acme/gated'",
+        "'acme/small'",
+    ]
     static = done.cells[0].outputs[-1]["data"]["text/html"]
     assert "acme/gated: done" in static
     assert "acme/small: done" in static
