@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import ipywidgets
 
@@ -121,7 +121,7 @@ class PlanPane(ipywidgets.VBox):
                 if shown:
                     self._accept(request, plan)
             if shown:
-                self._ask_fit(plan)
+                self._ask_fit(plan, token)
             return plan
 
         return in_background(work)
@@ -169,14 +169,12 @@ class PlanPane(ipywidgets.VBox):
             self._gate.hide()
         self._show()
 
-    def _ask_fit(self, plan: DownloadPlan) -> None:
-        fit: Callable[[DownloadPlan], Any] | None = getattr(api, "fit", None)
-        if fit is None:
-            return
+    def _ask_fit(self, plan: DownloadPlan, token: str | None) -> None:
+        """Find out in the background whether the model fits this device: headers have to come from the hub."""
 
         def work() -> None:
             try:
-                found = fit_words(fit(plan))
+                found = fit_words(api.fit(plan, token=token))
             except Exception as error:
                 found = fit_html(f"Whether it fits this device is not known: {readable(error).message}")
             with self._lock:

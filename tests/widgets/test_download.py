@@ -17,6 +17,7 @@ from influence_nb import api
 from influence_nb.errors import DownloadInterrupted, GatedModel, HubUnreachable, InvalidData, ModelNotFound
 from influence_nb.hub.jobs import Jobs
 from influence_nb.hub.progress import Progress
+from influence_nb.memory import FitReport
 from influence_nb.widgets import DownloadPanel
 from influence_nb.widgets.job_row import SLOTS, FilesAtWork
 from influence_nb.widgets.state import State
@@ -273,15 +274,44 @@ def test_whether_it_fits_is_shown_and_never_in_the_way(
     hub.add("acme/small")
     gate = threading.Event()
 
-    def fit(plan: Any) -> Any:
+    def fit(plan: Any, **more: Any) -> Any:
         assert gate.wait(WAIT)
         raise HubUnreachable("The headers did not come.", "Try again.")
 
-    monkeypatch.setattr(api, "fit", fit, raising=False)
+    monkeypatch.setattr(api, "fit", fit)
     panel.plan("acme/small").result(WAIT)  # does not wait for it
     assert not button(panel, "Download acme/small").disabled
     gate.set()
     says(panel, "Whether it fits this device is not known: The headers did not come.")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        ("yes", "It fits cuda:0: it takes about 16.4 GB, and 11.2 GB are free."),
+        ("nf4", "It fits cuda:0 only quantized: it takes about 16.4 GB, and 11.2 GB are free. Try nf4."),
+        ("no", "It does not fit cuda:0: it takes about 16.4 GB, and 11.2 GB are free. Try nf4."),
+    ],
+)
+def test_a_fit_is_said_in_words(
+    hub: FakeHub, panel: DownloadPanel, monkeypatch: pytest.MonkeyPatch, verdict: Any, words: str
+):
+    hub.add("acme/small")
+    hub.fit = FitReport(
+        weights=0,
+        cache=0,
+        activations=0,
+        total=16_400_000_000,
+        budget=11_200_000_000,
+        fits=verdict,
+        suggestion="Try nf4.",
+        longest_context=0,
+        curve=(),
+        device="cuda:0",
+    )
+    panel.plan("acme/small").result(WAIT)
+    says(panel, words)
+    assert f'data-fits="{verdict}"' in text(panel)
 
 
 def test_the_quantizations_of_a_gguf_repository_are_offered(hub: FakeHub, panel: DownloadPanel):
