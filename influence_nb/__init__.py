@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from influence_nb import errors, widgets
-    from influence_nb.api import download, library, load, load_encoder, loaded, plan, search
+    from influence_nb.api import download, fit, library, load, load_encoder, loaded, plan, search
     from influence_nb.embeddings.encode import Encoder
     from influence_nb.embeddings.map import EmbeddingMap
     from influence_nb.engine.completion import Completion, TokenEvent
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from influence_nb.hub.plan import DownloadPlan
     from influence_nb.hub.progress import Progress
     from influence_nb.hub.results import SearchResults
-    from influence_nb.store.models import Library, LocalModel
+    from influence_nb.memory.report import FitReport
+    from influence_nb.store.library import Library
+    from influence_nb.store.models import LocalModel
     from influence_nb.widgets.workbench import Workbench
 
 _HOMES = {
@@ -40,8 +42,9 @@ _HOMES = {
     "DownloadPlan": "hub.plan",
     "EmbeddingMap": "embeddings.map",
     "Encoder": "embeddings.encode",
+    "FitReport": "memory.report",
     "InfluenceError": "errors",
-    "Library": "store.models",
+    "Library": "store.library",
     "LocalModel": "store.models",
     "Model": "engine.model",
     "ModelHit": "hub.hits",
@@ -53,6 +56,7 @@ _HOMES = {
     "TokenEvent": "engine.completion",
     "Workbench": "widgets.workbench",
     "download": "api",
+    "fit": "api",
     "library": "api",
     "load": "api",
     "load_encoder": "api",

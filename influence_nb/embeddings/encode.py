@@ -69,7 +69,7 @@ def _local(
     model: str | Path | LocalModel | None, on_progress: Callable[[Progress], None] | None
 ) -> LocalModel:
     from influence_nb.hub import starters
-    from influence_nb.store.models import Library
+    from influence_nb.store.library import Library
 
     if isinstance(model, LocalModel):
         return model

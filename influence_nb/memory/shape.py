@@ -17,6 +17,10 @@ from influence_nb.memory.kept import Kept, head_dim
 from influence_nb.memory.weights import ITEMSIZES, Tensor, Weights
 
 
+_HEADS = ("ForCausalLM", "LMHeadModel", "LMHead", "ForConditionalGeneration")
+"""How the names of architectures that generate text end."""
+
+
 @dataclass(frozen=True)
 class ModelShape:
     """What decides how much memory a model takes.
@@ -64,7 +68,7 @@ class ModelShape:
         return cls(
             architecture=said[0] if isinstance(said, list) and said else config.get("model_type"),
             weights=weights,
-            kept=kept_by_layers(text, weights.key_values),
+            kept=kept_by_layers(text, weights.key_values) if _generates(said) else (),
             hidden=number(text, "hidden") or 0,
             widest=_widest(text),
             heads=number(text, "heads") or 0,
@@ -115,6 +119,13 @@ class ModelShape:
     def cache(self, context: int, batch: int = 1, dtype: str = "bfloat16") -> int:
         """Bytes of the KV cache, states included, once `batch` rows have `context` tokens each."""
         return batch * sum(part.size(context, ITEMSIZES[dtype]) for part in self.kept)
+
+
+def _generates(architectures: object) -> bool:
+    """Whether a model was saved as one that generates text; an encoder keeps nothing between calls."""
+    if not isinstance(architectures, list) or not architectures:
+        return True
+    return any(str(name).endswith(_HEADS) for name in architectures)
 
 
 def layers_run(config: Config) -> int | None:

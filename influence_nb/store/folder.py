@@ -13,11 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from influence_nb.errors import BrokenModel
+from influence_nb.store.listing import listing, total
 from influence_nb.store.weights import AGAIN, WeightHeader, read_gguf, read_safetensors
 
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 _WHOLE = "A model's folder holds config.json, a tokenizer and weights."
 _DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+_HEAD = 64 * 1024
+"""Characters of a model card that are read; what is looked for stands at its beginning."""
+_FRONT = re.compile(r"---\s*\n(.*?)\n---\s*(?:\n|$)", re.DOTALL)
+_LICENSE = re.compile(r"(?m)^(license|license_name):[ \t]*[\"']?([^\s\"'#\[]+)")
 _GGUF_KIND = re.compile(r"(?i)[.\-_]((?:I?Q\d|TQ\d)[0-9A-Z_]*|BF16|F16|F32)\.gguf$")
 
 
@@ -34,6 +39,7 @@ class Contents:
         dtype: what the checkpoint says ("bfloat16"); None where it says nothing.
         parameters: how many; None where the format does not tell.
         size: bytes of all files of the model.
+        license: what the model card says; None where it says nothing.
     """
 
     format: str
@@ -44,6 +50,7 @@ class Contents:
     dtype: str | None
     parameters: int | None
     size: int
+    license: str | None = None
 
 
 def inspect(path: Path) -> Contents:
@@ -78,6 +85,7 @@ def _inspect(path: Path) -> Contents:
         dtype=_dtype(config, headers),
         parameters=_parameters(headers, quantization),
         size=_size(path),
+        license=_license(path),
     )
 
 
@@ -98,6 +106,7 @@ def _bare_gguf(path: Path, ggufs: tuple[Path, ...]) -> Contents:
         dtype=None,
         parameters=first.parameters,
         size=_size(path),
+        license=_license(path),
     )
 
 
@@ -228,4 +237,17 @@ def _gguf_kind(file: Path) -> str | None:
 
 
 def _size(path: Path) -> int:
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return total(listing(path))
+
+
+def _license(path: Path) -> str | None:
+    """What the head of the model card says, between its lines of dashes; "other" gives way to the name beside it."""
+    try:
+        with (path / "README.md").open(encoding="utf-8", errors="replace") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return None
+    front = _FRONT.match(head)
+    said = dict(_LICENSE.findall(front[1])) if front else {}
+    named = said.get("license_name") if said.get("license") == "other" else None
+    return named or said.get("license")

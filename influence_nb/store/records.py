@@ -1,34 +1,66 @@
-"""The one SQLite file that remembers things about models: file hashes, and when a model was last used.
+"""What is remembered about models: file hashes, use, downloads, what their headers said, verifications.
 
-It is a memory, not a source of truth: losing it loses no model. A file that cannot be written means working
-without memory, a damaged one is set aside and begun anew. It does not know what the models are.
+It knows the rows of the one SQLite file, and neither what a model is nor whether it is still there. Where the file
+cannot be had, everything is forgotten and nothing fails.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any
 
-from influence_nb.errors import InfluenceError
-from influence_nb.settings import settings
+from influence_nb.store.database import attempt, database_path
 from influence_nb.store.folder import model_files
+from influence_nb.store.listing import listing, signature
+from influence_nb.store.remembered import Download, FileSum, Memory, PlanLike, Verified
 
-if TYPE_CHECKING:
-    from sqlite_utils import Database
+__all__ = [
+    "database_path",
+    "download_of",
+    "forget",
+    "hashes",
+    "known_sha256",
+    "last_used",
+    "recall",
+    "remember_download",
+    "remember_facts",
+    "remember_folder",
+    "remember_verification",
+    "sha256",
+    "touch",
+]
 
-T = TypeVar("T")
-BUSY_SECONDS = 10
+_SOON = 1.0
+"""Seconds that a listing waits for another process that writes: it can do without."""
 
 
-def database_path() -> Path:
-    """Where the file is, or would be."""
-    return settings().home / "influence.sqlite"
+def recall() -> Memory:
+    """What is remembered; an empty memory where it cannot be had."""
+
+    def read(db: sqlite3.Connection) -> Memory:
+        return Memory(
+            last_used={row["name"]: when for row in db.execute("select * from models") if (when := _time(row[1]))},
+            facts={
+                row["path"]: (row["signature"], facts)
+                for row in db.execute("select * from facts")
+                if isinstance(facts := _json(row["facts"]), dict)
+            },
+            verifications={
+                row["path"]: found
+                for row in db.execute("select * from verifications")
+                if (found := _verified(row)) is not None
+            },
+            downloads={row["path"]: _download(row) for row in db.execute(f"select {_DOWNLOAD} from downloads")},
+            folders=tuple(row["path"] for row in db.execute("select path from folders order by added")),
+        )  # fmt: skip
+
+    return attempt(read, _SOON) or Memory()
 
 
 def sha256(path: str | Path) -> str:
@@ -39,20 +71,25 @@ def sha256(path: str | Path) -> str:
     """
     path = Path(path).absolute()
     stat = path.stat()
-    key = [str(path), stat.st_size, stat.st_mtime_ns]
-
-    def known(db: Database) -> str | None:
-        rows = db["files"].rows_where("path = ? and size = ? and mtime_ns = ?", key, select="sha256")
-        found = next((row["sha256"] for row in rows), None)
-        return found if isinstance(found, str) else None
-
-    if found := _try(known):
+    if found := known_sha256(path):
         return found
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    row = dict(zip(("path", "size", "mtime_ns"), key, strict=True)) | {"sha256": digest}
-    _try(lambda db: db.table("files").upsert(row, pk="path"))
+    _replace("files", path=str(path), size=stat.st_size, mtime_ns=stat.st_mtime_ns, sha256=digest)
     return digest
+
+
+def known_sha256(path: Path) -> str | None:
+    """The SHA-256 that the file had when it was first read, if neither size nor time have changed since."""
+    stat = path.stat()
+    key = (str(path.absolute()), stat.st_size, stat.st_mtime_ns)
+    query = "select sha256 from files where path = ? and size = ? and mtime_ns = ?"
+
+    def read(db: sqlite3.Connection) -> Any:
+        return next((row[0] for row in db.execute(query, key)), None)
+
+    found = attempt(read)
+    return found if isinstance(found, str) else None
 
 
 def hashes(folder: str | Path) -> dict[str, str]:
@@ -62,70 +99,145 @@ def hashes(folder: str | Path) -> dict[str, str]:
 
 def touch(name: str) -> None:
     """Remember that the model of that name is being used now."""
-    row = {"name": name, "last_used": datetime.now(UTC).isoformat()}
-    _try(lambda db: db.table("models").upsert(row, pk="name"))
+    _replace("models", name=name, last_used=_now())
 
 
 def last_used(name: str) -> datetime | None:
     """When the model of that name was last used, in UTC; None when never, or where that cannot be read."""
 
-    def find(db: Database) -> datetime | None:
-        rows = db["models"].rows_where("name = ?", [name], select="last_used")
-        found = next((row["last_used"] for row in rows), None)
-        return datetime.fromisoformat(found).astimezone(UTC) if found else None
+    def read(db: sqlite3.Connection) -> Any:
+        return next(
+            (row[0] for row in db.execute("select last_used from models where name = ?", [name])), None
+        )
 
-    return _try(find)
-
-
-def _try(work: Callable[[Database], T]) -> T | None:
-    """Do something with the database; None where it cannot be had, or holds something else than ours."""
-    for _ in range(2):
-        try:
-            with _open() as db:
-                return work(db)
-        except InfluenceError:  # a setting that cannot be read
-            raise
-        except Exception as error:  # read-only, locked for long, no folder, tables of others: work without
-            # a damaged file raises just this class; its subclasses are other trouble
-            if type(error) is not sqlite3.DatabaseError or not _set_aside():
-                return None
-    return None
+    return _time(attempt(read))
 
 
-@contextmanager
-def _open() -> Iterator[Database]:
-    """A connection of this call's own: SQLite's are not for several threads at once."""
-    from sqlite_utils import Database
+def remember_download(plan: PlanLike, path: str | Path) -> None:
+    """Remember what a finished download brought, whence, and the sums that the Hub gave.
 
-    path = database_path()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
-    try:
-        db = Database(connection)
-        if "models" not in db.table_names():
-            _create(db)
-        yield db
-        connection.commit()
-    finally:
-        connection.close()
+    Files of an earlier download of the same commit into the same folder stay remembered.
 
-
-def _create(db: Database) -> None:
-    db.enable_wal()
-    db.table("files").create(
-        {"path": str, "size": int, "mtime_ns": int, "sha256": str}, pk="path", if_not_exists=True
+    Args:
+        plan: what was planned: repo_id, commit, revision, files (name, size, sha256, blob_id), license, tags, card,
+            output_dir.
+        path: the folder it went to: the snapshot in the cache, or the output directory.
+    """
+    here = str(Path(path).absolute())
+    before = download_of(here)
+    files = dict(before.files) if before and before.commit == plan.commit else {}
+    files |= {file.name: FileSum(file.size, file.sha256, file.blob_id) for file in plan.files}
+    listed = json.dumps({name: asdict(file) for name, file in sorted(files.items())})
+    _replace(
+        "downloads",
+        path=here,
+        repo_id=plan.repo_id,
+        commit_sha=plan.commit,
+        revision=plan.revision,
+        license=plan.license,
+        tags=json.dumps(list(plan.tags or ())),
+        card=plan.card if isinstance(plan.card, str | None) else json.dumps(plan.card, default=str),
+        in_cache=plan.output_dir is None,
+        downloaded=_now(),
+        files=listed,
+        checksum=_checksum(plan.repo_id, listed),
     )
-    db.table("models").create({"name": str, "last_used": str}, pk="name", if_not_exists=True)
 
 
-def _set_aside() -> bool:
-    """Rename a damaged database, with its companions, out of the way."""
-    path = database_path()
-    mark = f".corrupt-{time.strftime('%Y%m%d-%H%M%S')}"
+def download_of(path: str | Path) -> Download | None:
+    """The download into that folder, with its files and their sums; None when it is not known."""
+
+    def read(db: sqlite3.Connection) -> Download | None:
+        query = f"select {_DOWNLOAD}, files from downloads where path = ?"
+        for row in db.execute(query, [str(Path(path).absolute())]):
+            files = row["files"]
+            if row["checksum"] == _checksum(
+                row["repo_id"], files
+            ):  # else the row is damaged: its sums are worth nothing
+                return _download(row, {name: FileSum(**sums) for name, sums in json.loads(files).items()})
+        return None
+
+    return attempt(read)
+
+
+def remember_folder(path: str | Path) -> None:
+    """Remember a folder that the user pointed at."""
+    _replace("folders", path=str(path), added=_now())
+
+
+def remember_facts(facts: Mapping[str, tuple[str, dict[str, Any]]]) -> None:
+    """Remember what headers said: (signature, facts) by folder."""
+    rows = [(path, sign, json.dumps(found)) for path, (sign, found) in facts.items()]
+    attempt(lambda db: db.executemany("insert or replace into facts values (?, ?, ?)", rows), _SOON)
+
+
+def remember_verification(
+    path: str | Path, verified: bool, files: int, bytes: int, seconds: float, damaged: Sequence[str] = ()
+) -> datetime:
+    """Remember how checking that folder ended; it holds as long as nothing in the folder changes. Returns the date."""
+    now = datetime.now(UTC)
+    _replace(
+        "verifications",
+        path=str(path),
+        signature=signature(listing(path)),
+        verified=verified,
+        date=now.isoformat(),
+        files=files,
+        bytes=bytes,
+        seconds=seconds,
+        damaged=json.dumps(list(damaged)),
+    )
+    return now
+
+
+def forget(path: str | Path) -> None:
+    """Forget that folder: it is gone, or nothing to us any more. When models were used stays remembered."""
+
+    def work(db: sqlite3.Connection) -> None:
+        for table in ("folders", "downloads", "facts", "verifications"):
+            db.execute(f"delete from {table} where path = ?", [str(path)])
+
+    attempt(work)
+
+
+_DOWNLOAD = "path, repo_id, commit_sha, revision, license, in_cache, checksum"
+
+
+def _download(row: sqlite3.Row, files: Mapping[str, FileSum] | None = None) -> Download:
+    path, repo_id, commit, revision, license, in_cache, checksum = row[:7]
+    return Download(path, repo_id, commit, revision, license, bool(in_cache), str(checksum), files or {})
+
+
+def _verified(row: sqlite3.Row) -> Verified | None:
+    date, damaged = _time(row["date"]), _json(row["damaged"])
+    if date is None or not isinstance(damaged, list):
+        return None
+    return Verified(row["signature"], bool(row["verified"]), date, tuple(map(str, damaged)))
+
+
+def _replace(table: str, **values: Any) -> None:
+    columns, marks = ", ".join(values), ", ".join("?" * len(values))
+    query = f"insert or replace into {table} ({columns}) values ({marks})"
+    attempt(lambda db: db.execute(query, tuple(values.values())))
+
+
+def _checksum(repo_id: str, files: Any) -> str:
+    return hashlib.sha256(f"{repo_id}\n{files}".encode(errors="replace")).hexdigest()
+
+
+def _json(text: Any) -> Any:
     try:
-        path.rename(path.with_name(path.name + mark))
-        for end in ("-wal", "-shm"):
-            path.with_name(path.name + end).unlink(missing_ok=True)
-    except OSError:
-        return False
-    return True
+        return json.loads(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+def _time(said: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(said).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None

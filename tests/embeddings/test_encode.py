@@ -67,7 +67,7 @@ def test_a_decoder_reads_an_empty_text(tiny_llama: Path) -> None:
 
 @pytest.mark.starter
 def test_the_starter_equals_mean_pooling_by_hand(starter: Encoder) -> None:
-    from influence_nb.store.models import Library
+    from influence_nb.store.library import Library
 
     folder = Library()["starter/embedding"].path
     text = "How far is it from here to the Moon?"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +58,61 @@ def write_cached(cache: Path, repo_id: str, commit: str, main: str | None = None
     if main:
         (repo / "refs" / "main").write_text(main)
     return snapshot
+
+
+def git_sha1(data: bytes) -> str:
+    """What git, and the Hub's cache, call a small file's content."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
+def link_blobs(snapshot: Path) -> Path:
+    """Turn a snapshot's files into links to blobs named after their checksums, as huggingface_hub lays them out."""
+    blobs = snapshot.parents[1] / "blobs"
+    for path in [file for file in snapshot.rglob("*") if file.is_file() and not file.is_symlink()]:
+        data = path.read_bytes()
+        large = path.suffix in (".safetensors", ".gguf", ".bin")
+        blob = blobs / (hashlib.sha256(data).hexdigest() if large else git_sha1(data))
+        if not blob.exists():
+            blob.write_bytes(data)
+        path.unlink()
+        path.symlink_to(Path(*[".."] * (len(path.relative_to(snapshot).parts) + 1), "blobs", blob.name))
+    return snapshot
+
+
+def write_linked(cache: Path, repo_id: str, commit: str, main: str | None = None, **options: Any) -> Path:
+    """Like `write_cached`, with blobs and links."""
+    return link_blobs(write_cached(cache, repo_id, commit, main, **options))
+
+
+@dataclass(frozen=True)
+class PlannedFile:
+    """A file of a plan, as `remember_download` wants it."""
+
+    name: str
+    size: int | None
+    sha256: str | None
+    blob_id: str | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan of a download, as `remember_download` wants it."""
+
+    repo_id: str
+    commit: str
+    files: tuple[PlannedFile, ...]
+    output_dir: Path | None = None
+    revision: str | None = None
+    license: str | None = "mit"
+    tags: tuple[str, ...] = ("chat",)
+    card: str | None = "# A card"
+
+
+def plan_of(folder: Path, repo_id: str, commit: str = "e" * 40, output_dir: Path | None = None) -> Plan:
+    """The plan that would have brought the files of a folder."""
+    files = []
+    for path in sorted(file for file in folder.rglob("*") if file.is_file()):
+        data, name = path.read_bytes(), path.relative_to(folder).as_posix()
+        large = hashlib.sha256(data).hexdigest() if path.suffix == ".safetensors" else None
+        files.append(PlannedFile(name, len(data), large, None if large else git_sha1(data)))
+    return Plan(repo_id, commit, tuple(files), output_dir)
