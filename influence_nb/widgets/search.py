@@ -32,6 +32,9 @@ ORDERS = {
     "updated": "last changed first",
     "created": "newest first",
 }
+SETTLED = 0.5
+"""Seconds after a page's own search before the rendering for readers without a kernel is replaced: a page that is
+handed both at once paints later."""
 LOOK = 0.05
 """Seconds between two looks at whether it is known by now what fits, in the seconds before torch is there."""
 
@@ -72,11 +75,12 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
         self.results = SearchResults(())
         self._mirror, self._token = mirror, token
         self._newest = Newest()
-        self._again: Callable[[], Future[SearchResults]] = self._ask
+        self._again: Callable[..., Future[SearchResults]] = self._ask
         self._pause = Pause(pause, self._ask)
+        self._settled = Pause(SETTLED, self.update_static)
         self._ready = in_background(api.judge)  # torch takes seconds to import: begin before it is needed
         self._form = SearchForm(changed=self._pause.nudge, entered=self._ask)
-        self.table = ResultsTable({"plan": self.plan, "more": self.more, "retry": self.retry})
+        self.table = ResultsTable({"plan": self.plan, "more": self._more, "retry": lambda: self._again()})
         self._query = self._form.query()
         self.table.show(note=BEGIN, wanted=self.state.wanted)
         super().__init__([self._form, self.table])
@@ -121,7 +125,7 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
             sort=sort,
             limit=limit,
         )
-        return self._ask()
+        return self._ask(waited_for=True)
 
     def more(self) -> Future[SearchResults]:
         """Add the next page in the background.
@@ -132,15 +136,11 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
         Raises:
             InfluenceError: the hub is being asked for something else.
         """
-        if self.table.status in ("searching", "paging"):
-            raise InfluenceError("The hub is still being asked.", "Wait for the answer: .result().")
-        before = self.results
-        self._again = self.more
-        return self._run("paging", lambda turn: before.with_next(turn.over) if before.more else before)
+        return self._more(waited_for=True)
 
     def retry(self) -> Future[SearchResults]:
         """Ask again for what was asked last."""
-        return self._again()
+        return self._again(waited_for=True)
 
     def plan(self, repo_id: str) -> None:
         """Ask for a model's download to be planned: a `DownloadPanel` with the same state shows the plan."""
@@ -159,6 +159,7 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
         """Ask nothing any more, and leave the page."""
         if hasattr(self, "state"):  # a constructor that refused its arguments leaves none
             self._pause.cancel()
+            self._settled.cancel()
             self._newest.cancel()
             with contextlib.suppress(ValueError):
                 self.state.unobserve(self._wanted_changed, "wanted")
@@ -166,7 +167,7 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
                 self.state.close()
         super().close()
 
-    def _ask(self) -> Future[SearchResults]:
+    def _ask(self, waited_for: bool = False) -> Future[SearchResults]:
         self._pause.cancel()
         query = self._form.query()
         self._again = self._ask
@@ -174,10 +175,21 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
         def work(turn: Turn) -> SearchResults:
             return searching.search(**query, mirror=self._mirror, token=self._token, cancel=turn.over)
 
-        return self._run("searching", work, query)
+        return self._run("searching", work, query, waited_for)
+
+    def _more(self, waited_for: bool = False) -> Future[SearchResults]:
+        if self.table.status in ("searching", "paging"):
+            raise InfluenceError("The hub is still being asked.", "Wait for the answer: .result().")
+        before, query = self.results, self._query
+        self._again = self._more
+
+        def work(turn: Turn) -> SearchResults:
+            return before.with_next(turn.over) if before.more else before
+
+        return self._run("paging", work, query, waited_for)
 
     def _run(
-        self, status: str, work: Callable[[Turn], SearchResults], query: dict[str, Any] | None = None
+        self, status: str, work: Callable[[Turn], SearchResults], query: dict[str, Any], waited_for: bool
     ) -> Future[SearchResults]:
         def whole(turn: Turn) -> SearchResults:
             try:
@@ -185,14 +197,17 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
             except Exception as error:
                 turn.if_newest(functools.partial(self._fail, error))
                 raise
-            return self._show(turn, found, query)
+            shown = self._show(turn, found, query)
+            # Who waits in a cell leaves with the rendering in place; a page that is typed in is painted first.
+            turn.if_newest(self._update_static if waited_for else self._settled.nudge)
+            return shown
 
         return self._newest.ask(whole, lambda: self.table.show(status=status))
 
     def _fail(self, error: Exception) -> None:
         self.table.say(error, retry=isinstance(error, HubUnreachable))
 
-    def _show(self, turn: Turn, found: SearchResults, query: dict[str, Any] | None) -> SearchResults:
+    def _show(self, turn: Turn, found: SearchResults, query: dict[str, Any]) -> SearchResults:
         """Show what was found at once, and what of it fits as soon as that is known."""
         if not self._ready.done():
             turn.if_newest(lambda: self._paint(found, query, judging=True))
@@ -200,7 +215,6 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
                 pass
         judged = self._judged(found)
         turn.if_newest(lambda: self._paint(judged, query, judging=False))
-        turn.if_newest(self.update_static)
         return judged
 
     def _judged(self, found: SearchResults) -> SearchResults:
@@ -208,10 +222,9 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
             return found
         return found.judged(api.judge())  # anew: how much memory is free changes
 
-    def _paint(self, found: SearchResults, query: dict[str, Any] | None, judging: bool) -> None:
+    def _paint(self, found: SearchResults, query: dict[str, Any], judging: bool) -> None:
         self.results = found
-        if query is not None:
-            self._query = query
+        self._query = query
         self.table.show(
             rows=rows(found),
             note=_note(found, self._query),
@@ -220,6 +233,10 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
             problem=None,
             judging=judging,
         )
+
+    def _update_static(self) -> None:
+        self._settled.cancel()
+        self.update_static()
 
     def _wanted_changed(self, change: Any) -> None:
         self.table.show(wanted=change["new"])

@@ -83,6 +83,7 @@ def test_type_see_what_is_found_and_plan_a_download(panel: Panel, hub: LoopbackH
     ):
         expect(row).to_contain_text(words)
     expect(panel.row("lab/Tiny-Chat-Guarded")).to_contain_text("gated")
+    expect(panel.row("lab/Tiny-Chat-Guarded")).to_contain_text("Too big")
     asked = [request.query["search"][0] for request in hub.requests(API)]
     assert asked[-1] == "tiny-chat"
     assert len(asked) < len("tiny-chat")  # not at every key
@@ -150,6 +151,7 @@ def test_a_page_that_is_loaded_again_shows_the_same_and_the_saved_notebook_too(
     assert panel.page.title() != "1"
     panel.button("Plan download: lab/Tiny-Chat").click()
     expect(panel.button("Planned: lab/Tiny-Chat")).to_be_visible()
+    expect(panel.page.locator(".inb-static")).to_contain_text("lab/Tiny-Chat-Guarded")
     saved = panel.lab.save()
     static = saved["cells"][0]["outputs"][-1]["data"]["text/html"]
     assert "lab/Tiny-Chat-Guarded" in static

@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
-from influence_nb.errors import DownloadInterrupted, HubUnreachable, InvalidData
+import influence_nb as inb
+from influence_nb.engine import device
+from influence_nb.errors import DeviceUnavailable, DownloadInterrupted, HubUnreachable, InvalidData
 from influence_nb.hub import search as searching
 from influence_nb.hub.hits import ModelHit, read_hit
 from influence_nb.hub.results import SearchResults, count, size
 from influence_nb.hub.search import parse_parameters, search
+from influence_nb.memory import DeviceBudget
 from influence_nb.settings import settings
 from tests.loopback import LoopbackHub
 
@@ -160,6 +163,38 @@ def test_verdicts_come_from_whoever_knows_the_device_on_every_page(hub: Loopback
     results = search(limit=2).judged(lambda hit: "yes" if (hit.parameters or 0) < 10**9 else "nf4")
     assert [hit.fits for hit in results] == ["nf4", "yes"]
     assert [hit.fits for hit in results.next()] == ["yes", "yes"]
+
+
+def test_every_page_says_what_fits_the_free_memory_of_the_device(
+    hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[str] = []
+
+    def budget(name: str) -> DeviceBudget:
+        asked.append(name)
+        return DeviceBudget("cpu", 16 * 10**9, 10 * 10**9)
+
+    monkeypatch.setattr(device, "budget", budget)
+    hub.add("acme/huge", {"config.json": b"{}"}, parameters={"BF16": 70 * 10**9}, downloads=10)
+    hub.add("acme/unknown", {"config.json": b"{}"}, downloads=1)
+    first = inb.search(limit=3, device="cpu")
+    assert {hit.id: hit.fits for hit in (*first, *first.next())} == {
+        "acme/tiny-chat": "yes",
+        "acme/big-chat": "int8",
+        "other/tiny-embedder": "yes",
+        "other/tiny-chat-gguf": "yes",
+        "acme/huge": "no",
+        "acme/unknown": None,
+    }
+    assert set(asked) == {"cpu"}
+    assert isinstance(first, inb.SearchResults)
+    assert isinstance(first[0], inb.ModelHit)
+
+
+def test_a_device_that_is_not_there_is_refused(hub: LoopbackHub):
+    with pytest.raises(DeviceUnavailable) as refused:
+        inb.search("tiny", device="cuda:99")
+    assert "cpu" in refused.value.hint
 
 
 # What cannot be asked

@@ -3,7 +3,7 @@
  * know how the hub is asked. Messages: {type: "plan", id}, {type: "more"}, {type: "retry"}.
  */
 
-import { listeners, painter } from "../shared/model.js";
+import { listeners } from "../shared/model.js";
 import { followTheme } from "../shared/theme.js";
 import { Results } from "./results.js";
 
@@ -20,12 +20,20 @@ function render({ model, el }) {
   const { on, also, end } = listeners(model);
   const results = new Results((message) => model.send(message));
   const show = () => results.show(/** @type {State} */ (Object.fromEntries(TRAITS.map((name) => [name, model.get(name)]))));
-  const paint = painter(show);
-  for (const trait of TRAITS) on(`change:${trait}`, () => paint.ask());
+  let asked = false;
+  // One message changes several traits: show them once, but in time for the very next frame.
+  const ask = () => {
+    if (asked) return;
+    asked = true;
+    queueMicrotask(() => {
+      asked = false;
+      show();
+    });
+  };
+  for (const trait of TRAITS) on(`change:${trait}`, ask);
   show();
   el.append(results.el);
   also(followTheme(results.el));
-  also(() => paint.cancel());
   return end;
 }
 

@@ -20,7 +20,7 @@ from influence_nb.hub.hits import ModelHit
 from influence_nb.hub.results import SearchResults
 from influence_nb.settings import settings
 from influence_nb.widgets.newest import Newest, Pause
-from influence_nb.widgets.search import SearchPanel
+from influence_nb.widgets.search import SETTLED, SearchPanel
 from influence_nb.widgets.state import State
 from tests.loopback import LoopbackHub
 
@@ -34,24 +34,34 @@ class Clock:
 
     def __init__(self) -> None:
         self.running: list[Clock.Timer] = []
+        self._changed = threading.Condition()
 
     class Timer:
-        def __init__(self, clock: Clock, act: Callable[[], object]) -> None:
-            self.clock, self.act, self.daemon = clock, act, False
+        def __init__(self, clock: Clock, seconds: float, act: Callable[[], object]) -> None:
+            self.clock, self.seconds, self.act, self.daemon = clock, seconds, act, False
 
         def start(self) -> None:
-            self.clock.running.append(self)
+            with self.clock._changed:
+                self.clock.running.append(self)
+                self.clock._changed.notify_all()
 
         def cancel(self) -> None:
             if self in self.clock.running:
                 self.clock.running.remove(self)
 
     def __call__(self, seconds: float, act: Callable[[], object]) -> Timer:
-        return Clock.Timer(self, act)
+        return Clock.Timer(self, seconds, act)
 
-    def pass_by(self) -> None:
-        """All that waits has waited long enough."""
-        due, self.running = self.running, []
+    def counting(self, seconds: float) -> int:
+        """How many timers of that length run."""
+        return sum(timer.seconds == seconds for timer in self.running)
+
+    def pass_by(self, seconds: float) -> None:
+        """Wait until a timer of that length runs, and let it run out."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.counting(seconds), WAIT)
+            due = [timer for timer in self.running if timer.seconds == seconds]
+            self.running = [timer for timer in self.running if timer.seconds != seconds]
         for timer in due:
             timer.act()
 
@@ -184,9 +194,9 @@ def test_the_hub_is_asked_once_when_typing_pauses(
     panel = panels()
     for text in ("c", "ch", "cha", "chat-1"):
         field(panel, "Name").value = text
-    assert len(typed.running) == 1
+    assert typed.counting(0.3) == 1
     assert not hub.log
-    typed.pass_by()
+    typed.pass_by(0.3)
     until(panel, "rows", lambda rows: len(rows) == 3)
     assert [request.query["search"] for request in hub.requests(API)] == [["chat-1"]]
 
@@ -201,11 +211,11 @@ def test_enter_and_the_button_do_not_wait_for_the_pause(
         {"content": {"data": {"method": "custom", "content": {"event": "submit"}}}, "buffers": []}
     )
     until(panel, "rows", lambda rows: [row["id"] for row in rows] == ["acme/chat-7"])
-    assert not typed.running
+    assert not typed.counting(0.3)
     name.value = "embedder"
     field(panel, "Search").click()
     until(panel, "rows", lambda rows: [row["id"] for row in rows] == ["other/embedder"])
-    assert not typed.running
+    assert not typed.counting(0.3)
     assert len(hub.requests(API)) == 2
 
 
@@ -415,6 +425,20 @@ def test_the_static_rendering_holds_the_last_results_and_no_markup_of_the_hubs(
     assert "<i>" not in told[-1]
 
 
+def test_a_typed_search_is_painted_before_the_static_rendering_follows(
+    hub: LoopbackHub, panels: Callable[..., SearchPanel], typed: Clock
+):
+    panel = panels()
+    told: list[str] = []
+    panel.on_static_change(lambda: told.append(panel.static_html()))
+    field(panel, "Name").value = "chat-7"
+    typed.pass_by(0.3)
+    until(panel, "rows", lambda rows: len(rows) == 1)
+    assert not told
+    typed.pass_by(SETTLED)
+    assert "acme/chat-7" in told[-1]
+
+
 def test_unknown_keywords_are_refused():
     with pytest.raises(TypeError, match="mirror"):
         SearchPanel(hub="x")
@@ -460,13 +484,12 @@ def test_a_pause_acts_once_and_a_nudge_begins_it_anew():
     pause.nudge()
     late.act()  # it ran out in the moment of the nudge
     assert acted == []
-    clock.pass_by()
-    clock.pass_by()
+    clock.pass_by(0.3)
     assert acted == ["now"]
+    assert not clock.running
     pause.nudge()
     pause.cancel()
-    clock.pass_by()
-    assert acted == ["now"]
+    assert not clock.running
 
 
 def test_work_that_fails_makes_room_for_the_next():
