@@ -18,6 +18,7 @@ from filelock import FileLock
 from influence_nb.engine.faults import translated
 from influence_nb.engine.quiet import quiet
 from influence_nb.errors import BrokenModel
+from influence_nb.store.folder import inspect
 
 Share = Callable[[float], None]
 
@@ -27,8 +28,8 @@ def gguf_to_safetensors(gguf: Path, folder: Path, on_share: Share | None = None)
 
     Args:
         gguf: the file.
-        folder: where the model will be; nothing happens if it is there already. When two processes ask at once, one
-            unpacks and the other waits.
+        folder: where the model will be; nothing happens if a whole one is there already, a damaged one is replaced.
+            When two processes ask at once, one unpacks and the other waits.
         on_share: told now and then what share of the weights is unpacked, 0 to 1.
 
     Returns:
@@ -39,13 +40,23 @@ def gguf_to_safetensors(gguf: Path, folder: Path, on_share: Share | None = None)
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):
-        if not folder.exists():
+        if not _is_whole(folder):
+            shutil.rmtree(folder, ignore_errors=True)
             _remove_leftovers(folder)
             _convert(gguf, folder, on_share or (lambda share: None))
     return folder
 
 
+def _is_whole(folder: Path) -> bool:
+    try:
+        inspect(folder)
+    except BrokenModel:
+        return False
+    return True
+
+
 def _convert(gguf: Path, folder: Path, on_share: Share) -> None:
+    on_share(0.0)  # the imports alone take seconds
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 

@@ -49,8 +49,13 @@ def translated(doing: str, otherwise: type[InfluenceError] | None = None, hint: 
             ) from error
         if otherwise is None:
             raise
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise otherwise(f"While {doing}: {reason}", hint) from error
+        raise otherwise(f"While {doing}: {_reason(error)}", hint) from error
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what it says, and the next one where the first only leads up to it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return " ".join(lines[: 2 if lines[0].endswith(":") else 1])
 
 
 def _pickled(doing: str, error: pickle.UnpicklingError) -> InfluenceError:

@@ -5,8 +5,9 @@ It does not know names, libraries or the Hub; `api.load` finds the folder.
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,11 @@ def load_model(
 def _config(local: LocalModel) -> PreTrainedConfig:
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    if local.format == "gguf":
+        raise UnsupportedModel(
+            f"{local.name} is a GGUF file, which this version does not load.",
+            "Take the same model as safetensors; of the starters the GGUF file is unpacked by itself.",
+        )
     with (
         quiet(),
         translated(
@@ -131,15 +137,36 @@ def _network(
             trust_remote_code=False,
             local_files_only=True,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are looked at below, where they can be named
         )
         network, found = loaded
+        if odd := sorted(found["mismatched_keys"]):
+            name, there, wanted = odd[0]
+            raise BrokenModel(
+                f"{local.name} has {name} of shape {tuple(there)}; its config.json asks for {tuple(wanted)}.",
+                "The configuration and the weights are of different models: fetch both again.",
+            )
         if lost := sorted(found["missing_keys"]):
             raise BrokenModel(
                 f"{local.name} lacks {len(lost)} of its weights, {lost[0]} among them.",
                 "The files are not of one model, or not all there: fetch the model again.",
             )
+        if extra := _of_more_layers(found["unexpected_keys"], network):
+            raise BrokenModel(
+                f"{local.name} has weights that its config.json knows nothing of, {extra} among them.",
+                "The configuration is of a smaller model: fetch config.json again.",
+            )
         network.eval().to(target)
         return network
+
+
+def _of_more_layers(unexpected: Collection[str], network: Network) -> str | None:
+    """The first weight left over whose name differs from a used one in numbers only: a layer too many.
+
+    Other weights may be left over in a model that is in order: heads and towers that this architecture does without.
+    """
+    used = {re.sub(r"\d+", "N", name) for name in network.state_dict()}
+    return next((name for name in sorted(unexpected) if re.sub(r"\d+", "N", name) in used), None)
 
 
 def _dtype_of(config: PreTrainedConfig) -> torch.dtype | None:

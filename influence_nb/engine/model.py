@@ -27,7 +27,7 @@ from influence_nb.engine.row import Row
 from influence_nb.engine.sampling import Sampling, checked
 from influence_nb.engine.session import Session, WhenFull
 from influence_nb.engine.worker import Worker
-from influence_nb.errors import CapabilityMissing, ContextTooLong, InfluenceError, InvalidData
+from influence_nb.errors import BrokenModel, CapabilityMissing, ContextTooLong, InfluenceError, InvalidData
 from influence_nb.store import records
 
 if TYPE_CHECKING:
@@ -327,6 +327,11 @@ class Model:
         """What ends a turn: the generation config's tokens and the chat template's; else the tokenizer's."""
         said = self._defaults.get("eos_token_id")
         ends = set(said if isinstance(said, list) else [said] if said is not None else [])
+        if odd := [end for end in ends if not isinstance(end, int)]:
+            raise BrokenModel(
+                f"{self.name} names {odd[0]!r} as an end of its turns, which is no token's id.",
+                "Look at eos_token_id in its generation_config.json and config.json.",
+            )
         ends |= template.end_of_turn(self.tokenizer)
         if not ends and self.tokenizer.eos_token_id is not None:
             ends = {self.tokenizer.eos_token_id}

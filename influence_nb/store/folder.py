@@ -156,7 +156,7 @@ def _weights(path: Path) -> tuple[str, tuple[Path, ...]]:
     if found := tuple(sorted(path.glob("*.gguf"))):
         return "gguf", found
     raise BrokenModel(
-        f"{path} has no weights: neither model.safetensors nor pytorch_model.bin nor a .gguf file is there.",
+        f"{path} has no weights: neither model.safetensors nor pytorch_model.bin is there.",
         _WHOLE,
     )
 

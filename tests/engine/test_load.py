@@ -261,3 +261,49 @@ def test_the_starter_was_unpacked_to_bfloat16_safetensors() -> None:
     assert (local.format, local.dtype, local.architecture) == ("safetensors", "bfloat16", "LlamaForCausalLM")
     assert list(local.path.parent.glob("*.gguf")), "the GGUF is kept"
     assert model.context_length == 8192
+
+
+def test_a_configuration_of_fewer_layers_is_refused(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["num_hidden_layers"] -= 1
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(BrokenModel, match="knows nothing of") as refused:
+        inb.load(folder)
+    assert "layers" in refused.value.message
+
+
+def test_a_configuration_of_another_width_says_which_weight_and_both_shapes(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["intermediate_size"] *= 2
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(BrokenModel, match=r"of shape \(\d+, \d+\); its config.json asks for \(\d+, \d+\)"):
+        inb.load(folder)
+
+
+def test_an_end_of_turn_that_is_no_token_is_refused(folder: Path) -> None:
+    (folder / "generation_config.json").write_text('{"eos_token_id": "x"}')
+    with pytest.raises(BrokenModel, match="'x' as an end of its turns"):
+        inb.load(folder)
+    assert folder.name not in [model.name for model in inb.loaded()]
+
+
+def test_a_reason_that_goes_on_in_the_next_line_is_told_whole(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["hidden_size"] = "abc"
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InfluenceError) as refused:
+        inb.load(folder)
+    assert not refused.value.message.endswith(":")
+
+
+@pytest.mark.starter
+def test_a_damaged_copy_of_unpacked_weights_is_unpacked_again(tmp_path: Path) -> None:
+    from influence_nb.engine.convert import gguf_to_safetensors
+    from influence_nb.hub import starters
+
+    gguf = next(starters.folder("starter/chat").glob("*.gguf"))
+    unpacked = shutil.copytree(gguf.parent / "safetensors", tmp_path / "safetensors")
+    whole = (unpacked / "model.safetensors").read_bytes()
+    cut(unpacked / "model.safetensors", 1000)
+    assert gguf_to_safetensors(gguf, unpacked) == unpacked
+    assert (unpacked / "model.safetensors").read_bytes() == whole
