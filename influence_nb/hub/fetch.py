@@ -23,7 +23,7 @@ from influence_nb.hub.call import Call
 from influence_nb.hub.checksums import CHUNK, is_right
 from influence_nb.hub.choose import check_names
 from influence_nb.hub.faults import Asked, from_disk, translating
-from influence_nb.hub.partial import fill
+from influence_nb.hub.partial import fill, write
 from influence_nb.hub.patience import Patience
 from influence_nb.hub.places import Place, size_of
 from influence_nb.hub.plan import DownloadPlan, PlannedFile
@@ -238,7 +238,7 @@ class _Worker:
                 with copy.open("rb", buffering=0) as source, partial.open("wb", buffering=0) as sink:
                     while piece := source.read(CHUNK):
                         self.call.check()
-                        sink.write(piece)
+                        write(sink, piece)
                 return
 
 
