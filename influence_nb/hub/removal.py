@@ -94,7 +94,8 @@ def would_free(repository: Path, commits: Collection[str]) -> int:
     """Bytes that removing these revisions, one after the other, would free."""
     snapshots = [repository / "snapshots" / commit for commit in commits]
     files = {blob for snapshot in snapshots for blob in blobs_of(snapshot).values()}
-    return sum(_sizes(files - _used(repository, but=snapshots)).values())
+    unused = files - _used(repository, but=snapshots)
+    return sum(_sizes({blob for blob in unused if not _is_shared(blob)}).values())
 
 
 def set_aside(blob: Path) -> Path:
@@ -236,6 +237,19 @@ def _used(repository: Path, but: Sequence[Path] = ()) -> set[Path]:
     """The blobs that revisions use, but for some."""
     snapshots = [Path(path) for path in folders(repository / "snapshots")]
     return {blob for snapshot in snapshots if snapshot not in but for blob in blobs_of(snapshot).values()}
+
+
+def _is_shared(blob: Path) -> bool:
+    """Whether another repository uses the bytes too: huggingface_hub lists who does, beside what Xet brought."""
+    if not blob.is_symlink():
+        return False
+    payload = Path(os.path.realpath(blob))
+    try:
+        lines = payload.with_name(f"{payload.name}.refs").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return True  # then huggingface_hub will not delete them
+    others = [blob.parents[2] / line for line in lines]
+    return any(other != blob and os.path.realpath(other) == str(payload) for other in others)
 
 
 def _kind(name: str) -> str:

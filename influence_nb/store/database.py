@@ -125,7 +125,7 @@ def _number(connection: sqlite3.Connection, pragma: str) -> int:
 def _is_damage(error: Exception) -> bool:
     """Whether the file itself is at fault, and not its place, another process, or whoever owns it."""
     if not isinstance(error, sqlite3.Error):
-        return False
+        return isinstance(error, UnicodeError)  # a name in the schema that is no text
     kind = getattr(error, "sqlite_errorname", None) or ""
     if kind.removeprefix("SQLITE_").startswith(_TROUBLE_ELSEWHERE):
         return False
@@ -183,7 +183,7 @@ def _set_aside() -> bool:
         path.with_name(path.name + "-shm").unlink(missing_ok=True)
     except OSError:
         return False
-    with contextlib.suppress(sqlite3.Error, OSError):
+    with contextlib.suppress(sqlite3.Error, OSError, UnicodeError):
         _salvage(aside)
     return True
 
@@ -192,7 +192,9 @@ def _salvage(aside: Path) -> None:
     with _open(1.0) as new, contextlib.closing(sqlite3.connect(aside, timeout=1)) as old:
         old.text_factory = lambda raw: raw.decode("utf-8", errors="replace")
         for table in _SALVAGED:
-            with contextlib.suppress(sqlite3.Error, OverflowError):  # the rows before the damage are enough
+            with contextlib.suppress(
+                sqlite3.Error, OverflowError, UnicodeError
+            ):  # the rows before the damage are enough
                 for row in old.execute(f"select * from {table}"):
                     marks = ", ".join("?" * len(row))
                     new.execute(f"insert or ignore into {table} values ({marks})", tuple(row))

@@ -28,6 +28,7 @@ _HOMES = {
     "Workbench": "workbench",
 }
 
+<<<<<<< HEAD
 __all__ = [
     "ChatPanel",
     "DownloadPanel",
@@ -37,6 +38,9 @@ __all__ = [
     "SearchPanel",
     "Workbench",
 ]
+=======
+__all__ = ["ChatPanel", "DownloadPanel", "EmbeddingExplorer", "LibraryPanel", "LoadPanel", "Workbench"]
+>>>>>>> library
 
 
 def __getattr__(name: str) -> Any:

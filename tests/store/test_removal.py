@@ -11,7 +11,7 @@ from filelock import FileLock
 from folders import plan_of, write_cached, write_linked, write_model
 from huggingface_hub import scan_cache_dir
 
-from influence_nb.errors import InvalidData, ModelNotFound, SettingsError
+from influence_nb.errors import IntegrityError, InvalidData, ModelNotFound, SettingsError
 from influence_nb.hub import starters
 from influence_nb.store import records
 from influence_nb.store.library import Library
@@ -261,3 +261,45 @@ def test_removing_by_starters_name_needs_no_cache(tmp_home: Path) -> None:
     with pytest.raises(ModelNotFound) as caught:
         Library().remove(next(iter(starters.STARTERS)))
     assert "influence starters" in caught.value.hint
+
+
+def write_shared(cache: Path, repo_id: str, commit: str) -> Path:
+    """A model whose weights lie in the store that repositories share, as Xet downloads are laid out; the payload."""
+    from huggingface_hub.utils import _shared_blobs as shared
+
+    blob = (write_linked(cache, repo_id, commit) / "model.safetensors").resolve()
+    name = "ab" + "0" * 62
+    (cache / "blobs" / "ab").mkdir(parents=True, exist_ok=True)
+    (cache / "blobs" / shared.SHARED_BLOBS_MARKER_NAME).write_text(f"{shared.SHARED_BLOBS_LAYOUT_VERSION}\n")
+    payload = cache / "blobs" / "ab" / name
+    blob.replace(payload)
+    blob.symlink_to(Path("../../blobs/ab") / name)
+    with payload.with_name(f"{name}.refs").open("a") as manifest:
+        manifest.write(f"{blob.relative_to(cache).as_posix()}\n")
+    return payload
+
+
+def test_what_repositories_share_goes_with_the_last_of_them(cache: Path) -> None:
+    write_shared(cache, "a/one", "1" * 40)
+    payload = write_shared(cache, "a/two", "2" * 40)
+    weights = payload.stat().st_size
+    assert Library().verify("a/one").verified is True
+    size = Library()["a/one"].size
+    assert Library().frees("a/one") == size - weights
+    assert Library().remove("a/one") == size - weights
+    assert Library().verify("a/two").verified is True
+    assert Library().frees("a/two") == size
+    assert Library().remove("a/two") == size
+    assert not payload.exists()
+
+
+def test_damage_to_what_repositories_share_is_damage_to_each(cache: Path) -> None:
+    write_shared(cache, "a/one", "1" * 40)
+    payload = write_shared(cache, "a/two", "2" * 40)
+    data = payload.read_bytes()
+    payload.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(IntegrityError, match=r"model\.safetensors"):
+        Library().verify("a/one")
+    assert list(Library()) == []
+    assert {one.name for one in Library().broken} == {"a/one", "a/two"}
+    assert not payload.exists()
