@@ -1,7 +1,8 @@
 """From the hub's answer to the frame that shows it: a SearchPanel, pandas' display of the same rows, and many widgets.
 
-The panel is typed into, the other two are cells that are run; all in one JupyterLab in a real Chromium, in turns, with the loopback Hub answering. Kernel and page read the
-same machine's clock. "Painted" is the second animation frame after the last of the twenty rows is in the document.
+The panel is typed into, the other two are cells that are run; all in one JupyterLab in a real Chromium, in turns, with
+the loopback Hub answering. Kernel and page read the same machine's clock. "Painted" is the second animation frame
+after the last of the twenty rows is in the document.
 """
 
 from __future__ import annotations

@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 HEADINGS = {
     "id": "Model",
-    "task": "Task",
     "parameters": "Parameters",
+    "fits": "Fits here",
     "size": "Size on Hub",
     "license": "Licence",
     "gated": "Gate",
     "downloads": "Downloads",
     "likes": "Likes",
     "updated": "Updated",
-    "fits": "Fits here",
+    "task": "Task",
 }
 """The columns of a table of hits, and what stands above each."""
 
@@ -37,9 +37,9 @@ NUMBERS = ("parameters", "size", "downloads", "likes")
 """The columns that are aligned to the right."""
 
 FITS = {"yes": "yes", "int8": "as int8", "nf4": "as nf4", "no": "no", None: ""}
-GATES = {False: "open", "auto": "licence", "manual": "on request"}
+GATES = {False: "open", "auto": "gated", "manual": "on request"}
 
-_CELL = "padding:3px 10px;text-align:{};vertical-align:baseline;white-space:nowrap;background:none"
+_CELL = "padding:3px 8px;text-align:{};vertical-align:baseline;white-space:nowrap;background:none"
 _LINE = "border-bottom:1px solid rgba(128,128,128,.3);background:none"
 
 
@@ -136,7 +136,7 @@ class SearchResults(Sequence[ModelHit]):
     def __repr__(self) -> str:
         if not self:
             return "No model found."
-        names = ("id", "parameters", "size", "license", "gated", "downloads", "updated", "fits")
+        names = ("id", "parameters", "fits", "size", "license", "gated", "downloads", "updated")
         rows = [[HEADINGS[name] for name in names]]
         rows += [[cells(hit)[name] for name in names] for hit in self]
         widths = [max(len(row[column]) for row in rows) for column in range(len(names))]
@@ -153,7 +153,7 @@ class SearchResults(Sequence[ModelHit]):
 
     def _repr_html_(self) -> str:
         return self.to_html() + (
-            '<p style="opacity:.75;margin:4px 10px">There are more: <code>.next()</code></p>'
+            '<p style="opacity:.75;margin:4px 8px">There are more: <code>.next()</code></p>'
             if self.more
             else ""
         )
@@ -184,18 +184,19 @@ def _cell(tag: str, name: str, content: str) -> str:
 
 def cells(hit: ModelHit) -> dict[str, str]:
     """What a table shows of a hit: plain text for each of `HEADINGS`, "" for what is not known."""
-    return {
+    shown = {
         "id": hit.id,
-        "task": hit.task or "",
         "parameters": count(hit.parameters),
+        "fits": FITS[hit.fits],
         "size": size(hit.size),
         "license": hit.license or "",
         "gated": GATES[hit.gated],
         "downloads": f"{hit.downloads:,}",
         "likes": f"{hit.likes:,}",
         "updated": f"{hit.updated:%Y-%m-%d}" if hit.updated else "",
-        "fits": FITS[hit.fits],
+        "task": hit.task or "",
     }
+    return {name: shown[name] for name in HEADINGS}
 
 
 def count(parameters: int | None) -> str:

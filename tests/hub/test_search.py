@@ -369,7 +369,7 @@ def test_a_frame_has_a_row_a_model_and_columns_of_numbers_and_dates():
 def test_text_and_table_show_numbers_in_words_and_escape_what_the_hub_says():
     results = shown(id=HOSTILE, license="<b>", task="&amp;", tags=("<i>",))
     html = results._repr_html_()
-    for words in ("1.5B", "3.1 GB", "1,234,567", "2026-03-04", "as int8", "licence", "mit"):
+    for words in ("1.5B", "3.1 GB", "1,234,567", "2026-03-04", "as int8", "gated", "mit"):
         assert words in html
     for words in ("1.5B", "3.1 GB", "1,234,567", "2026-03-04", "as int8", HOSTILE):
         assert words in repr(results)

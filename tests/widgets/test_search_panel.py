@@ -12,6 +12,8 @@ from typing import Any
 import nbformat
 import papermill
 import pytest
+from clock import Clock
+from search_page import field, page, shown, until, widgets
 
 from influence_nb import api
 from influence_nb.errors import HubUnreachable, InfluenceError, InvalidData
@@ -19,7 +21,7 @@ from influence_nb.hub import search as searching
 from influence_nb.hub.hits import ModelHit
 from influence_nb.hub.results import SearchResults
 from influence_nb.settings import settings
-from influence_nb.widgets.newest import Newest, Pause
+from influence_nb.widgets.newest import Pause
 from influence_nb.widgets.search import SETTLED, SearchPanel
 from influence_nb.widgets.state import State
 from tests.loopback import LoopbackHub
@@ -27,43 +29,6 @@ from tests.loopback import LoopbackHub
 WAIT = 60
 API = "/api/models"
 ROOT = Path(__file__).parents[2]
-
-
-class Clock:
-    """Stands in for `threading.Timer`: time passes when the test says so."""
-
-    def __init__(self) -> None:
-        self.running: list[Clock.Timer] = []
-        self._changed = threading.Condition()
-
-    class Timer:
-        def __init__(self, clock: Clock, seconds: float, act: Callable[[], object]) -> None:
-            self.clock, self.seconds, self.act, self.daemon = clock, seconds, act, False
-
-        def start(self) -> None:
-            with self.clock._changed:
-                self.clock.running.append(self)
-                self.clock._changed.notify_all()
-
-        def cancel(self) -> None:
-            if self in self.clock.running:
-                self.clock.running.remove(self)
-
-    def __call__(self, seconds: float, act: Callable[[], object]) -> Timer:
-        return Clock.Timer(self, seconds, act)
-
-    def counting(self, seconds: float) -> int:
-        """How many timers of that length run."""
-        return sum(timer.seconds == seconds for timer in self.running)
-
-    def pass_by(self, seconds: float) -> None:
-        """Wait until a timer of that length runs, and let it run out."""
-        with self._changed:
-            assert self._changed.wait_for(lambda: self.counting(seconds), WAIT)
-            due = [timer for timer in self.running if timer.seconds == seconds]
-            self.running = [timer for timer in self.running if timer.seconds != seconds]
-        for timer in due:
-            timer.act()
 
 
 @pytest.fixture
@@ -112,40 +77,6 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr("influence_nb.widgets.search.Pause", lambda seconds, act: Pause(seconds, act, clock))
     return clock
-
-
-def shown(panel: SearchPanel) -> list[str]:
-    return [row["id"] for row in panel.table.rows]
-
-
-def page(panel: SearchPanel, content: Any) -> None:
-    """What a page sends."""
-    panel.table._handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": []})
-
-
-def until(panel: SearchPanel, name: str, fits: Callable[[Any], bool]) -> None:
-    """Wait until a trait of the table is as wanted."""
-    there = threading.Event()
-
-    def look(_: Any = None) -> None:
-        if fits(getattr(panel.table, name)):
-            there.set()
-
-    panel.table.observe(look, name)
-    look()
-    assert there.wait(WAIT), getattr(panel.table, name)
-    panel.table.unobserve(look, name)
-
-
-def widgets(panel: Any) -> list[Any]:
-    found = [panel]
-    for child in getattr(panel, "children", ()):
-        found += widgets(child)
-    return found
-
-
-def field(panel: SearchPanel, label: str) -> Any:
-    return next(one for one in widgets(panel) if getattr(one, "description", None) == label)
 
 
 def test_python_searches_and_the_table_shows_it(hub: LoopbackHub, panels: Callable[..., SearchPanel]):
@@ -470,47 +401,3 @@ def test_papermill_waits_for_the_results_and_keeps_them(hub: LoopbackHub, tmp_pa
     live, static = first.outputs
     assert "application/vnd.jupyter.widget-view+json" in live["data"]
     assert "acme/chat-7" in static["data"]["text/html"]
-
-
-# The parts
-
-
-def test_a_pause_acts_once_and_a_nudge_begins_it_anew():
-    acted: list[str] = []
-    clock = Clock()
-    pause = Pause(0.3, lambda: acted.append("now"), clock)
-    pause.nudge()
-    late = clock.running[0]
-    pause.nudge()
-    late.act()  # it ran out in the moment of the nudge
-    assert acted == []
-    clock.pass_by(0.3)
-    assert acted == ["now"]
-    assert not clock.running
-    pause.nudge()
-    pause.cancel()
-    assert not clock.running
-
-
-def test_work_that_fails_makes_room_for_the_next():
-    newest = Newest()
-    with pytest.raises(ZeroDivisionError):
-        newest.ask(lambda turn: 1 / 0).result(WAIT)
-    assert newest.ask(lambda turn: 7).result(WAIT) == 7
-
-
-def test_work_that_is_over_shows_nothing():
-    newest, shown = Newest(), []
-    entered, gate = threading.Event(), threading.Event()
-
-    def work(turn: Any) -> None:
-        entered.set()
-        assert gate.wait(WAIT)
-        turn.if_newest(lambda: shown.append("old"))
-
-    old = newest.ask(work)
-    assert entered.wait(WAIT)
-    new = newest.ask(lambda turn: turn.if_newest(lambda: shown.append("new")))
-    gate.set()
-    old.result(WAIT), new.result(WAIT)
-    assert shown == ["new"]

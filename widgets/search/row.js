@@ -11,8 +11,8 @@ const COLUMNS = [
   ["Parameters", "Size on Hub", "inb-number", "The size counts all formats and earlier versions; a download is smaller"],
   ["Fits here", "", "", "Whether the weights fit the free memory of this machine's device"],
   ["Licence", "", "", ""],
-  ["Downloads", "Likes", "inb-number", "Downloads in the last 30 days"],
-  ["Updated", "", "", ""],
+  ["Downloads", "Likes", "inb-number inb-spare", "Downloads in the last 30 days"],
+  ["Updated", "", "inb-spare", ""],
 ];
 
 const FITS = {
@@ -59,8 +59,8 @@ export function row(one, planned, judging, onplan) {
     h("td", { class: "inb-number" }, one.parameters || unknown(), below(one.size)),
     h("td", {}, fit(one, judging)),
     h("td", {}, h("span", { class: "inb-licence" }, one.license || unknown()), gate(one)),
-    h("td", { class: "inb-number", title: `${one.downloads_exact} downloads, ${one.likes_exact} likes` }, one.downloads, below(`${one.likes} ${one.likes === "1" ? "like" : "likes"}`)),
-    h("td", {}, one.updated || unknown()),
+    h("td", { class: "inb-number inb-spare", title: `${one.downloads_exact} downloads, ${one.likes_exact} likes` }, one.downloads, below(`${one.likes} ${one.likes === "1" ? "like" : "likes"}`)),
+    h("td", { class: "inb-spare" }, one.updated || unknown()),
     h("td", { class: "inb-action" }, button),
   );
 }
