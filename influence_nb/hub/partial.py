@@ -187,7 +187,10 @@ class _Filling:
             headers["Range"] = f"bytes={self.have}-"
             if self.sum.promised is None and self.file.blob_id is not None:
                 headers["If-Range"] = f'"{self.file.blob_id}"'
-        with get_session().stream("GET", self.url, headers=headers) as response:
+        with (
+            get_session().stream("GET", self.url, headers=headers) as response,
+            self.call.reading(response.extensions.get("network_stream")),
+        ):
             yield response
 
     def _begin(self, response: httpx2.Response, sink: BinaryIO) -> None:
