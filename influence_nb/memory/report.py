@@ -23,6 +23,8 @@ _WORDS = {
 }
 _LINE, _LIMIT, _GREY = "#1f77b4", "#d62728", "#808080"
 """Mid tones, readable on white and on black."""
+_FAR = 5
+"""With so many times free what is needed, memory is drawn on a logarithmic axis."""
 
 
 def gb(size: float) -> str:
@@ -107,7 +109,11 @@ class FitReport:
         )
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter(lambda value, _: f"{int(value):,}")
-        axes.set_ylim(bottom=0)
+        if self.budget > _FAR * max(total for _, _, total in self.curve):
+            axes.set_yscale("log")  # else the curve would lie flat on the axis
+            axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        else:
+            axes.set_ylim(bottom=0)
         axes.set_xlabel("context (tokens)" + (f", {self.batch} rows" if self.batch > 1 else ""))
         axes.set_ylabel("memory (GB)")
         axes.set_title(self._heading(), color=_GREY, fontsize=10)

@@ -16,8 +16,7 @@ from influence_nb.memory.gguf import GGUFHeader
 from influence_nb.memory.kept import Kept, head_dim
 from influence_nb.memory.weights import ITEMSIZES, Tensor, Weights
 
-
-_HEADS = ("ForCausalLM", "LMHeadModel", "LMHead", "ForConditionalGeneration")
+_HEADS = ("ForCausalLM", "LMHeadModel", "LMHead", "Decoder", "ForConditionalGeneration")
 """How the names of architectures that generate text end."""
 
 
@@ -219,6 +218,8 @@ def _gguf_config(header: GGUFHeader) -> dict[str, Any]:
         config["per_layer_config"] = {
             i: {"num_key_value_heads": count} for i, count in enumerate(groups) if count
         }
+    if "bert" in str(header.architecture):
+        config["architectures"] = [header.architecture]
     return {name: value for name, value in config.items() if value is not None}
 
 
