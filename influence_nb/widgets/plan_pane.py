@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from influence_nb.hub.plan import DownloadPlan
 
 PANE_STYLE = """<style>
+.inb-downloads .widget-html, .inb-downloads .widget-html-content { min-width: 0; }
 .inb-downloads .inb-wide { flex: 1 1 24em; }
 .inb-downloads .inb-labelled { margin: 0 2px; }
 .inb-downloads .inb-row > .inb-labelled:not(.inb-wide) { flex-basis: 9em; min-width: 8em; }

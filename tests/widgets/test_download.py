@@ -18,8 +18,9 @@ from influence_nb.errors import DownloadInterrupted, GatedModel, HubUnreachable,
 from influence_nb.hub.jobs import Jobs
 from influence_nb.hub.progress import Progress
 from influence_nb.memory import FitReport
-from influence_nb.widgets import DownloadPanel
+from influence_nb.widgets import DownloadPanel, amounts
 from influence_nb.widgets.job_row import SLOTS, FilesAtWork
+from influence_nb.widgets.painter import Painter
 from influence_nb.widgets.state import State
 
 WAIT = 60
@@ -199,11 +200,12 @@ def test_a_changed_form_has_to_be_planned_again(hub: FakeHub, panel: DownloadPan
     hub.add("acme/small")
     panel.plan("acme/small").result(WAIT)
     field(panel, "Revision").value = "v2"
-    assert 'data-stale="true"' in text(panel)
+    assert "the form has changed: plan again" in text(panel)
     assert button(panel, "Plan first").disabled
     with pytest.raises(InvalidData, match="no plan"):
         panel.download()
     field(panel, "Revision").value = ""
+    assert "the form has changed" not in text(panel)
     assert not button(panel, "Download acme/small").disabled
 
 
@@ -628,6 +630,27 @@ def test_a_download_refused_for_want_of_a_token_is_tried_again_with_one(hub: Fak
 # Parts
 
 
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (amounts.data(0), "0 B"),
+        (amounts.data(999.4), "999 B"),
+        (amounts.data(999.6), "1.00 kB"),
+        (amounts.data(45_120_000), "45.1 MB"),
+        (amounts.data(812e9), "812 GB"),
+        (amounts.data(4e15), "4000 TB"),
+        (amounts.rate(0), ""),
+        (amounts.duration(None), ""),
+        (amounts.duration(0.2), "1 s"),
+        (amounts.duration(200), "3 min 20 s"),
+        (amounts.duration(7500), "2 h 05 min"),
+        (amounts.duration(9e5), "10 days"),
+    ],
+)
+def test_amounts_are_said_in_few_words(said: str, words: str):
+    assert said == words
+
+
 def moment(file: str, done: int, total: int = 100, stage: str = "download") -> Progress:
     return Progress(file, done, total, done, 1000, 0.0, None, stage)
 
@@ -644,6 +667,28 @@ def test_each_file_at_work_keeps_its_line_until_it_is_done():
     assert [line.file for line in files.lines() if line] == [names[0], names[SLOTS], names[2]]
     files.note(moment(names[SLOTS + 1], 100, stage="ready"))
     assert files.more == 0
+
+
+def test_many_changes_are_few_repaints_and_the_last_one_is_painted():
+    begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+    now, painted = [0], []
+
+    def paint() -> None:
+        begun.set()
+        assert go_on.wait(WAIT)
+        painted.append(now[0])
+        if now[0] == 100:
+            ended.set()
+
+    painter = Painter(paint, every=0)
+    painter.ask()
+    assert begun.wait(WAIT)
+    for number in range(1, 101):
+        now[0] = number
+        painter.ask()
+    go_on.set()
+    assert ended.wait(WAIT)
+    assert len(painted) <= 2
 
 
 def test_unknown_keywords_raise():
