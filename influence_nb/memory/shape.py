@@ -16,11 +16,7 @@ from influence_nb.memory.gguf import GGUFHeader
 from influence_nb.memory.kept import Kept, head_dim
 from influence_nb.memory.weights import ITEMSIZES, Tensor, Weights
 
-<<<<<<< HEAD
-_HEADS = ("ForCausalLM", "LMHeadModel", "LMHead", "ForConditionalGeneration")
-=======
 _HEADS = ("ForCausalLM", "LMHeadModel", "LMHead", "Decoder", "ForConditionalGeneration")
->>>>>>> memory
 """How the names of architectures that generate text end."""
 
 

@@ -28,7 +28,6 @@ _HOMES = {
     "Workbench": "workbench",
 }
 
-<<<<<<< HEAD
 __all__ = [
     "ChatPanel",
     "DownloadPanel",
@@ -38,9 +37,6 @@ __all__ = [
     "SearchPanel",
     "Workbench",
 ]
-=======
-__all__ = ["ChatPanel", "DownloadPanel", "EmbeddingExplorer", "LibraryPanel", "LoadPanel", "Workbench"]
->>>>>>> library
 
 
 def __getattr__(name: str) -> Any:
