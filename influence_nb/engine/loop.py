@@ -86,9 +86,9 @@ class Steps:
                 raise Cancelled
 
         held: Any = self._inputs.get("cache", self._inputs.get("past_key_values"))
-        if held is not None and not all(getattr(held, "is_linear", [False])):
-            if self._ids.shape[1] - held.get_seq_length() > 2 * _PIECE:
-                self._config.prefill_chunk_size = _PIECE
+        in_pieces = held is not None and not all(getattr(held, "is_linear", [False]))
+        if in_pieces and self._ids.shape[1] - held.get_seq_length() > 2 * _PIECE:
+            self._config.prefill_chunk_size = _PIECE
         watching = self._network.register_forward_pre_hook(check, prepend=True)
         try:
             outputs = self._network._prefill(self._ids, self._config, self._inputs)

@@ -72,7 +72,9 @@ class LibraryPanel(StaticFallback, ipywidgets.VBox):
         self._leftovers = Question("Keep them")
         self._list = ModelList(self, lambda html: setattr(self._message, "value", html))
         refresh = page_button("Refresh", "Look again for models on this machine", self.refresh)
-        tidy = page_button("Leftovers", "Look for leftovers of downloads that were killed", self._tidy_clicked)
+        tidy = page_button(
+            "Leftovers", "Look for leftovers of downloads that were killed", self._tidy_clicked
+        )
         tools = ipywidgets.HBox([self._list.filter, self._list.order, refresh, tidy]).add_class("inb-tools")
         styles = ipywidgets.HTML(STYLE + LIBRARY_STYLE)
         super().__init__([styles, self._summary, tools, self._message, self._leftovers, self._list])
@@ -111,7 +113,9 @@ class LibraryPanel(StaticFallback, ipywidgets.VBox):
         """
 
         def work() -> Verification:
-            return api.library().verify(name, lambda progress: self._tell(words.moment(progress)), self._cancel)
+            return api.library().verify(
+                name, lambda progress: self._tell(words.moment(progress)), self._cancel
+            )
 
         return self._run(name, work, words.verified, changes=True)
 
@@ -138,7 +142,9 @@ class LibraryPanel(StaticFallback, ipywidgets.VBox):
         """
 
         def work() -> LocalModel:
-            return api.download(name, on_progress=lambda one: self._tell(words.moment(one)), cancel=self._cancel)
+            return api.download(
+                name, on_progress=lambda one: self._tell(words.moment(one)), cancel=self._cancel
+            )
 
         return self._run(name, work, lambda _: message(f"{name} is here."), changes=True)
 
@@ -179,8 +185,10 @@ class LibraryPanel(StaticFallback, ipywidgets.VBox):
             return static_block("Models on this machine", "<p>None.</p>")
         cell = "text-align:left;padding:2px 14px 2px 0"
         rows = "".join(
-            "<tr>" + "".join(f'<td style="{cell}">{text}</td>' for text in words.static_cells(entry)) + "</tr>"
-            for entry in self._entries[: _LISTED]
+            "<tr>"
+            + "".join(f'<td style="{cell}">{text}</td>' for text in words.static_cells(entry))
+            + "</tr>"
+            for entry in self._entries[:_LISTED]
         )
         more = len(self._entries) - _LISTED
         names = "".join(f'<th style="{cell}">{name}</th>' for name in ("model", "weights", "size", "checked"))
@@ -241,7 +249,8 @@ class LibraryPanel(StaticFallback, ipywidgets.VBox):
         with self._lock:
             if self._task is not None and not self._task.done():
                 raise InfluenceError(
-                    f"The panel is still busy with {self._busy_with or 'leftovers'}.", "Wait until that is done, or cancel it."
+                    f"The panel is still busy with {self._busy_with or 'leftovers'}.",
+                    "Wait until that is done, or cancel it.",
                 )
             self._cancel = threading.Event()
             self._busy_with = name

@@ -96,7 +96,9 @@ class ModelList(ipywidgets.VBox):
 
     def _show(self) -> None:
         part = self.filter.value.strip().lower()
-        found = sorted((one for one in self._entries if part in one.name.lower()), key=ORDERS[self.order.value])
+        found = sorted(
+            (one for one in self._entries if part in one.name.lower()), key=ORDERS[self.order.value]
+        )
         self._page = max(0, min(self._page, (len(found) - 1) // PAGE))
         first = self._page * PAGE
         shown = found[first : first + PAGE]

@@ -55,6 +55,7 @@ LIBRARY_STYLE = """<style>
 .inb-library .inb-tools button { width: auto; }
 </style>"""
 
+
 class Actions(Protocol):
     """What a row's buttons ask for, each for the entry that was shown when it was clicked."""
 
@@ -159,7 +160,9 @@ class ModelRow(ipywidgets.VBox):
         name = self.entry.name if self.entry else ""
         self._second.description = "Cancel" if html and stoppable else "Verify"
         self._second.disabled = bool(html) and not stoppable
-        self._second.tooltip = f"Stop what is being done with {name}" if html and stoppable else f"Check the bytes of {name}"
+        self._second.tooltip = (
+            f"Stop what is being done with {name}" if html and stoppable else f"Check the bytes of {name}"
+        )
 
     def _first_clicked(self) -> None:
         entry = self.entry

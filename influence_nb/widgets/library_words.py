@@ -68,7 +68,9 @@ def about(model: LocalModel) -> list[str]:
         parts.append(f"{count(model.parameters)} parameters")
     parts += [part for part in (model.architecture, model.license) if part]
     if model.source == "hub" and model.revision:
-        parts.append(f"at\N{NO-BREAK SPACE}{model.revision[:7]}")  # held together by a space that does not break
+        parts.append(
+            f"at\N{NO-BREAK SPACE}{model.revision[:7]}"
+        )  # held together by a space that does not break
     elif model.source == "folder":
         parts.append(str(model.path))
     return parts
@@ -121,7 +123,11 @@ def moment(progress: Progress) -> str:
     share = percent(progress.all_done, progress.all_total)
     left = duration(progress.seconds_left)
     parts = [f"{words} · {share:.0f}%", f"{data(progress.all_done)} of {data(progress.all_total)}"]
-    parts += [part for part in (rate(progress.bytes_per_second), f"{left} left" if left else "", progress.file) if part]
+    parts += [
+        part
+        for part in (rate(progress.bytes_per_second), f"{left} left" if left else "", progress.file)
+        if part
+    ]
     text = " · ".join(escape(part) for part in parts)
     return f'<div class="inb-model-doing">{text}{_bar(words, share)}</div>'
 
@@ -153,7 +159,9 @@ def pruned(done: Pruned) -> str:
     """How deleting leftovers ended, as a message."""
     count = len(done.removed)
     kept = f"{len(done.kept)} are being downloaded again and stay." if done.kept else ""
-    return message(f"{count} leftover{'' if count == 1 else 's'} deleted; {data(done.bytes)} became free.", kept)
+    return message(
+        f"{count} leftover{'' if count == 1 else 's'} deleted; {data(done.bytes)} became free.", kept
+    )
 
 
 def removal(entry: Entry, freed: int) -> str:
@@ -162,7 +170,11 @@ def removal(entry: Entry, freed: int) -> str:
     if freed == 0 and entry.source == "folder":
         return f"Take {name} off the list? Its folder stays as it is: {escape(entry.path)}"
     where = f" from {escape(entry.path)}" if entry.source == "folder" else ""
-    shared = " Other revisions keep what they share with it." if entry.source == "hub" and freed < entry.size else ""
+    shared = (
+        " Other revisions keep what they share with it."
+        if entry.source == "hub" and freed < entry.size
+        else ""
+    )
     return f"Remove {name}{where}? That frees <b>{data(freed)}</b>.{shared}"
 
 

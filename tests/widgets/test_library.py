@@ -141,7 +141,9 @@ def test_removing_the_row_of_main_leaves_the_other_revision(cache: Path) -> None
     panel = opened()
     panel.sure_clicked(panel._list._rows[0].entry)  # type: ignore[arg-type]
     panel._task.result(WAIT)
-    assert [(model.name, model.revision) for model in Library() if model.name == "a/one"] == [("a/one", "2" * 40)]
+    assert [(model.name, model.revision) for model in Library() if model.name == "a/one"] == [
+        ("a/one", "2" * 40)
+    ]
 
 
 def test_what_is_not_whole_can_be_removed_and_asked_for_again(cache: Path) -> None:
