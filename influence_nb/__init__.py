@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from influence_nb import errors, widgets
-    from influence_nb.api import download, library, load, load_encoder, loaded, plan
+    from influence_nb.api import download, fit, library, load, load_encoder, loaded, plan
     from influence_nb.embeddings.encode import Encoder
     from influence_nb.embeddings.map import EmbeddingMap
     from influence_nb.engine.completion import Completion, TokenEvent
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from influence_nb.errors import InfluenceError
     from influence_nb.hub.plan import DownloadPlan
     from influence_nb.hub.progress import Progress
+    from influence_nb.memory.report import FitReport
     from influence_nb.store.library import Library
     from influence_nb.store.models import LocalModel
     from influence_nb.widgets.workbench import Workbench
@@ -39,6 +40,7 @@ _HOMES = {
     "DownloadPlan": "hub.plan",
     "EmbeddingMap": "embeddings.map",
     "Encoder": "embeddings.encode",
+    "FitReport": "memory.report",
     "InfluenceError": "errors",
     "Library": "store.library",
     "LocalModel": "store.models",
@@ -50,6 +52,7 @@ _HOMES = {
     "TokenEvent": "engine.completion",
     "Workbench": "widgets.workbench",
     "download": "api",
+    "fit": "api",
     "library": "api",
     "load": "api",
     "load_encoder": "api",

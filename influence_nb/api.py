@@ -13,18 +13,20 @@ from typing import TYPE_CHECKING
 from influence_nb.engine import registry
 from influence_nb.engine.convert import gguf_to_safetensors
 from influence_nb.engine.load import Stage, load_model
-from influence_nb.errors import BrokenModel, InvalidData, ModelNotFound
+from influence_nb.errors import BrokenModel, HubUnreachable, InvalidData, ModelNotFound
 from influence_nb.hub import starters
 from influence_nb.hub.fetch import fetch
 from influence_nb.hub.plan import DownloadPlan, make_plan
 from influence_nb.hub.progress import Meter, OnProgress
-from influence_nb.store import records
+from influence_nb.memory.weights import MIXES
+from influence_nb.store import peaks, records
 from influence_nb.store.library import Library
 from influence_nb.store.models import IncompleteModel, LocalModel
 
 if TYPE_CHECKING:
     from influence_nb.embeddings.encode import Encoder
     from influence_nb.engine.model import Model
+    from influence_nb.memory.report import FitReport
 
 _loading = threading.Lock()
 
@@ -211,7 +213,47 @@ def load(
                 return present
         loaded = load_model(local, device, dtype, on_progress)
     records.touch(local.name)
+    peaks.remember_peak(loaded.name, loaded.device, loaded.dtype, local.quantization, loaded.memory_peak)
     return loaded
+
+
+def fit(
+    model: str | Path | LocalModel | DownloadPlan | Model,
+    device: str = "auto",
+    dtype: str = "auto",
+    quantization: str | None = None,
+    context: int = 4096,
+    batch: int = 1,
+    mirror: str | None = None,
+    token: str | None = None,
+) -> FitReport:
+    """Whether a model fits a device, and what it takes there: weights, KV cache, activations.
+
+    Of a model on the Hub, config.json and the headers of its weights are asked for, and no weights. What the model
+    took when it was last loaded on this machine corrects the estimate.
+
+    Args:
+        model: a name in the library, a folder, "owner/name" on the Hub, or what `library`, `plan`, `search` or `load`
+            gave.
+        device: as in `load`: the device whose free memory counts.
+        dtype: as in `load`; a checkpoint that is packed already stays so.
+        quantization: None, "int8" or "nf4" (packed while loading), or a GGUF type such as "Q4_K_M".
+        context: tokens in each row, prompt and answer together.
+        batch: rows that run together.
+        mirror: another hub's address; None is INFLUENCE_MIRROR, else the Hub.
+        token: as in `plan`.
+
+    Raises:
+        ModelNotFound: no such model, here or on the Hub.
+        GatedModel, HubUnreachable: the Hub does not show it, or does not answer.
+        BrokenModel: a file is missing or damaged.
+        DeviceUnavailable: no such device.
+        InvalidData: no such dtype or quantization, or a context or batch below 1.
+    """
+    from influence_nb.engine.fitting import fit_model
+
+    found = _to_fit(model, quantization, mirror, token)
+    return fit_model(found, device, dtype, quantization, context, batch, token)
 
 
 def loaded() -> list[Model]:
@@ -269,6 +311,33 @@ def _converting(gguf: Path, on_progress: OnProgress | None) -> Callable[[float],
     return tell
 
 
+def _to_fit(
+    model: object, quantization: str | None, mirror: str | None, token: str | None
+) -> Model | LocalModel | DownloadPlan:
+    """The model that is meant: loaded, on this machine, or else on the Hub."""
+    from influence_nb.engine.model import Model
+
+    if isinstance(model, Model | DownloadPlan):
+        return model
+    model = getattr(model, "id", model)  # of a hit in a search
+    try:
+        return _here(model)
+    except ModelNotFound as unknown:
+        if not isinstance(model, str) or model in starters.STARTERS:
+            raise
+        packed = quantization if quantization in MIXES else None
+        try:
+            return plan(model, mirror=mirror, token=token, quantization=packed)
+        except InvalidData:
+            if packed is None:
+                raise
+            return plan(model, mirror=mirror, token=token)  # it has no GGUF files
+        except HubUnreachable:
+            if "/" in model:
+                raise
+            raise unknown from None
+
+
 def _find(model: str | Path | LocalModel | None, on_progress: Stage | None) -> LocalModel:
     if isinstance(model, LocalModel):
         return model
@@ -277,6 +346,13 @@ def _find(model: str | Path | LocalModel | None, on_progress: Stage | None) -> L
     if isinstance(model, str) and model in starters.STARTERS:
         tell = on_progress or (lambda stage, share: None)
         return _starter(model, lambda progress: tell("files", progress.all_done / progress.all_total))
+    return _here(model)
+
+
+def _here(model: object) -> LocalModel:
+    """The model on this machine that a name, a folder or a `LocalModel` means."""
+    if isinstance(model, LocalModel):
+        return model
     if not isinstance(model, str | Path):
         raise ModelNotFound(f"{model!r} is not a model.", "Give a name, a folder, or a LocalModel.")
     as_path = Path(model).expanduser()

@@ -19,6 +19,13 @@ _TEXT = [
 ] * 4
 
 
+KINDS = (
+    "llama", "mistral", "phi", "phi3", "granite", "granitemoe", "granitemoehybrid", "granitemoehybrid+mamba", "mamba",
+    "mamba2", "mixtral", "qwen3", "qwen3_moe", "gemma3_text", "gpt2", "deepseek_v3", "minicpm3",
+)  # fmt: skip
+"""The architectures that `build` knows: what they are called here."""
+
+
 def _base(vocabulary: int) -> dict[str, Any]:
     return {
         "vocab_size": vocabulary,
@@ -41,6 +48,15 @@ def config(kind: str, vocabulary: int) -> Any:
 
     base = _base(vocabulary)
     ends = {name: base[name] for name in ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id")}
+    experts = {"num_experts_per_tok": 2, "num_local_experts": 4}
+    latent = {
+        "q_lora_rank": 12,
+        "kv_lora_rank": 16,
+        "qk_rope_head_dim": 4,
+        "qk_nope_head_dim": 8,
+        "v_head_dim": 8,
+    }
+    states = {"mamba_n_heads": 4, "mamba_d_head": 16, "mamba_d_state": 8, "mamba_chunk_size": 16}
     match kind:
         case "gpt2":
             return t.GPT2Config(**ends, n_embd=32, n_layer=2, n_head=4, n_positions=256)
@@ -51,10 +67,42 @@ def config(kind: str, vocabulary: int) -> Any:
                 **base, sliding_window=16, layer_types=["sliding_attention", "full_attention"]
             )
         case "mixtral":
-            return t.MixtralConfig(**base, num_local_experts=4, num_experts_per_tok=2)
+            return t.MixtralConfig(**base, **experts)
+        case "mamba2":
+            sizes = {
+                "hidden_size": 32,
+                "num_hidden_layers": 2,
+                "state_size": 8,
+                "num_heads": 4,
+                "head_dim": 16,
+            }
+            return t.Mamba2Config(**ends, **sizes, n_groups=2, chunk_size=16)
+        case "granitemoe":
+            return t.GraniteMoeConfig(**_without_head_dim(base), **experts)
+        case "granitemoehybrid" | "granitemoehybrid+mamba":
+            kinds = ["attention", "mamba" if kind.endswith("+mamba") else "attention"]
+            return t.GraniteMoeHybridConfig(
+                **_without_head_dim(base), **experts, **states, shared_intermediate_size=32, layer_types=kinds
+            )
+        case "qwen3_moe":
+            return t.Qwen3MoeConfig(**base, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32)
+        case "deepseek_v3":
+            base |= {"num_key_value_heads": 4, "head_dim": 4}
+            routed = {"n_routed_experts": 4, "num_experts_per_tok": 2, "n_group": 1, "topk_group": 1}
+            return t.DeepseekV3Config(
+                **base, **latent, **routed, moe_intermediate_size=32, first_k_dense_replace=1
+            )
+        case "minicpm3":
+            return t.CONFIG_MAPPING[kind](**{**base, "num_key_value_heads": 4, "head_dim": 12}, **latent)
+        case "phi" | "phi3" | "granite":
+            return t.CONFIG_MAPPING[kind](**_without_head_dim(base))
         case "llama" | "qwen3" | "mistral":
             return t.CONFIG_MAPPING[kind](**base)
     raise ValueError(kind)
+
+
+def _without_head_dim(base: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in base.items() if name != "head_dim"}
 
 
 def tokenizer() -> Any:
@@ -82,14 +130,20 @@ def tokenizer() -> Any:
 
 def build(folder: Path, kind: str = "llama", seed: int = 0, **changes: Any) -> Path:
     """Save a random model of that architecture, float32, with its tokenizer, in `folder`."""
+    words = tokenizer()
+    made = config(kind, len(words))
+    for name, value in changes.items():
+        setattr(made, name, value)
+    return save(folder, made, seed)
+
+
+def save(folder: Path, made: Any, seed: int = 0) -> Path:
+    """Save a random model of that config, float32, with the tokenizer, in `folder`."""
     import torch
     from transformers import AutoModelForCausalLM
 
     words = tokenizer()
     torch.manual_seed(seed)
-    made = config(kind, len(words))
-    for name, value in changes.items():
-        setattr(made, name, value)
     network = AutoModelForCausalLM.from_config(made, dtype=torch.float32)
     with torch.no_grad():
         for weight in network.parameters():

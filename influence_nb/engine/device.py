@@ -1,4 +1,4 @@
-"""Devices: which there are, which dtype suits, how much memory is used, and giving it back.
+"""Devices: which there are, which dtype suits, how much memory is used and free, and giving it back.
 
 All code that differs from device to device is here. It does not know models.
 """
@@ -7,19 +7,32 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from influence_nb.errors import DeviceUnavailable, UnsupportedModel
+from influence_nb.memory.budget import DeviceBudget
 
 if TYPE_CHECKING:
     import torch
 
 _M_ARENA_MAX = -8
 """From glibc's malloc.h: how many heaps threads may have; 0 lets glibc choose."""
+
+_CGROUPS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat"),
+    (
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+        "/sys/fs/cgroup/memory/memory.stat",
+    ),
+)
+"""Where Linux says what a container may take, and takes: the second version of control groups, and the first."""
 
 DTYPES = ("auto", "bfloat16", "float16", "float32")
 
@@ -91,8 +104,6 @@ def resolve_dtype(name: str, device: torch.device, checkpoint: torch.dtype | Non
 @cache
 def _cpu_has_bfloat16() -> bool:
     """Whether the CPU multiplies bfloat16 natively: AVX512_BF16 or AMX on x86, BF16 on Arm."""
-    from pathlib import Path
-
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         words = set(cpuinfo.read_text(errors="replace").split())
@@ -114,6 +125,49 @@ def memory(device: str = "cpu") -> tuple[int, int]:
 
         return torch.mps.driver_allocated_memory(), torch.mps.recommended_max_memory()
     return psutil.Process().memory_info().rss, psutil.virtual_memory().total
+
+
+def budget(name: str = "auto") -> DeviceBudget:
+    """The memory of a device, and what of it a model may take now.
+
+    Of a GPU: what the driver says is free, and what torch holds there without using it. Of a CPU: what the host can
+    give without swapping, and no more than a container's limit leaves.
+
+    Args:
+        name: as `engine.device.resolve` takes it.
+
+    Raises:
+        DeviceUnavailable: no such device.
+    """
+    import psutil
+    import torch
+
+    device = str(resolve(name))
+    if device.startswith("cuda"):
+        free, total = torch.cuda.mem_get_info(device)
+        held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return DeviceBudget(device, total, free + held)
+    if device == "mps":
+        total = torch.mps.recommended_max_memory()
+        return DeviceBudget(device, total, max(0, total - torch.mps.current_allocated_memory()))
+    host = psutil.virtual_memory()
+    limit, left = _container()
+    return DeviceBudget(device, min(host.total, limit), min(host.available, left))
+
+
+def _container() -> tuple[int, int]:
+    """(bytes that this process's control group may take, what is left of them); very many where nothing limits it."""
+    unlimited = 1 << 62
+    for limit_file, used_file, stat_file in _CGROUPS:
+        try:
+            limit, used = int(Path(limit_file).read_text()), int(Path(used_file).read_text())
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+        with suppress(OSError):  # files' contents that the kernel drops when room is wanted
+            found = re.search(r"^(?:total_)?inactive_file (\d+)$", Path(stat_file).read_text(), re.MULTILINE)
+            used -= int(found[1]) if found else 0
+        return min(limit, unlimited), max(0, limit - used)
+    return unlimited, unlimited
 
 
 @contextmanager

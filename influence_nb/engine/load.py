@@ -15,6 +15,7 @@ from influence_nb.engine import registry
 from influence_nb.engine.faults import translated
 from influence_nb.engine.model import Model
 from influence_nb.engine.quiet import quiet
+from influence_nb.engine.watch import Watch
 from influence_nb.errors import BrokenModel, UnsupportedModel
 from influence_nb.store.models import CHAT_HEADS
 
@@ -53,6 +54,7 @@ def load_model(
     config = _config(local)
     chosen = devices.resolve_dtype(dtype, target, _dtype_of(config))
     tell("weights", None)
+    watch = Watch(str(target))
     try:
         # The tokenizer is read while the weights are: together they take little longer than the weights alone.
         with devices.tidy_allocations(), ThreadPoolExecutor(1) as beside:
@@ -60,9 +62,11 @@ def load_model(
             network = _network(local, config, chosen, target)
             tokenizer = words.result()
         tell("warm-up", None)
+        watch.forget_peak()
         model = Model(local, network, tokenizer, time.perf_counter() - started)
         model.generate([0], temperature=0.0, max_new_tokens=1)
         model.forwards = 0
+        model.memory_peak = max(watch.taken(), model.weights_size)
     except BaseException:
         devices.give_back()
         raise

@@ -62,6 +62,8 @@ class Model:
         network: the transformers model; None after `unload`.
         forwards: how many forward passes it has run.
         load_seconds: how long loading took.
+        weights_size: bytes of its weights in memory.
+        memory_peak: the most bytes that it took at once, from before it was loaded until it had run once.
     """
 
     def __init__(
@@ -78,6 +80,8 @@ class Model:
         self.device = str(network.device)
         self.dtype = str(network.dtype).removeprefix("torch.")
         self.load_seconds = load_seconds
+        self.weights_size = sum(weight.numel() * weight.element_size() for weight in network.parameters())
+        self.memory_peak = self.weights_size
         self.forwards = 0
         self._attention = str(getattr(network.config, "_attn_implementation", "unknown"))
         self._vocabulary = int(network.get_input_embeddings().num_embeddings)

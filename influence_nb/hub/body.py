@@ -36,7 +36,8 @@ def pieces(response: httpx2.Response, seconds: float) -> Iterator[bytes]:
     client = response.iter_raw()
     length = response.headers.get("Content-Length", "")
     plain = response.http_version == "HTTP/1.1" and "Transfer-Encoding" not in response.headers
-    if not (plain and length.isdecimal() and int(length) >= LARGE):
+    stream = response.extensions.get("network_stream")  # a transport of somebody's own may have none
+    if stream is None or not (plain and length.isdecimal() and int(length) >= LARGE):
         yield from client
         return
     import httpcore2
@@ -47,7 +48,6 @@ def pieces(response: httpx2.Response, seconds: float) -> Iterator[bytes]:
         yield piece
         left -= len(piece)
         break
-    stream = response.extensions["network_stream"]
     while left > 0:
         try:
             piece = stream.read(min(PIECE, left), timeout=seconds)

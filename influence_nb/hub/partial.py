@@ -120,6 +120,7 @@ class _Filling:
                 wait = patience.wait(failures)
                 if failures >= patience.tries or time.monotonic() - began + wait > patience.total_seconds:
                     raise self._given_up(problem, failures)
+                self.count.stage = "waiting"
                 self.call.pause(wait, problem.what)
         if self.sum.promised is None and self.file.blob_id:  # its size was not known at first, and now it is
             self.sum = self._new_sum()
@@ -186,7 +187,10 @@ class _Filling:
             headers["Range"] = f"bytes={self.have}-"
             if self.sum.promised is None and self.file.blob_id is not None:
                 headers["If-Range"] = f'"{self.file.blob_id}"'
-        with get_session().stream("GET", self.url, headers=headers) as response:
+        with (
+            get_session().stream("GET", self.url, headers=headers) as response,
+            self.call.reading(response.extensions.get("network_stream")),
+        ):
             yield response
 
     def _begin(self, response: httpx2.Response, sink: BinaryIO) -> None:

@@ -39,10 +39,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "create table if not exists verifications (path text primary key, signature text, verified integer,"
         " date text, files integer, bytes integer, seconds real, damaged text)",
     ),
+    (
+        "create table if not exists peaks (name text, device text, dtype text, quantization text, peak integer,"
+        " measured text, primary key (name, device, dtype, quantization))",
+    ),
 )
 """What turns an older file into a newer one, in order; `pragma user_version` counts those that are done."""
 
-_SALVAGED = ("models", "folders", "downloads")
+_SALVAGED = ("models", "folders", "downloads", "peaks")
 """What cannot be found out again from the models' own files."""
 
 _TROUBLE_ELSEWHERE = ("BUSY", "LOCKED", "CANTOPEN", "PERM", "FULL", "AUTH", "NOMEM", "TOOBIG", "CONSTRAINT")

@@ -12,9 +12,11 @@ import struct
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from influence_nb.errors import BrokenModel
+from influence_nb.memory.gguf import MAGIC, GGUFHeader, parse
+from influence_nb.memory.weights import Tensor
 
 AGAIN = "Fetch the model again, or restore the file."
 _LFS = b"version https://git-lfs"
@@ -28,11 +30,15 @@ class WeightHeader:
         parameters: numbers in all tensors together.
         dtypes: parameters by dtype name as the file writes it ("BF16", "U8"); empty for GGUF.
         architecture: what a GGUF says it is ("llama", "bert"); None for safetensors.
+        tensors: of a safetensors file.
+        gguf: all of a GGUF's header.
     """
 
     parameters: int
     dtypes: dict[str, int]
     architecture: str | None = None
+    tensors: tuple[Tensor, ...] = ()
+    gguf: GGUFHeader | None = None
 
 
 def read_safetensors(path: Path) -> WeightHeader:
@@ -65,6 +71,7 @@ def read_safetensors(path: Path) -> WeightHeader:
         dtypes: Counter[str] = Counter()
         for entry in header.values():
             dtypes[entry["dtype"]] += math.prod(entry["shape"])
+        tensors = tuple(Tensor(name, entry["dtype"], tuple(entry["shape"])) for name, entry in header.items())
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BrokenModel(f"{path.name} is damaged: its header is not readable ({error}).", AGAIN) from error
     end = 0
@@ -77,7 +84,7 @@ def read_safetensors(path: Path) -> WeightHeader:
     if size != (expected := 8 + length + end):
         what = "truncated" if size < expected else "damaged"
         raise BrokenModel(f"{path.name} is {what}: expected {expected} bytes, it has {size}.", AGAIN)
-    return WeightHeader(sum(dtypes.values()), dict(dtypes))
+    return WeightHeader(sum(dtypes.values()), dict(dtypes), tensors=tensors)
 
 
 def read_gguf(path: Path) -> WeightHeader:
@@ -92,90 +99,26 @@ def read_gguf(path: Path) -> WeightHeader:
     with path.open("rb") as file:
         magic = file.read(4)
         _refuse_pointer(path, magic + file.read(len(_LFS) - 4))
-        if magic != b"GGUF":
+        if magic != MAGIC:
             raise BrokenModel(
-                f"{path.name} is not a GGUF file: it begins with {magic!r}, expected b'GGUF'.",
+                f"{path.name} is not a GGUF file: it begins with {magic!r}, expected {MAGIC!r}.",
                 "Give a GGUF file, or name the file after what it is.",
             )
         file.seek(4)
         try:
-            architecture, parameters, last = _gguf_header(file)
-        except (struct.error, ValueError, OverflowError, MemoryError) as error:
+            header = parse(file)
+        except ValueError as error:
             raise BrokenModel(
                 f"{path.name} is truncated or damaged: its header does not end within its {size} bytes.",
                 AGAIN,
             ) from error
+        last = max((tensor.offset for tensor in header.tensors), default=0)
         if size <= (expected := file.tell() + last):
             raise BrokenModel(
                 f"{path.name} is truncated: expected more than {expected} bytes, it has {size}.", AGAIN
             )
-    return WeightHeader(parameters, {}, architecture)
-
-
-_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-_STRING, _ARRAY = 8, 9
-
-
-def _gguf_header(file: BinaryIO) -> tuple[str | None, int, int]:
-    """(architecture, parameters, the last tensor's offset); leaves the file at the header's end."""
-    version, tensors, entries = _unpack(file, "<IQQ")
-    if version not in (2, 3):
-        raise ValueError(f"version {version}")
-    architecture = None
-    for _ in range(entries):
-        key = _string(file)
-        (kind,) = _unpack(file, "<I")
-        value = _value(file, kind)
-        if key == b"general.architecture" and isinstance(value, bytes):
-            architecture = value.decode("utf-8", errors="replace")
-    parameters = last = 0
-    for _ in range(tensors):
-        _string(file)
-        (dimensions,) = _unpack(file, "<I")
-        shape = _unpack(file, f"<{dimensions}Q")
-        _, offset = _unpack(file, "<IQ")
-        parameters += math.prod(shape)
-        last = max(last, offset)
-    return architecture, parameters, last
-
-
-def _value(file: BinaryIO, kind: int) -> Any:
-    """One metadata value; arrays are passed over and give None."""
-    if kind == _STRING:
-        return _string(file)
-    if kind != _ARRAY:
-        return _unpack(file, f"<{_scalar(kind)}")[0]
-    inner, count = _unpack(file, "<IQ")
-    if inner in (_STRING, _ARRAY):
-        for _ in range(count):
-            _value(file, inner)
-    else:
-        _skip(file, struct.calcsize(f"<{_scalar(inner)}") * count)
-    return None
-
-
-def _scalar(kind: int) -> str:
-    if kind not in _SCALARS:
-        raise ValueError(f"value type {kind}")
-    return _SCALARS[kind]
-
-
-def _string(file: BinaryIO) -> bytes:
-    (length,) = _unpack(file, "<Q")
-    if length > 1 << 30:
-        raise ValueError(f"a string of {length} bytes")
-    text = file.read(length)
-    if len(text) < length:
-        raise ValueError("end of file")
-    return text
-
-
-def _unpack(file: BinaryIO, layout: str) -> tuple[Any, ...]:
-    return struct.unpack(layout, file.read(struct.calcsize(layout)))
-
-
-def _skip(file: BinaryIO, count: int) -> None:
-    file.seek(count, 1)
+    parameters = sum(tensor.parameters for tensor in header.tensors)
+    return WeightHeader(parameters, {}, header.architecture, gguf=header)
 
 
 def _refuse_pointer(path: Path, first: bytes) -> None:

@@ -251,4 +251,3 @@ def _title(plan: DownloadPlan) -> str:
     """What the download is called in the list: with the quantization of GGUF files."""
     kinds = {gguf_kind(file.name) for file in plan.files if file.name.endswith(".gguf")}
     return " · ".join([plan.repo_id, *sorted(kind for kind in kinds if kind is not None)])
-

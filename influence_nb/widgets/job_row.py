@@ -26,7 +26,7 @@ SLOTS = 3
 FINISHED = ("done", "cancelled", "failed")
 
 ROW_STYLE = """<style>
-.inb-download { padding: 8px 0 8px 8px; border-top: 1px solid var(--jp-border-color2, rgba(128,128,128,.35)); }
+.inb-download { padding: 8px 2px 8px 8px; border-top: 1px solid var(--jp-border-color2, rgba(128,128,128,.35)); }
 .inb-download .inb-job-top { align-items: center; justify-content: space-between; flex-wrap: nowrap; gap: 12px;
   overflow: visible; }
 .inb-download .inb-job-top > .widget-html { flex: 1 1 auto; min-width: 0; margin: 0; }
@@ -38,7 +38,8 @@ ROW_STYLE = """<style>
 .inb-downloads .inb-queue-head { align-items: center; justify-content: space-between; margin-top: 6px; }
 .inb-job-title { font-weight: 600; }
 .inb-chip { font-size: 11px; line-height: 17px; padding: 0 8px; margin-left: 8px; border-radius: 9px;
-  white-space: nowrap; display: inline-block; border: 1px solid var(--jp-border-color1, #bdbdbd); font-weight: 400; vertical-align: 1px; }
+  white-space: nowrap; display: inline-block; border: 1px solid var(--jp-border-color1, #bdbdbd);
+  font-weight: 400; vertical-align: 1px; }
 .inb-chip[data-status=running] { color: white; border-color: transparent; background: var(--jp-brand-color1, #1976d2); }
 .inb-chip[data-status=done] { color: white; border-color: transparent; background: var(--jp-success-color1, #388e3c); }
 .inb-chip[data-status=failed] { color: white; border-color: transparent; background: var(--jp-error-color1, #d32f2f); }

@@ -30,6 +30,7 @@ class Order:
         self._token = token
 
     def __call__(self, on_progress: OnProgress, cancel: threading.Event) -> LocalModel:
+        """Fetch the plan's model: what a queue calls."""
         model = api.download(self.plan, token=self._token, on_progress=on_progress, cancel=cancel)
         self._token = None
         return model

@@ -46,7 +46,8 @@ class Painter:
             self._paint()
 
     def _paint_asked(self) -> None:
-        with self._asked:  # a change from here on asks anew: it may come too late for this time
-            self._due = False
-            self._last = time.monotonic()
-        self.now()
+        with self._painting:
+            with self._asked:  # a change from here on asks anew: it may come too late for this time
+                self._due = False
+                self._last = time.monotonic()
+            self._paint()

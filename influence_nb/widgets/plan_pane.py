@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import ipywidgets
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from influence_nb.hub.plan import DownloadPlan
 
 PANE_STYLE = """<style>
+.inb-downloads .widget-html, .inb-downloads .widget-html-content { min-width: 0; }
 .inb-downloads .inb-wide { flex: 1 1 24em; }
 .inb-downloads .inb-labelled { margin: 0 2px; }
 .inb-downloads .inb-row > .inb-labelled:not(.inb-wide) { flex-basis: 9em; min-width: 8em; }
@@ -121,7 +122,7 @@ class PlanPane(ipywidgets.VBox):
                 if shown:
                     self._accept(request, plan)
             if shown:
-                self._ask_fit(plan)
+                self._ask_fit(plan, token)
             return plan
 
         return in_background(work)
@@ -169,14 +170,12 @@ class PlanPane(ipywidgets.VBox):
             self._gate.hide()
         self._show()
 
-    def _ask_fit(self, plan: DownloadPlan) -> None:
-        fit: Callable[[DownloadPlan], Any] | None = getattr(api, "fit", None)
-        if fit is None:
-            return
+    def _ask_fit(self, plan: DownloadPlan, token: str | None) -> None:
+        """Find out in the background whether the model fits this device: headers have to come from the hub."""
 
         def work() -> None:
             try:
-                found = fit_words(fit(plan))
+                found = fit_words(api.fit(plan, token=token))
             except Exception as error:
                 found = fit_html(f"Whether it fits this device is not known: {readable(error).message}")
             with self._lock:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PLAN_STYLE = """<style>
 .inb-plan { border: 1px solid var(--jp-border-color2, rgba(128,128,128,.35)); border-radius: 6px; margin: 2px 0;
   padding: 8px 14px 10px; line-height: 1.5; overflow-wrap: anywhere; }
-.inb-plan[data-stale=true] { opacity: .55; }
+.inb-plan[data-stale=true] > :not(h4) { opacity: .55; }
 .inb-plan h4 { margin: 0; font-size: 15px; font-weight: 600; }
 .inb-plan p { margin: 0; }
 .inb-plan a, .inb-gate a { color: var(--jp-content-link-color, #1976d2); text-decoration: underline; }
@@ -54,7 +54,7 @@ def plan_html(plan: DownloadPlan, fit: str = "", stale: bool = False) -> str:
         fit: HTML of a line that says whether the model fits this device; "" for none.
         stale: whether the form asks for something else by now.
     """
-    parts = [_title(plan), _sums(plan), fit, *_notes(plan), _files(plan.files), _left_out(plan)]
+    parts = [_title(plan, stale), _sums(plan), fit, *_notes(plan), _files(plan.files), _left_out(plan)]
     return (
         f'<section class="inb-plan" aria-label="Plan of {escape(plan.repo_id)}" data-stale="{str(stale).lower()}">'
         f"{''.join(parts)}</section>"
@@ -124,8 +124,10 @@ def link(address: str | None, words: str) -> str:
     return f'<a href="{escape(address)}" target="_blank" rel="noopener noreferrer">{escape(words)}</a>'
 
 
-def _title(plan: DownloadPlan) -> str:
-    return f'<h4>{escape(plan.repo_id)}</h4><p class="inb-muted">{" · ".join(_about(plan))}</p>'
+def _title(plan: DownloadPlan, stale: bool) -> str:
+    again = '<span class="inb-chip" role="status">the form has changed: plan again</span>' if stale else ""
+    about = " · ".join(_about(plan))
+    return f'<h4>{escape(plan.repo_id)}{again}</h4><p class="inb-muted">{about}</p>'
 
 
 def _about(plan: DownloadPlan) -> list[str]:

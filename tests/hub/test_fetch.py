@@ -392,6 +392,16 @@ def test_an_error_of_one_file_stops_the_others_and_keeps_those_that_are_whole(hu
     assert contents(inb.download(NAME, commit).path) == files
 
 
+def test_a_plan_that_was_changed_by_hand_cannot_leave_the_folder(hub: LoopbackHub, tmp_path: Path) -> None:
+    hub.add(NAME, made_up())
+    plan = make_plan(NAME, output_dir=tmp_path / "mine")
+    hub.forget()
+    with pytest.raises(IntegrityError, match="would not stay"):
+        fetch(replace(plan, files=(replace(plan.files[0], name="../outside"),)))
+    assert hub.log == []
+    assert not (tmp_path / "outside").exists()
+
+
 def test_a_file_that_is_gone_from_the_hub_is_named(hub: LoopbackHub) -> None:
     hub.add(NAME, made_up())
     plan = make_plan(NAME)
@@ -414,3 +424,25 @@ def test_a_cancel_before_the_start_asks_for_nothing(hub: LoopbackHub) -> None:
     with pytest.raises(DownloadInterrupted, match="cancelled"):
         make_plan(NAME, cancel=cancel)
     assert hub.log == []
+
+
+def test_without_links_files_lie_in_the_snapshot_itself(
+    hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import file_download
+
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_SYMLINKS", True)
+    monkeypatch.setattr(file_download, "_are_symlinks_supported_in_dir", {})
+    files = {**made_up(), "added_tokens.json": b"{}"}  # the same bytes as another one's
+    commit = hub.add(NAME, files)
+
+    model = inb.download(NAME)
+
+    assert contents(model.path) == files
+    assert not any(path.is_symlink() for path in model.path.iterdir())
+    hub.forget()
+    assert contents(inb.download(NAME, commit).path) == files
+    assert hub.log == []
+    weights = model.path / "model.safetensors"
+    weights.write_bytes(b"spoilt" + weights.read_bytes()[6:])
+    assert contents(inb.download(NAME, commit).path) == files

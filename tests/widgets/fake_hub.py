@@ -77,6 +77,7 @@ class FakeHub:
     faults: dict[str, Exception] = field(default_factory=dict)
     gates: dict[str, threading.Event] = field(default_factory=dict)
     halfway: dict[str, threading.Event] = field(default_factory=dict)
+    fit: Any = None
     asked: list[dict[str, Any]] = field(default_factory=list)
     fetched: list[tuple[str, str | None]] = field(default_factory=list)
 
@@ -117,10 +118,16 @@ class FakeHub:
         self.plans[plan.repo_id] = replace(plan, files=here)
         return FakeLocal(plan.repo_id, Path("/models") / plan.repo_id)
 
+    def fits(self, plan: FakePlan, **more: Any) -> Any:
+        if self.fit is None:
+            raise ModelNotFound("No headers.")
+        return self.fit
+
 
 def install(monkeypatch: Any) -> FakeHub:
     """Put a fake in the place of the `api`'s calls."""
     hub = FakeHub()
-    monkeypatch.setattr(api, "plan", hub.plan, raising=False)
+    monkeypatch.setattr(api, "plan", hub.plan)
+    monkeypatch.setattr(api, "fit", hub.fits)
     monkeypatch.setattr(api, "download", hub.download)
     return hub

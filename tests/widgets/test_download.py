@@ -1,318 +1,24 @@
-"""DownloadPanel without a browser: plans, refusals, the queue with its buttons, tokens that leave no trace."""
+"""DownloadPanel without a browser: the queue with its rows and buttons, on a fake of the hub."""
 
 from __future__ import annotations
 
-import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import fake_hub
-import ipywidgets
 import pytest
-from fake_hub import FakeFile, FakeHub
+from download_page import click, says, text, until
+from fake_hub import FakeHub
 
 from influence_nb import api
-from influence_nb.errors import DownloadInterrupted, GatedModel, HubUnreachable, InvalidData, ModelNotFound
-from influence_nb.hub.jobs import Jobs
+from influence_nb.errors import DownloadInterrupted, HubUnreachable, InvalidData
 from influence_nb.hub.progress import Progress
-from influence_nb.widgets import DownloadPanel
+from influence_nb.widgets import DownloadPanel, amounts
 from influence_nb.widgets.job_row import SLOTS, FilesAtWork
-from influence_nb.widgets.state import State
+from influence_nb.widgets.painter import Painter
 
 WAIT = 60
-TOKEN = "hf_never_to_be_seen"
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
-    made = fake_hub.install(monkeypatch)
-    yield made
-    for gate in made.gates.values():
-        gate.set()
-
-
-@pytest.fixture
-def panel(hub: FakeHub) -> Iterator[DownloadPanel]:
-    made = DownloadPanel(jobs=Jobs())
-    yield made
-    made.close()
-
-
-def controls(widget: Any) -> list[Any]:
-    """Every widget in a panel, in order."""
-    found = [widget]
-    for child in getattr(widget, "children", ()):
-        found += controls(child)
-    return found
-
-
-def field(panel: Any, label: str) -> Any:
-    return next(one for one in controls(panel) if getattr(one, "description", None) == label)
-
-
-def button(panel: Any, tooltip: str) -> Any:
-    """The button with this tooltip that is to be seen."""
-    found = [one for one in controls(panel) if getattr(one, "tooltip", None) == tooltip]
-    assert found, f"there is no button {tooltip!r}"
-    return found[0]
-
-
-def click(panel: DownloadPanel, tooltip: str) -> None:
-    """Click a button as soon as a person could."""
-
-    def ready() -> bool:
-        found = [one for one in controls(panel) if getattr(one, "tooltip", None) == tooltip]
-        return any(shown(one) and not one.disabled for one in found)
-
-    until(panel, ready)
-    button(panel, tooltip).click()
-
-
-def shown(one: Any) -> bool:
-    return bool(one.layout.display != "none")
-
-
-def text(widget: Any) -> str:
-    """All that is to be read in it, as HTML."""
-    parts = [str(one.value) for one in controls(widget) if type(one).__name__ == "HTML"]
-    return " ".join(part for part in parts if not part.startswith("<style>"))
-
-
-def until(panel: DownloadPanel, condition: Callable[[], bool]) -> None:
-    """Wait until a condition holds that a change of the panel or of its state brings about."""
-    changed = threading.Event()
-
-    def tell(_: Any) -> None:
-        changed.set()
-
-    panel.state.observe(tell)
-    while True:
-        changed.clear()
-        for one in controls(panel):  # each time, since rows come and go
-            one.observe(tell)
-        if condition():
-            return
-        assert changed.wait(WAIT), text(panel)
-
-
-def says(panel: DownloadPanel, words: str) -> None:
-    until(panel, lambda: words in text(panel))
-
-
-def press_enter(one: Any) -> None:
-    """What the page sends when Enter is pressed in a field."""
-    one._handle_custom_msg({"event": "submit"}, [])
-
-
-def type_secret(one: Any, secret: str) -> list[Any]:
-    """What the page sends when a secret was entered; all that the kernel sends back."""
-    sent: list[Any] = []
-    before = one._send
-    one._send = lambda message, buffers=None: sent.append(message)
-    try:
-        one.set_state({"value": secret})
-    finally:
-        one._send = before
-    return sent
-
-
-# Planning
-
-
-def test_a_plan_says_which_files_come_and_why_and_what_is_left_out(hub: FakeHub, panel: DownloadPanel):
-    plan = hub.add(
-        "acme/small",
-        files=(FakeFile("config.json", 700, "config", here=True), FakeFile("model.safetensors", 4_000_000)),
-        needs_code=True,
-        code_files=("modeling_acme.py",),
-    )
-    assert panel.plan("acme/small").result(WAIT) is plan
-    said = text(panel)
-    for words in (
-        "4.00 MB</b> in all",
-        "700 B here already",
-        "80.0 GB free",
-        "weights, safetensors",
-        "licence: apache-2.0",
-        "1 file is left out",
-        "pickled; safetensors are there: pytorch_model.bin",
-        "brings code of its own (modeling_acme.py). It is fetched as files and is not run.",
-    ):
-        assert words in said
-    assert not button(panel, "Download acme/small").disabled
-    assert "pytorch_model" not in panel.static_html()
-    assert "model.safetensors" in panel.static_html()
-
-
-def test_the_button_and_enter_plan_what_is_typed(hub: FakeHub, panel: DownloadPanel):
-    hub.add("acme/small")
-    field(panel, "Repository").value = " acme/small "
-    field(panel, "Revision").value = "v2"
-    field(panel, "Quantization (GGUF)").value = "Q4_K_M"
-    field(panel, "Output directory").value = "/data/models"
-    field(panel, "Mirror").value = "http://127.0.0.1:9"
-    click(panel, "Plan the download of this repository")
-    says(panel, "<h4>acme/small</h4>")
-    press_enter(field(panel, "Revision"))
-    until(panel, lambda: len(hub.asked) == 2)
-    assert hub.asked[0] == hub.asked[1]
-    assert hub.asked[0] == {
-        "repo_id": "acme/small",
-        "revision": "v2",
-        "quantization": "Q4_K_M",
-        "output_dir": "/data/models",
-        "mirror": "http://127.0.0.1:9",
-        "include": None,
-        "exclude": None,
-        "token": None,
-    }
-
-
-@pytest.mark.parametrize(
-    "address", ["https://hub.example/acme/small", "https://hub.example/acme/small/tree/main?not=this"]
-)
-def test_the_address_of_a_model_s_page_names_its_repository(hub: FakeHub, panel: DownloadPanel, address: str):
-    hub.add("acme/small")
-    field(panel, "Repository").value = address
-    assert panel.plan().result(WAIT).repo_id == "acme/small"
-    assert not button(panel, "Download acme/small").disabled
-
-
-def test_what_is_wanted_elsewhere_is_planned_at_once_and_the_place_stays(hub: FakeHub):
-    hub.add("acme/small")
-    state = State()
-    panel = DownloadPanel(state=state, jobs=Jobs())
-    field(panel, "Output directory").value = "/data"
-    field(panel, "Revision").value = "of another model"
-    state.wanted = "acme/small"
-    says(panel, "<h4>acme/small</h4>")
-    assert field(panel, "Repository").value == "acme/small"
-    assert (hub.asked[-1]["output_dir"], hub.asked[-1]["revision"]) == ("/data", None)
-    later = DownloadPanel(state=state, jobs=Jobs())
-    says(later, "<h4>acme/small</h4>")
-
-
-def test_a_changed_form_has_to_be_planned_again(hub: FakeHub, panel: DownloadPanel):
-    hub.add("acme/small")
-    panel.plan("acme/small").result(WAIT)
-    field(panel, "Revision").value = "v2"
-    assert 'data-stale="true"' in text(panel)
-    assert button(panel, "Plan first").disabled
-    with pytest.raises(InvalidData, match="no plan"):
-        panel.download()
-    field(panel, "Revision").value = ""
-    assert not button(panel, "Download acme/small").disabled
-
-
-def test_without_room_on_the_disk_it_is_said_before_anything_starts(hub: FakeHub, panel: DownloadPanel):
-    hub.add("acme/small", disk_free=1_000_000)
-    panel.plan("acme/small").result(WAIT)
-    assert "Not enough room on the disk: 4.00 MB are to come and 1.00 MB are free. Free 3.00 MB" in text(
-        panel
-    )
-    assert button(panel, "There is not enough room on the disk").disabled
-
-
-def test_a_refused_plan_is_readable_keeps_what_was_typed_and_the_next_one_works(
-    hub: FakeHub, panel: DownloadPanel
-):
-    hub.add("acme/small")
-    field(panel, "Repository").value = "acme/smal"
-    field(panel, "Revision").value = "v2"
-    with pytest.raises(ModelNotFound):
-        panel.plan().result(WAIT)
-    assert "There is no &lt;b&gt;acme/smal&lt;/b&gt; on the hub." in text(panel)
-    assert "Look for it in the search panel." in text(panel)
-    assert (field(panel, "Repository").value, field(panel, "Revision").value) == ("acme/smal", "v2")
-    assert button(panel, "Plan first").disabled
-    panel.plan("acme/small").result(WAIT)
-    assert "There is no" not in text(panel)
-
-
-def test_nothing_typed_is_said_and_not_asked(hub: FakeHub, panel: DownloadPanel):
-    click(panel, "Plan the download of this repository")
-    assert "There is no repository to plan." in text(panel)
-    for nothing in ("", "  ", None, 7):
-        with pytest.raises(InvalidData):
-            panel.plan(nothing)
-    assert hub.asked == []
-
-
-def test_a_starter_is_not_asked_of_the_hub(hub: FakeHub, panel: DownloadPanel):
-    for call in (panel.plan, panel.download):
-        with pytest.raises(InvalidData, match="does not come from the Hub") as refused:
-            call("starter/chat")
-        assert "Load panel" in refused.value.hint
-    assert hub.asked == []
-
-
-def test_of_two_plans_asked_for_the_later_one_is_shown(
-    hub: FakeHub, panel: DownloadPanel, monkeypatch: pytest.MonkeyPatch
-):
-    slow, quick = hub.add("acme/slow"), hub.add("acme/quick")
-    gate = threading.Event()
-
-    def plan(repo_id: str, **more: Any) -> Any:
-        if repo_id == "acme/slow":
-            assert gate.wait(WAIT)
-        return hub.plan(repo_id, **more)
-
-    monkeypatch.setattr(api, "plan", plan)
-    first = panel.plan("acme/slow")
-    assert panel.plan("acme/quick").result(WAIT) is quick
-    gate.set()
-    assert first.result(WAIT) is slow
-    assert "<h4>acme/quick</h4>" in text(panel)
-
-
-def test_whether_it_fits_is_shown_and_never_in_the_way(
-    hub: FakeHub, panel: DownloadPanel, monkeypatch: pytest.MonkeyPatch
-):
-    hub.add("acme/small")
-    gate = threading.Event()
-
-    def fit(plan: Any) -> Any:
-        assert gate.wait(WAIT)
-        raise HubUnreachable("The headers did not come.", "Try again.")
-
-    monkeypatch.setattr(api, "fit", fit, raising=False)
-    panel.plan("acme/small").result(WAIT)  # does not wait for it
-    assert not button(panel, "Download acme/small").disabled
-    gate.set()
-    says(panel, "Whether it fits this device is not known: The headers did not come.")
-
-
-def test_the_quantizations_of_a_gguf_repository_are_offered(hub: FakeHub, panel: DownloadPanel):
-    hub.add(
-        "acme/gguf",
-        files=(FakeFile("acme.Q4_K_M.gguf", 4_000),),
-        left_out=(("acme.Q8_0.gguf", "another quantization"), ("acme-BF16-00001-of-00002.gguf", "another")),
-    )
-    panel.plan("acme/gguf").result(WAIT)
-    assert field(panel, "Quantization (GGUF)").options == ("BF16", "Q4_K_M", "Q8_0")
-
-
-def test_a_hub_s_words_are_only_ever_text(hub: FakeHub, panel: DownloadPanel):
-    evil = "<img src=x onerror=alert(1)>"
-    hub.add(
-        "acme/evil",
-        files=(FakeFile(evil, 10, evil),),
-        left_out=((evil, evil),),
-        license=evil,
-        needs_code=True,
-        code_files=(evil,),
-        gated="manual",
-        endpoint="javascript:alert(1)//",
-    )
-    panel.plan("acme/evil").result(WAIT)
-    for said in (text(panel), panel.static_html()):
-        assert "<img" not in said
-        assert "javascript:" not in said
-
-
-# The queue
 
 
 def test_download_fetches_shows_the_way_and_tells_the_other_panels(hub: FakeHub, panel: DownloadPanel):
@@ -493,109 +199,25 @@ def test_a_download_can_be_cancelled_before_its_plan_is_made(
     assert not future.cancel()
 
 
-# Gated models
-
-
-def test_a_gated_model_shows_its_licence_page_and_a_field_for_the_token(hub: FakeHub, panel: DownloadPanel):
-    hub.add("acme/open")
-    hub.add("acme/gated", gated="manual", endpoint="https://hub.example")
-    panel.plan("acme/open").result(WAIT)
-    assert not shown(panel._pane._gate)
-    panel.plan("acme/gated").result(WAIT)
-    assert shown(panel._pane._gate)
-    assert '<a href="https://hub.example/acme/gated" target="_blank" rel="noopener noreferrer">' in text(
-        panel._pane._gate
-    )
-    assert "Its owner looks at each request" in text(panel._pane._gate)
-
-
-def test_a_token_goes_to_its_download_and_nowhere_else(hub: FakeHub, panel: DownloadPanel):
-    hub.add("acme/gated", gated="auto", held=True)
-    hub.add("acme/gated-too", gated="auto")
-    panel.plan("acme/gated").result(WAIT)
-    secret = field(panel, "Access token")
-    sent = type_secret(secret, f" {TOKEN} ")
-    assert secret.value == ""
-    assert TOKEN not in json.dumps(sent)  # not echoed
-    assert sent[-1]["state"] == {"value": ""}  # and taken out of the page
-    assert "A token was taken" in text(panel._pane._gate)
-    future = panel.download()
-    assert hub.halfway["acme/gated"].wait(WAIT)
-    assert hub.fetched == [("acme/gated", TOKEN)]
-    says(panel, "2.00 MB of 4.00 MB")
-    state = json.dumps(ipywidgets.Widget.get_manager_state(widgets=controls(panel)))
-    for place in (
-        state,
-        panel.static_html(),
-        repr(panel),
-        repr(future),
-        repr(panel.jobs.jobs),
-        str(hub.asked),
-    ):
-        assert TOKEN not in place
-    hub.gates["acme/gated"].set()
-    future.result(WAIT)
-    panel.download("acme/gated-too").result(WAIT)
-    assert hub.fetched[-1] == ("acme/gated-too", None)
-
-
-def test_a_token_that_was_entered_is_forgotten_with_another_model(hub: FakeHub, panel: DownloadPanel):
-    hub.add("acme/gated", gated="auto")
-    hub.add("acme/other", gated="auto")
-    panel.plan("acme/gated").result(WAIT)
-    type_secret(field(panel, "Access token"), TOKEN)
-    panel.plan("acme/other").result(WAIT)
-    assert "A token was taken" not in text(panel._pane._gate)
-    panel.download().result(WAIT)
-    assert hub.fetched == [("acme/other", None)]
-
-
-def test_a_token_that_was_entered_for_one_hub_is_not_shown_to_another(hub: FakeHub, panel: DownloadPanel):
-    hub.add("acme/gated", gated="auto", endpoint="https://hub.example")
-    panel.plan("acme/gated", mirror="https://hub.example").result(WAIT)
-    type_secret(field(panel, "Access token"), TOKEN)
-    panel.plan("acme/gated", mirror="https://hub.example").result(WAIT)
-    assert hub.asked[-1]["token"] == TOKEN
-    panel.plan("acme/gated", mirror="https://other.example").result(WAIT)
-    assert hub.asked[-1]["token"] is None
-
-
-def test_a_plan_refused_for_want_of_a_token_is_made_as_soon_as_there_is_one(
-    hub: FakeHub, panel: DownloadPanel, monkeypatch: pytest.MonkeyPatch
-):
-    hub.add("acme/hidden", gated="manual", endpoint="https://hub.example")
-
-    def plan(repo_id: str, token: str | None = None, **more: Any) -> Any:
-        if token != TOKEN:
-            raise GatedModel("acme/hidden is gated.", "Accept its licence and give a token.")
-        return hub.plan(repo_id, **more)
-
-    monkeypatch.setattr(api, "plan", plan)
-    field(panel, "Mirror").value = "https://hub.example"
-    field(panel, "Repository").value = "acme/hidden"
-    with pytest.raises(GatedModel):
-        panel.plan().result(WAIT)
-    assert shown(panel._pane._gate)
-    assert '<a href="https://hub.example/acme/hidden"' in text(panel._pane._gate)
-    type_secret(field(panel, "Access token"), TOKEN)
-    says(panel, "<h4>acme/hidden</h4>")
-    panel.download().result(WAIT)
-    assert hub.fetched == [("acme/hidden", TOKEN)]
-
-
-def test_a_download_refused_for_want_of_a_token_is_tried_again_with_one(hub: FakeHub, panel: DownloadPanel):
-    hub.add("acme/gated", gated="auto")
-    hub.faults["acme/gated"] = GatedModel("acme/gated wants a token.", "Give one.")
-    panel.plan("acme/gated").result(WAIT)
-    with pytest.raises(GatedModel):
-        panel.download().result(WAIT)
-    type_secret(field(panel, "Access token"), TOKEN)
-    click(panel, "Retry acme/gated")
-    says(panel, "<code>/models/acme/gated</code>")
-    assert hub.fetched == [("acme/gated", None), ("acme/gated", TOKEN)]
-
-
-# Parts
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (amounts.data(0), "0 B"),
+        (amounts.data(999.4), "999 B"),
+        (amounts.data(999.6), "1.00 kB"),
+        (amounts.data(45_120_000), "45.1 MB"),
+        (amounts.data(812e9), "812 GB"),
+        (amounts.data(4e15), "4000 TB"),
+        (amounts.rate(0), ""),
+        (amounts.duration(None), ""),
+        (amounts.duration(0.2), "1 s"),
+        (amounts.duration(200), "3 min 20 s"),
+        (amounts.duration(7500), "2 h 05 min"),
+        (amounts.duration(9e5), "10 days"),
+    ],
+)
+def test_amounts_are_said_in_few_words(said: str, words: str):
+    assert said == words
 
 
 def moment(file: str, done: int, total: int = 100, stage: str = "download") -> Progress:
@@ -614,6 +236,28 @@ def test_each_file_at_work_keeps_its_line_until_it_is_done():
     assert [line.file for line in files.lines() if line] == [names[0], names[SLOTS], names[2]]
     files.note(moment(names[SLOTS + 1], 100, stage="ready"))
     assert files.more == 0
+
+
+def test_many_changes_are_few_repaints_and_the_last_one_is_painted():
+    begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+    now, painted = [0], []
+
+    def paint() -> None:
+        begun.set()
+        assert go_on.wait(WAIT)
+        painted.append(now[0])
+        if now[0] == 100:
+            ended.set()
+
+    painter = Painter(paint, every=0)
+    painter.ask()
+    assert begun.wait(WAIT)
+    for number in range(1, 101):
+        now[0] = number
+        painter.ask()
+    go_on.set()
+    assert ended.wait(WAIT)
+    assert len(painted) <= 2
 
 
 def test_unknown_keywords_raise():

@@ -1,0 +1,76 @@
+"""Whether a model fits a device here: headers, the device's memory and what was measured before, put together.
+
+It does not know how a name becomes a model, nor the arithmetic (`memory`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from influence_nb.engine import device as devices
+from influence_nb.engine.configs import completed
+from influence_nb.engine.model import Model
+from influence_nb.hub.headers import read_headers
+from influence_nb.hub.plan import DownloadPlan
+from influence_nb.memory import FitReport, ModelShape, estimate
+from influence_nb.memory.headers import Headers
+from influence_nb.memory.weights import check
+from influence_nb.store.heads import read_heads
+from influence_nb.store.models import LocalModel
+from influence_nb.store.peaks import peak_of
+
+
+def fit_model(
+    model: Model | LocalModel | DownloadPlan,
+    device: str = "auto",
+    dtype: str = "auto",
+    quantization: str | None = None,
+    context: int = 4096,
+    batch: int = 1,
+    token: str | None = None,
+) -> FitReport:
+    """Whether a model fits. Arguments and errors as those of `api.fit`, for a model that has been found."""
+    if dtype != "auto":
+        check(dtype, None)
+    check("float32", quantization)
+    held = 0
+    if isinstance(model, Model):
+        device = model.device if device == "auto" else device
+        dtype = model.dtype if dtype == "auto" else dtype
+    room = devices.budget(device)
+    if isinstance(model, Model) and room.device == model.device:
+        held = model.memory_peak
+    name, headers = _read(model, token)
+    if headers.ggufs and not headers.tensors:
+        quantization = None  # it is what the file is
+    shape = headers.shape(completed)
+    chosen = _dtype(shape, dtype, room.device)
+    computes = chosen if chosen != "auto" else "bfloat16"
+    return estimate(
+        shape,
+        replace(room, free=room.free + held),
+        chosen,
+        quantization,
+        context,
+        batch,
+        calibration=peak_of(name, room.device, computes, quantization or shape.quantization),
+        name=name,
+    )
+
+
+def _read(model: Model | LocalModel | DownloadPlan, token: str | None) -> tuple[str, Headers]:
+    if isinstance(model, DownloadPlan):
+        here = model.remaining == 0
+        return model.repo_id, read_heads(model.folder) if here else read_headers(model, token=token)
+    local = model.local if isinstance(model, Model) else model
+    return local.name, read_heads(local.path)
+
+
+def _dtype(shape: ModelShape, dtype: str, device: str) -> str:
+    """The dtype that loading would choose; "auto" for a checkpoint that stays packed as it is."""
+    import torch
+
+    if shape.quantization is not None and dtype == "auto":
+        return "auto"
+    said = getattr(torch, shape.dtype) if shape.dtype else None
+    return str(devices.resolve_dtype(dtype, torch.device(device), said)).removeprefix("torch.")
