@@ -46,7 +46,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 )
 """What turns an older file into a newer one, in order; `pragma user_version` counts those that are done."""
 
-_SALVAGED = ("models", "folders", "downloads")
+_SALVAGED = ("models", "folders", "downloads", "peaks")
 """What cannot be found out again from the models' own files."""
 
 _TROUBLE_ELSEWHERE = ("BUSY", "LOCKED", "CANTOPEN", "PERM", "FULL", "AUTH", "NOMEM", "TOOBIG", "CONSTRAINT")

@@ -9,6 +9,7 @@ import difflib
 import html
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -27,6 +28,9 @@ from influence_nb.store.verify import Verification, verify
 if TYPE_CHECKING:
     import pandas
 
+_MOMENT = 0.001
+"""Seconds; less than it takes to change anything on a disk and look again."""
+
 InUse = Callable[[LocalModel | IncompleteModel], bool]
 
 
@@ -42,12 +46,19 @@ class Library:
 
     def __init__(self, in_use: InUse | None = None) -> None:
         self._in_use = in_use or (lambda model: False)
+        self._counted, self._counted_at = 0, -1.0
 
     def __iter__(self) -> Iterator[LocalModel]:
-        yield from look().models
+        models = look().models
+        self._counted, self._counted_at = len(models), time.monotonic()
+        return iter(models)
 
     def __len__(self) -> int:
-        return len(look().models)
+        return self._counted if self._just() else len(look().models)
+
+    def _just(self) -> bool:
+        """Whether the models were given out this moment: `list(library)` asks how many there are right after that."""
+        return time.monotonic() - self._counted_at < _MOMENT
 
     def __contains__(self, name: object) -> bool:
         return any(model.name == name for model in self)
