@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 from influence_nb.engine import registry
 from influence_nb.engine.convert import gguf_to_safetensors
+from influence_nb.engine.device import resolve
 from influence_nb.engine.load import Stage, load_model
 from influence_nb.errors import BrokenModel, HubUnreachable, InvalidData, ModelNotFound
 from influence_nb.hub import starters
 from influence_nb.hub.fetch import fetch
 from influence_nb.hub.plan import DownloadPlan, make_plan
 from influence_nb.hub.progress import Meter, OnProgress
+from influence_nb.memory.fit import check_wishes
 from influence_nb.memory.weights import MIXES
 from influence_nb.store import peaks, records
 from influence_nb.store.library import Library
@@ -256,6 +258,8 @@ def fit(
     """
     from influence_nb.engine.fitting import fit_model
 
+    check_wishes(dtype, quantization, context, batch)
+    resolve(device)
     found = _to_fit(model, quantization, mirror, token)
     return fit_model(found, device, dtype, quantization, context, batch, token)
 

@@ -13,8 +13,8 @@ from influence_nb.engine.model import Model
 from influence_nb.hub.headers import read_headers
 from influence_nb.hub.plan import DownloadPlan
 from influence_nb.memory import FitReport, ModelShape, estimate
+from influence_nb.memory.fit import sixteen_bits
 from influence_nb.memory.headers import Headers
-from influence_nb.memory.weights import check
 from influence_nb.store.heads import read_heads
 from influence_nb.store.models import LocalModel
 from influence_nb.store.peaks import peak_of
@@ -30,9 +30,6 @@ def fit_model(
     token: str | None = None,
 ) -> FitReport:
     """Whether a model fits. Arguments and errors as those of `api.fit`, for a model that has been found."""
-    if dtype != "auto":
-        check(dtype, None)
-    check("float32", quantization)
     held = 0
     if isinstance(model, Model):
         device = model.device if device == "auto" else device
@@ -45,7 +42,7 @@ def fit_model(
         quantization = None  # it is what the file is
     shape = headers.shape(completed)
     chosen = _dtype(shape, dtype, room.device)
-    computes = chosen if chosen != "auto" else "bfloat16"
+    computes = chosen if chosen != "auto" else sixteen_bits(shape)
     return estimate(
         shape,
         replace(room, free=room.free + held),
