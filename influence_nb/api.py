@@ -232,6 +232,7 @@ def fit(
     batch: int = 1,
     mirror: str | None = None,
     token: str | None = None,
+    cancel: threading.Event | None = None,
 ) -> FitReport:
     """Whether a model fits a device, and what it takes there: weights, KV cache, activations.
 
@@ -248,6 +249,7 @@ def fit(
         batch: rows that run together.
         mirror: another hub's address; None is INFLUENCE_MIRROR, else the Hub.
         token: as in `plan`.
+        cancel: set it from another thread to give up.
 
     Raises:
         ModelNotFound: no such model, here or on the Hub.
@@ -255,13 +257,14 @@ def fit(
         BrokenModel: a file is missing or damaged.
         DeviceUnavailable: no such device.
         InvalidData: no such dtype or quantization, or a context or batch below 1.
+        DownloadInterrupted: cancelled.
     """
     from influence_nb.engine.fitting import fit_model
 
     check_wishes(dtype, quantization, context, batch)
     resolve(device)
-    found = _to_fit(model, quantization, mirror, token)
-    return fit_model(found, device, dtype, quantization, context, batch, token)
+    found = _to_fit(model, quantization, mirror, token, cancel)
+    return fit_model(found, device, dtype, quantization, context, batch, token, cancel)
 
 
 def loaded() -> list[Model]:
@@ -320,7 +323,11 @@ def _converting(gguf: Path, on_progress: OnProgress | None) -> Callable[[float],
 
 
 def _to_fit(
-    model: object, quantization: str | None, mirror: str | None, token: str | None
+    model: object,
+    quantization: str | None,
+    mirror: str | None,
+    token: str | None,
+    cancel: threading.Event | None,
 ) -> Model | LocalModel | DownloadPlan:
     """The model that is meant: loaded, on this machine, or else on the Hub."""
     from influence_nb.engine.model import Model
@@ -335,11 +342,11 @@ def _to_fit(
             raise
         packed = quantization if quantization in MIXES else None
         try:
-            return plan(model, mirror=mirror, token=token, quantization=packed)
+            return plan(model, mirror=mirror, token=token, quantization=packed, cancel=cancel)
         except InvalidData:
             if packed is None:
                 raise
-            return plan(model, mirror=mirror, token=token)  # it has no GGUF files
+            return plan(model, mirror=mirror, token=token, cancel=cancel)  # it has no GGUF files
         except HubUnreachable:
             if "/" in model:
                 raise
