@@ -319,6 +319,12 @@ def test_the_quick_verdict_of_a_search_hit(free: float, fits: str) -> None:
     assert verdict(None, BF16_8B, gpu(free * GB)) == fits
 
 
+def test_the_quick_verdict_knows_devices_that_compute_in_float32_only() -> None:
+    wide = replace(gpu(24 * GB), halves=False)
+    assert verdict(8_030_261_248, BF16_8B, wide) != "yes"
+    assert verdict(8_030_261_248, BF16_8B, replace(wide, free=40 * GB)) == "yes"
+
+
 def test_the_quick_verdict_knows_when_it_does_not_know() -> None:
     assert verdict(None, None, gpu(GB)) is None
     assert verdict(0, {}, gpu(GB)) is None
