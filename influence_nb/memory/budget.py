@@ -75,7 +75,7 @@ def verdict(parameters: int | None, dtypes: Mapping[str, int] | None, budget: De
         budget: of the device.
 
     Returns:
-        "yes" in the dtype it is loaded in (from 16 bits where nobody says), "int8" or "nf4" when it fits packed so, "no",
+        "yes" in the dtype it is loaded in (16 bits where nobody says), "int8" or "nf4" when it fits packed so, "no",
         or None where the number of parameters is unknown. Weights are exact, with a tenth on top for cache and
         activations; `fit` computes those.
     """
