@@ -8,9 +8,8 @@ from __future__ import annotations
 import socket
 import threading
 import time
-import weakref
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -51,7 +50,8 @@ class Call:
         self._cancel = cancel
         self._stopped = threading.Event()
         self._on_wait = on_wait
-        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._sockets: set[socket.socket] = set()
+        self._ends: list[Callable[[], object]] = []
         self._lock = threading.Lock()
 
     @property
@@ -97,13 +97,23 @@ class Call:
     def stop(self) -> None:
         """Cancel from inside, and end whatever is being read at this moment."""
         self._stopped.set()
-        self.shut()
-
-    def shut(self) -> None:
-        """Shut the connections down, so that who reads from one wakes up."""
         with self._lock:
-            for open_socket in list(self._sockets):
-                _shut(open_socket)
+            ends = list(self._ends)
+            for open_socket in self._sockets:
+                shut(open_socket)
+        for end in ends:
+            end()
+
+    @contextmanager
+    def on_stop(self, end: Callable[[], object]) -> Iterator[None]:
+        """While inside, `stop` calls this too: for what does not read from our connections."""
+        with self._lock:
+            self._ends.append(end)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._ends.remove(end)
 
     def pause(self, seconds: float, why: str = "") -> None:
         """Wait, unless somebody cancels."""
@@ -124,19 +134,37 @@ class Call:
         """Whether an address is on the hub's own host: the only one that may see a token."""
         return _origin(str(url)) == _origin(self.endpoint)
 
-    def trace(self, event: str, info: dict[str, Any]) -> None:
-        """Learn of each new connection, so that it can be shut down while nobody has answered yet."""
-        if event == "connection.connect_tcp.complete":
-            self.watch(info.get("return_value"))
+    @contextmanager
+    def reading(self, stream: Any) -> Iterator[None]:
+        """While inside, `stop` shuts the connection below a network stream down, so that who reads wakes up.
 
-    def watch(self, stream: Any) -> None:
-        """Remember the socket below a network stream; shut it down at once if it comes too late."""
-        found = stream.get_extra_info("socket") if stream is not None else None
-        if isinstance(found, socket.socket):
+        Not before and not after: a connection that lies idle may be handed to somebody else.
+        """
+        found = socket_of(stream)
+        if found is None:
+            yield
+            return
+        with self._lock:
+            self._sockets.add(found)
+        try:
+            self.check()
+            yield
+        finally:
             with self._lock:
-                self._sockets.add(found)
-            if self.cancelled:
-                _shut(found)
+                self._sockets.discard(found)
+
+
+def socket_of(stream: Any) -> socket.socket | None:
+    """The socket below one of the client's network streams."""
+    found = stream.get_extra_info("socket") if stream is not None else None
+    return found if isinstance(found, socket.socket) else None
+
+
+def shut(open_socket: socket.socket) -> None:
+    """End a connection under whoever reads from it."""
+    with suppress(OSError):
+        # not SSLSocket's own, which takes the encryption away from under the thread that reads
+        socket.socket.shutdown(open_socket, socket.SHUT_RDWR)
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:
@@ -146,12 +174,6 @@ def _origin(url: str) -> tuple[str, str, int | None]:
         (parts.hostname or "").lower(),
         parts.port or {"http": 80, "https": 443}.get(parts.scheme),
     )
-
-
-def _shut(open_socket: socket.socket) -> None:
-    with suppress(OSError):
-        # not SSLSocket's own, which takes the encryption away from under the thread that reads
-        socket.socket.shutdown(open_socket, socket.SHUT_RDWR)
 
 
 under_way: ContextVar[Call | None] = ContextVar("influence_nb_hub_call", default=None)

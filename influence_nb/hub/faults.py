@@ -62,6 +62,7 @@ def translating(asked: Asked) -> Iterator[None]:
         FileMetadataError,
         HfHubHTTPError,
         HFValidationError,
+        LocalEntryNotFoundError,
         OfflineModeIsEnabled,
     )
 
@@ -71,6 +72,12 @@ def translating(asked: Asked) -> Iterator[None]:
         raise
     except HfHubHTTPError as error:
         raise from_answer(error, asked) from error
+    except LocalEntryNotFoundError as error:  # of hf_hub_download: what it could not ask is the cause
+        if isinstance(error.__cause__, HfHubHTTPError):
+            raise from_answer(error.__cause__, asked) from error
+        raise HubUnreachable(
+            f"{asked.endpoint} cannot be reached: {error.__cause__ or error}.", LATER
+        ) from error
     except HFValidationError as error:
         raise not_a_name(asked.repo_id) from error
     except OfflineModeIsEnabled as error:

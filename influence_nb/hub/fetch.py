@@ -16,8 +16,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from influence_nb.errors import InfluenceError
-from influence_nb.hub import transport
+from influence_nb.errors import InfluenceError, IntegrityError
+from influence_nb.hub import transport, xet
 from influence_nb.hub.call import Call
 from influence_nb.hub.checksums import CHUNK, is_right
 from influence_nb.hub.faults import Asked, from_disk, translating
@@ -29,6 +29,7 @@ from influence_nb.hub.progress import OnProgress
 from influence_nb.hub.remembered import Checked
 from influence_nb.hub.tally import TICK, Count, Tally
 from influence_nb.hub.transport import check_online, entered
+from influence_nb.settings import settings
 
 AT_ONCE = 8
 _GRACE = 0.15
@@ -160,27 +161,53 @@ class _Worker:
         target, partial = place.target(file), place.partial(file)
         for folder in (target.parent, partial.parent, place.lock(file).parent):
             folder.mkdir(parents=True, exist_ok=True)
-        with _only_us(place.lock(file), self.call):
-            if not self._is_whole(file, target, count):
+        with _only_us(place.lock(file), self.call, count):
+            whole = self._is_whole(file, target, count)
+            if not whole and not self._is_kept_by_xet(file):
                 self._take_copy(file, partial, count)
                 self._download(file, partial, count)
                 os.replace(partial, target)
-            place.settle(file)
+                whole = True
+            if whole:
+                place.settle(file)
+        if not whole:  # without the lock: huggingface_hub takes the same one
+            self._download_by_xet(file, target, count)
 
     def _download(self, file: PlannedFile, partial: Path, count: Count) -> None:
         if file.size is None or size_of(partial) != file.size:
             check_online()
         transport.install()
+        with translating(self.asked):
+            fill(self.call, self._url(file), file, partial, count, self.asked)
+
+    def _url(self, file: PlannedFile) -> str:
         from huggingface_hub import hf_hub_url
 
+        plan = self.plan
+        return hf_hub_url(plan.repo_id, file.name, revision=plan.at or plan.commit, endpoint=plan.endpoint)
+
+    def _is_kept_by_xet(self, file: PlannedFile) -> bool:
+        if not settings().xet or file.sha256 is None or self.plan.at is not None:
+            return False
+        check_online()
+        transport.install()
         with translating(self.asked):
-            url = hf_hub_url(
-                self.plan.repo_id,
-                file.name,
-                revision=self.plan.at or self.plan.commit,
-                endpoint=self.plan.endpoint,
+            return xet.is_there(self.call, self._url(file))
+
+    def _download_by_xet(self, file: PlannedFile, target: Path, count: Count) -> None:
+        plan, place = self.plan, self.place
+        for wrong in (place.shown(file), target):
+            wrong.unlink(missing_ok=True)  # huggingface_hub would take it for whole
+        cache, folder = (place.root, None) if plan.output_dir is None else (None, place.folder)
+        with translating(self.asked):
+            xet.fetch(self.call, plan.repo_id, plan.commit, file.name, cache, folder, count)
+        if not self._is_whole(file, place.shown(file), count):
+            for wrong in (place.shown(file), target):
+                wrong.unlink(missing_ok=True)
+            raise IntegrityError(
+                f"{file.name} of {plan.repo_id} came by Xet and is not what {plan.endpoint} promised.",
+                "Nothing of it was kept. Ask again, or unset INFLUENCE_XET.",
             )
-            fill(self.call, url, file, partial, count, self.asked)
 
     def _is_whole(self, file: PlannedFile, path: Path, count: Count) -> bool:
         """Whether the file is there and right; read once, and then known by its size and time."""
@@ -217,13 +244,14 @@ class _Worker:
 
 
 @contextmanager
-def _only_us(path: Path, call: Call) -> Iterator[None]:
+def _only_us(path: Path, call: Call, count: Count) -> Iterator[None]:
     """Hold a lock between processes, waiting for who has it, unless cancelled."""
     lock = FileLock(path)
     while True:
         try:
             lock.acquire(timeout=0)
         except Timeout:
+            count.stage = "waiting"
             call.rest(0.1)
             continue
         except NotImplementedError:  # a file system without locks: the checksum still tells what is whole

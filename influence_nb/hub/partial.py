@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from influence_nb.errors import DownloadInterrupted, HubUnreachable, InfluenceError, IntegrityError
+from influence_nb.hub.body import pieces
 from influence_nb.hub.call import Call
 from influence_nb.hub.checksums import Sum
 from influence_nb.hub.faults import Asked, translating
@@ -119,6 +120,7 @@ class _Filling:
                 wait = patience.wait(failures)
                 if failures >= patience.tries or time.monotonic() - began + wait > patience.total_seconds:
                     raise self._given_up(problem, failures)
+                self.count.stage = "waiting"
                 self.call.pause(wait, problem.what)
         if self.sum.promised is None and self.file.blob_id:  # its size was not known at first, and now it is
             self.sum = self._new_sum()
@@ -185,7 +187,10 @@ class _Filling:
             headers["Range"] = f"bytes={self.have}-"
             if self.sum.promised is None and self.file.blob_id is not None:
                 headers["If-Range"] = f'"{self.file.blob_id}"'
-        with get_session().stream("GET", self.url, headers=headers) as response:
+        with (
+            get_session().stream("GET", self.url, headers=headers) as response,
+            self.call.reading(response.extensions.get("network_stream")),
+        ):
             yield response
 
     def _begin(self, response: httpx2.Response, sink: BinaryIO) -> None:
@@ -220,9 +225,7 @@ class _Filling:
         limit = self.size if self.size is not None else 1 << 62
         count.stage = "download"
         span_ends, span_from = time.monotonic() + patience.slow_seconds, self.have
-        # what is packed is unpacked on the way
-        pieces = response.iter_bytes() if "Content-Encoding" in response.headers else response.iter_raw()
-        for piece in pieces:
+        for piece in pieces(response, patience.read_seconds):
             if stopped():
                 break
             self.have += len(piece)

@@ -214,7 +214,7 @@ def make_plan(
     _check(repo_id, revision)
     include, exclude = _tuple(include), _tuple(exclude)
     hub = endpoint(mirror)
-    where = None if output_dir is None else Path(output_dir)
+    where = None if output_dir is None else Path(output_dir).expanduser().absolute()
     found = None
     if revision is not None and COMMIT.fullmatch(revision):
         found = remembered.listing(repo_id, revision, hub)
@@ -241,6 +241,8 @@ def _check(repo_id: str, revision: str | None) -> None:
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils._validators import validate_repo_id
 
+    if not isinstance(repo_id, str):
+        raise not_a_name(repo_id)
     try:
         validate_repo_id(repo_id)
     except HFValidationError as error:

@@ -29,7 +29,7 @@ class Count:
         self.total = total
         self.done = done
         self.moved = 0
-        self.stage = "waiting"
+        self.stage = "queued"
         self.said = (-1, "")
 
     def take(self, count: int) -> None:
@@ -77,7 +77,7 @@ class Tally:
         if self._tell is None:
             return
         self._measure()
-        changed = [count for count in self._counts if count.state != count.said and count.stage != "waiting"]
+        changed = [count for count in self._counts if count.state != count.said and count.stage != "queued"]
         ended = [count for count in changed if count.stage == "ready"]
         for count in ended:
             self._report(count)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextvars
 import functools
-import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from influence_nb.errors import HubUnreachable, InvalidData
-from influence_nb.hub.call import SLICE, Call, under_way
+from influence_nb.hub.call import SLICE, Call, shut, socket_of, under_way
 from influence_nb.hub.patience import Patience, asked_to_wait
 from influence_nb.settings import settings
 
@@ -34,6 +34,8 @@ LATER = "Check the network, or ask again later; INFLUENCE_MIRROR names another h
 
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 _PORTAL_TRIES = 3
+_ASIDE = "/api/agent-harnesses"
+"""huggingface_hub asks its default hub for this, once a day and for itself: nobody shall wait for the answer."""
 
 _installing = threading.Lock()
 
@@ -191,14 +193,17 @@ def _patiently(
         "pool": patience.answer_seconds,
     }
     filled.update({kind: min(value, filled[kind]) for kind, value in given.items() if value is not None})
-    request.extensions = {**request.extensions, "timeout": filled, "trace": call.trace}
-    may_repeat = request.method in ("GET", "HEAD", "OPTIONS")
+    request.extensions = {**request.extensions, "timeout": filled}
+    aside = request.url.path.endswith(_ASIDE)
+    if aside and not call.own(request.url):
+        raise HubUnreachable(f"{request.url.host} is not the hub that was asked for.")
+    may_repeat = request.method in ("GET", "HEAD", "OPTIONS") and not aside
     began, failures = time.monotonic(), 0
     while True:
         call.check()
         response = None
         try:
-            response = _apart(call, work)
+            response = _apart(call, request, work)
             trouble = _trouble_with(response, stream)
             if trouble is None:
                 return response
@@ -276,6 +281,7 @@ class _Attempt:
         self.done = threading.Event()
         self.response: httpx2.Response | None = None
         self.error: BaseException | None = None
+        self._opened: list[socket.socket] = []
         self._lock = threading.Lock()
         self._left = False
 
@@ -291,19 +297,31 @@ class _Attempt:
                 self.response = response
         self.done.set()
 
+    def trace(self, event: str, info: dict[str, Any]) -> None:
+        """Learn of the connections that are made for this attempt."""
+        opened = socket_of(info.get("return_value")) if event == "connection.connect_tcp.complete" else None
+        if opened is not None:
+            with self._lock:
+                self._opened.append(opened)
+                if self._left:
+                    shut(opened)
+
     def leave(self) -> None:
-        """Nobody waits any more: an answer that comes, or has come, is closed."""
+        """Nobody waits any more: an answer that comes, or has come, is closed, and what was opened is shut."""
         with self._lock:
             self._left = True
+            for opened in self._opened:
+                shut(opened)
             if self.response is not None:
                 self.response.close()
 
 
-def _apart(call: Call, work: Callable[[], httpx2.Response]) -> httpx2.Response:
+def _apart(call: Call, request: httpx2.Request, work: Callable[[], httpx2.Response]) -> httpx2.Response:
     """Do it in another thread and wait for it: until it is done, cancelled, or has taken too long."""
     import httpx2
 
     attempt = _Attempt(work)
+    request.extensions = {**request.extensions, "trace": attempt.trace}
     context = contextvars.copy_context()
     threading.Thread(target=context.run, args=(attempt.run,), name="hub-request", daemon=True).start()
     until = time.monotonic() + call.patience.answer_seconds
@@ -312,22 +330,16 @@ def _apart(call: Call, work: Callable[[], httpx2.Response]) -> httpx2.Response:
             call.check()
             if time.monotonic() > until:
                 raise httpx2.ReadTimeout("the answer took too long")
+        call.check()
     except BaseException:
         attempt.leave()
-        if call.cancelled:
-            call.shut()
         raise
     if attempt.error is not None:
         raise attempt.error
     assert attempt.response is not None
-    call.watch(attempt.response.extensions.get("network_stream"))
     return attempt.response
 
 
 def _host(url: str) -> str:
     parts = urlsplit(url)
     return parts.netloc.rpartition("@")[2]
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: globals().update(_installing=threading.Lock()))

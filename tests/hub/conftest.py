@@ -41,5 +41,5 @@ def hub(tmp_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub
 
 @pytest.fixture(scope="session")
 def noise() -> bytes:
-    """Three million bytes that do not repeat."""
-    return random.Random(7).randbytes(3_000_000)
+    """Five million bytes that do not repeat."""
+    return random.Random(7).randbytes(5_000_000)

@@ -414,3 +414,25 @@ def test_a_cancel_before_the_start_asks_for_nothing(hub: LoopbackHub) -> None:
     with pytest.raises(DownloadInterrupted, match="cancelled"):
         make_plan(NAME, cancel=cancel)
     assert hub.log == []
+
+
+def test_without_links_files_lie_in_the_snapshot_itself(
+    hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import file_download
+
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_SYMLINKS", True)
+    monkeypatch.setattr(file_download, "_are_symlinks_supported_in_dir", {})
+    files = {**made_up(), "added_tokens.json": b"{}"}  # the same bytes as another one's
+    commit = hub.add(NAME, files)
+
+    model = inb.download(NAME)
+
+    assert contents(model.path) == files
+    assert not any(path.is_symlink() for path in model.path.iterdir())
+    hub.forget()
+    assert contents(inb.download(NAME, commit).path) == files
+    assert hub.log == []
+    weights = model.path / "model.safetensors"
+    weights.write_bytes(b"spoilt" + weights.read_bytes()[6:])
+    assert contents(inb.download(NAME, commit).path) == files

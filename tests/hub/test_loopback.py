@@ -6,16 +6,20 @@ import gzip
 import http.client
 import json
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
 
+from influence_nb.store.models import LocalModel
 from tests.loopback import LoopbackHub, models
 
 WEIGHTS = models.noise(300_000)
@@ -41,9 +45,9 @@ def hub() -> Iterator[LoopbackHub]:
         yield hub
 
 
-def get(hub: LoopbackHub, url: str, method: str = "GET", **headers: str) -> Got:
+def get(hub: LoopbackHub | None, url: str, method: str = "GET", **headers: str) -> Got:
     """One request on a connection of its own; a path is the hub's, redirects are not followed."""
-    parts = urlsplit(url if url.startswith("http") else hub.endpoint + url)
+    parts = urlsplit(hub.endpoint + url if hub and url.startswith("/") else url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=30)
     try:
         target = parts.path + (f"?{parts.query}" if parts.query else "")
@@ -338,3 +342,36 @@ def test_the_list_of_models_filters_sorts_and_pages() -> None:
         (entry,) = get(hub, "/api/models?search=model-2&expand=safetensors&expand=gated").json
         assert entry["safetensors"] == {"parameters": {"BF16": 2 * 10**9}, "total": 2 * 10**9}
         assert "downloads" not in entry
+
+
+def test_it_runs_as_a_process_of_its_own_and_ends_with_its_input() -> None:
+    command = [sys.executable, "-m", "tests.loopback", "--model", "1", "2"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        said = json.loads(process.stdout.readline())
+        assert get(None, f"{said['endpoint']}/api/models/big/model").json["sha"] == said["commit"]
+        counts = []
+        for _ in range(2):
+            process.stdin.write("\n")
+            process.stdin.flush()
+            counts.append(json.loads(process.stdout.readline()))
+        assert counts == [{"requests": 1}, {"requests": 0}]
+        process.stdin.close()
+        assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize(
+    ("files", "parameters", "format"),
+    [
+        (models.made_up(60_000, shards=3), 30_000, "safetensors"),
+        (models.gguf(quantizations=("Q4_K_M",)), 64 * 32, "gguf"),
+    ],
+)
+def test_made_up_models_are_whole_models(
+    tmp_path: Path, files: models.Files, parameters: int, format: str
+) -> None:
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    found = LocalModel.from_folder(tmp_path)
+    assert (found.parameters, found.format) == (parameters, format)
