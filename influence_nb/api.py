@@ -154,7 +154,7 @@ def _fetched(
     wanted: DownloadPlan, token: str | None, on_progress: OnProgress | None, cancel: threading.Event | None
 ) -> LocalModel:
     folder = fetch(wanted, token=token, on_progress=on_progress, cancel=cancel)
-    _remember(wanted)
+    records.remember_download(wanted, folder)
     source = "hub" if wanted.output_dir is None else "folder"
     try:
         return LocalModel.from_folder(folder, wanted.repo_id, source, revision=wanted.commit, verified=True)
@@ -171,10 +171,6 @@ def _fetched(
             source=source,
             verified=True,
         )
-
-
-def _remember(wanted: DownloadPlan) -> None:
-    """Where a download that is whole is recorded."""
 
 
 def _starter(

@@ -47,16 +47,24 @@ def load(folder: Path, name: str, device: torch.device, dtype: torch.dtype | str
         from transformers import AutoConfig, AutoModel, AutoTokenizer
 
         try:
-            config = AutoConfig.from_pretrained(folder, local_files_only=True)
+            config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         except (KeyError, ValueError) as error:
+            if "trust_remote_code" in str(error):
+                raise
             raise UnsupportedModel(
                 f"{name} is of a kind that transformers does not know.",
                 "Look at model_type in its config.json; a newer transformers may know it.",
             ) from error
         chosen = dtype if isinstance(dtype, torch.dtype) else resolve_dtype(dtype, device, config.dtype)
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         network, info = AutoModel.from_pretrained(
-            folder, config=config, dtype=chosen, local_files_only=True, output_loading_info=True
+            folder,
+            config=config,
+            dtype=chosen,
+            local_files_only=True,
+            output_loading_info=True,
+            weights_only=True,  # of a pickled file: tensors, and nothing that runs
+            trust_remote_code=False,
         )
         lost = [weight for weight in sorted(info["missing_keys"]) if not weight.startswith(UNUSED)]
         if lost:

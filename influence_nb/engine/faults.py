@@ -5,13 +5,18 @@ It does not know what was being done; the caller says.
 
 from __future__ import annotations
 
+import pickle
+import re
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from influence_nb.errors import InfluenceError, OutOfMemory
+from influence_nb.errors import BrokenModel, InfluenceError, OutOfMemory, UnsupportedModel
 
 _NO_ROOM = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
+
+_WANTS = re.compile(r"GLOBAL (\S+)")
+"""What torch's weights-only reader refused, in its message."""
 
 
 @contextmanager
@@ -35,7 +40,27 @@ def translated(doing: str, otherwise: type[InfluenceError] | None = None, hint: 
                 f"The memory ran out while {doing}.",
                 "Unload other models, choose a smaller dtype or model, or shorten the prompt and max_new_tokens.",
             ) from error
+        if isinstance(error, pickle.UnpicklingError):
+            raise _pickled(doing, error) from error
+        if "trust_remote_code" in str(error):
+            raise UnsupportedModel(
+                f"While {doing}: the model needs Python code that comes with it, and such code is not run.",
+                "Look for a copy in an architecture that transformers knows; a newer transformers may know this one.",
+            ) from error
         if otherwise is None:
             raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise otherwise(f"While {doing}: {reason}", hint) from error
+
+
+def _pickled(doing: str, error: pickle.UnpicklingError) -> InfluenceError:
+    """Torch's own message advises to read the file in a way that runs what is in it."""
+    if found := _WANTS.search(str(error)):
+        return UnsupportedModel(
+            f"While {doing}: its pickled weights hold more than tensors. They ask for {found[1]}, and nothing was run.",
+            "A pickled file can run any program. Get the model as safetensors; if there is none, do not trust it.",
+        )
+    return BrokenModel(
+        f"While {doing}: its pickled weights cannot be read.",
+        "The file is damaged or no model's weights: verify the model, or fetch it again.",
+    )

@@ -87,7 +87,9 @@ def _config(local: LocalModel) -> PreTrainedConfig:
             "A newer transformers may know this model; models with code of their own are not run.",
         ),
     ):
-        config: PreTrainedConfig = AutoConfig.from_pretrained(local.path, local_files_only=True)
+        config: PreTrainedConfig = AutoConfig.from_pretrained(
+            local.path, local_files_only=True, trust_remote_code=False
+        )
     if type(config) not in AutoModelForCausalLM._model_mapping:
         raise UnsupportedModel(
             f"{local.name} ({local.architecture or config.model_type}) is not a model that generates text.",
@@ -107,7 +109,9 @@ def _tokenizer(local: LocalModel) -> PreTrainedTokenizerBase:
 
     hint = f"Look at the tokenizer's files in {local.path}."
     with quiet(), translated(f"reading the tokenizer of {local.name}", BrokenModel, hint):
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(local.path, local_files_only=True)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            local.path, local_files_only=True, trust_remote_code=False
+        )
         return tokenizer
 
 
@@ -123,6 +127,8 @@ def _network(
             config=config,
             dtype=dtype,
             use_safetensors=_safetensors(local),
+            weights_only=True,  # of a pickled file: tensors, and nothing that runs
+            trust_remote_code=False,
             local_files_only=True,
             output_loading_info=True,
         )

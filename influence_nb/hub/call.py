@@ -47,6 +47,7 @@ class Call:
         self.patience = patience or patiences.PATIENCE
         self.waits: list[float] = []
         self._token = token
+        self._headers: dict[str, str] | None = None
         self._cancel = cancel
         self._stopped = threading.Event()
         self._on_wait = on_wait
@@ -64,10 +65,11 @@ class Call:
     @property
     def headers(self) -> dict[str, str]:
         """huggingface_hub's headers for a request to the hub, the token among them."""
-        from huggingface_hub.utils._headers import build_hf_headers
+        if self._headers is None:
+            from huggingface_hub.utils._headers import build_hf_headers
 
-        headers: dict[str, str] = build_hf_headers(token=self._token or False)
-        return headers
+            self._headers = build_hf_headers(token=self._token or False)
+        return dict(self._headers)
 
     @property
     def has_token(self) -> bool:

@@ -6,6 +6,7 @@ It knows plans and places; how one file's bytes come is `partial.py`'s part, how
 from __future__ import annotations
 
 import contextvars
+import functools
 import os
 import queue
 import threading
@@ -20,8 +21,9 @@ from influence_nb.errors import InfluenceError, IntegrityError
 from influence_nb.hub import transport, xet
 from influence_nb.hub.call import Call
 from influence_nb.hub.checksums import CHUNK, is_right
+from influence_nb.hub.choose import check_names
 from influence_nb.hub.faults import Asked, from_disk, translating
-from influence_nb.hub.partial import fill
+from influence_nb.hub.partial import fill, write
 from influence_nb.hub.patience import Patience
 from influence_nb.hub.places import Place, size_of
 from influence_nb.hub.plan import DownloadPlan, PlannedFile
@@ -66,6 +68,7 @@ def fetch(
         NotEnoughDisk: seen before the start, or the disk filled up on the way.
         SettingsError: the folder cannot be written.
     """
+    check_names(file.name for file in plan.files)  # whoever made the plan
     place, checked = plan.place, Checked(plan.repo_id)
     todo = [
         file
@@ -83,16 +86,12 @@ def fetch(
         call.check()
         worker = _Worker(plan, place, call, checked)
         try:
-            _run(call, [_job(worker, *job) for job in jobs], tally)
+            _run(call, [functools.partial(worker.settle, *job) for job in jobs], tally)
         finally:
             checked.save()
     place.finish(plan.revision)
     tally.end(plan.repo_id)
     return place.folder
-
-
-def _job(worker: _Worker, file: PlannedFile, count: Count) -> Callable[[], None]:
-    return lambda: worker.settle(file, count)
 
 
 def _run(call: Call, jobs: list[Callable[[], None]], tally: Tally) -> None:
@@ -239,7 +238,7 @@ class _Worker:
                 with copy.open("rb", buffering=0) as source, partial.open("wb", buffering=0) as sink:
                     while piece := source.read(CHUNK):
                         self.call.check()
-                        sink.write(piece)
+                        write(sink, piece)
                 return
 
 

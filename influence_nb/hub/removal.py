@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,8 +60,7 @@ def remove_revision(repository: Path, commit: str) -> int:
             f"The cache has no revision {commit[:12]} of {repo_id(repository)}.",
             "inb.library() says what is here.",
         )
-    files = set(blobs_of(snapshot).values())
-    unused = files - _used(repository, but=snapshot)
+    unused = set(blobs_of(snapshot).values()) - _used(repository, but=[snapshot])
     blobs = {
         blob for blob in unused if snapshot not in blob.parents
     }  # where there are no links: files of the snapshot
@@ -89,6 +88,14 @@ def remove_revision(repository: Path, commit: str) -> int:
     shutil.rmtree(repository / ".no_exist" / commit, ignore_errors=True)
     tidy(repository)
     return sum(size for path, size in sizes.items() if not path.exists())
+
+
+def would_free(repository: Path, commits: Collection[str]) -> int:
+    """Bytes that removing these revisions, one after the other, would free."""
+    snapshots = [repository / "snapshots" / commit for commit in commits]
+    files = {blob for snapshot in snapshots for blob in blobs_of(snapshot).values()}
+    unused = files - _used(repository, but=snapshots)
+    return sum(_sizes({blob for blob in unused if not _is_shared(blob)}).values())
 
 
 def set_aside(blob: Path) -> Path:
@@ -226,10 +233,23 @@ def _locks(repository: Path) -> Path:
     return repository.parent / ".locks" / repository.name
 
 
-def _used(repository: Path, but: Path | None = None) -> set[Path]:
-    """The blobs that revisions use."""
+def _used(repository: Path, but: Sequence[Path] = ()) -> set[Path]:
+    """The blobs that revisions use, but for some."""
     snapshots = [Path(path) for path in folders(repository / "snapshots")]
-    return {blob for snapshot in snapshots if snapshot != but for blob in blobs_of(snapshot).values()}
+    return {blob for snapshot in snapshots if snapshot not in but for blob in blobs_of(snapshot).values()}
+
+
+def _is_shared(blob: Path) -> bool:
+    """Whether another repository uses the bytes too: huggingface_hub lists who does, beside what Xet brought."""
+    if not blob.is_symlink():
+        return False
+    payload = Path(os.path.realpath(blob))
+    try:
+        lines = payload.with_name(f"{payload.name}.refs").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return True  # then huggingface_hub will not delete them
+    others = [blob.parents[2] / line for line in lines]
+    return any(other != blob and os.path.realpath(other) == str(payload) for other in others)
 
 
 def _kind(name: str) -> str:

@@ -46,7 +46,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 )
 """What turns an older file into a newer one, in order; `pragma user_version` counts those that are done."""
 
-_SALVAGED = ("models", "folders", "downloads")
+_SALVAGED = ("models", "folders", "downloads", "peaks")
 """What cannot be found out again from the models' own files."""
 
 _TROUBLE_ELSEWHERE = ("BUSY", "LOCKED", "CANTOPEN", "PERM", "FULL", "AUTH", "NOMEM", "TOOBIG", "CONSTRAINT")
@@ -86,6 +86,9 @@ def _open(patience: float) -> Iterator[sqlite3.Connection]:
         connection.row_factory = sqlite3.Row
         connection.text_factory = lambda raw: raw.decode("utf-8", errors="replace")
         _migrate(connection)
+        connection.execute(
+            "pragma synchronous = normal"
+        )  # in WAL: a power cut costs the last rows, never the file
         yield connection
         connection.commit()
     finally:
@@ -122,7 +125,7 @@ def _number(connection: sqlite3.Connection, pragma: str) -> int:
 def _is_damage(error: Exception) -> bool:
     """Whether the file itself is at fault, and not its place, another process, or whoever owns it."""
     if not isinstance(error, sqlite3.Error):
-        return False
+        return isinstance(error, UnicodeError)  # a name in the schema that is no text
     kind = getattr(error, "sqlite_errorname", None) or ""
     if kind.removeprefix("SQLITE_").startswith(_TROUBLE_ELSEWHERE):
         return False
@@ -180,7 +183,7 @@ def _set_aside() -> bool:
         path.with_name(path.name + "-shm").unlink(missing_ok=True)
     except OSError:
         return False
-    with contextlib.suppress(sqlite3.Error, OSError):
+    with contextlib.suppress(sqlite3.Error, OSError, UnicodeError):
         _salvage(aside)
     return True
 
@@ -189,7 +192,9 @@ def _salvage(aside: Path) -> None:
     with _open(1.0) as new, contextlib.closing(sqlite3.connect(aside, timeout=1)) as old:
         old.text_factory = lambda raw: raw.decode("utf-8", errors="replace")
         for table in _SALVAGED:
-            with contextlib.suppress(sqlite3.Error, OverflowError):  # the rows before the damage are enough
+            with contextlib.suppress(
+                sqlite3.Error, OverflowError, UnicodeError
+            ):  # the rows before the damage are enough
                 for row in old.execute(f"select * from {table}"):
                     marks = ", ".join("?" * len(row))
                     new.execute(f"insert or ignore into {table} values ({marks})", tuple(row))

@@ -53,24 +53,28 @@ class Contents:
     license: str | None = None
 
 
-def inspect(path: Path) -> Contents:
+def inspect(path: Path, size: int | None = None) -> Contents:
     """What the folder holds, once it is sure that all of a model is there.
+
+    Args:
+        path: the folder.
+        size: bytes of all its files, where that is known already.
 
     Raises:
         BrokenModel: no folder, or a file is missing, cut off, damaged or cannot be read: the message names it.
     """
     try:
-        return _inspect(path)
+        return _inspect(path, size)
     except (OSError, TypeError, KeyError, AttributeError, ValueError, RecursionError) as error:
         raise BrokenModel(f"{path} cannot be read as a model: {error}.", AGAIN) from error
 
 
-def _inspect(path: Path) -> Contents:
+def _inspect(path: Path, size: int | None) -> Contents:
     if not path.is_dir():
         raise BrokenModel(f"{path} is not a folder.", _WHOLE)
     ggufs = tuple(sorted(path.glob("*.gguf")))
     if ggufs and not (path / "config.json").exists():
-        return _bare_gguf(path, ggufs)
+        return _bare_gguf(path, ggufs, size)
     config = _config(path)
     _check_tokenizer(path)
     format, weights = _weights(path)
@@ -84,7 +88,7 @@ def _inspect(path: Path) -> Contents:
         quantization=quantization if format != "gguf" else _gguf_kind(weights[0]),
         dtype=_dtype(config, headers),
         parameters=_parameters(headers, quantization),
-        size=_size(path),
+        size=total(listing(path)) if size is None else size,
         license=_license(path),
     )
 
@@ -95,7 +99,7 @@ def model_files(path: Path) -> list[Path]:
     return sorted(file for file in path.iterdir() if file.suffix in kinds and file.is_file())
 
 
-def _bare_gguf(path: Path, ggufs: tuple[Path, ...]) -> Contents:
+def _bare_gguf(path: Path, ggufs: tuple[Path, ...], size: int | None) -> Contents:
     first, *_ = [read_gguf(_file(file)) for file in ggufs]  # all are looked at
     return Contents(
         format="gguf",
@@ -105,7 +109,7 @@ def _bare_gguf(path: Path, ggufs: tuple[Path, ...]) -> Contents:
         quantization=_gguf_kind(ggufs[0]),
         dtype=None,
         parameters=first.parameters,
-        size=_size(path),
+        size=total(listing(path)) if size is None else size,
         license=_license(path),
     )
 
@@ -234,10 +238,6 @@ def _quantization(config: dict[str, Any]) -> str | None:
 def _gguf_kind(file: Path) -> str | None:
     found = _GGUF_KIND.search(file.name)
     return found[1].upper() if found else None
-
-
-def _size(path: Path) -> int:
-    return total(listing(path))
 
 
 def _license(path: Path) -> str | None:

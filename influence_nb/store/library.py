@@ -9,6 +9,7 @@ import difflib
 import html
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -27,6 +28,9 @@ from influence_nb.store.verify import Verification, verify
 if TYPE_CHECKING:
     import pandas
 
+_MOMENT = 0.001
+"""Seconds; less than it takes to change anything on a disk and look again."""
+
 InUse = Callable[[LocalModel | IncompleteModel], bool]
 
 
@@ -42,12 +46,19 @@ class Library:
 
     def __init__(self, in_use: InUse | None = None) -> None:
         self._in_use = in_use or (lambda model: False)
+        self._counted, self._counted_at = 0, -1.0
 
     def __iter__(self) -> Iterator[LocalModel]:
-        yield from look().models
+        models = look().models
+        self._counted, self._counted_at = len(models), time.monotonic()
+        return iter(models)
 
     def __len__(self) -> int:
-        return len(look().models)
+        return self._counted if self._just() else len(look().models)
+
+    def _just(self) -> bool:
+        """Whether the models were given out this moment: `list(library)` asks how many there are right after that."""
+        return time.monotonic() - self._counted_at < _MOMENT
 
     def __contains__(self, name: object) -> bool:
         return any(model.name == name for model in self)
@@ -63,6 +74,10 @@ class Library:
         if isinstance(found, IncompleteModel):
             raise BrokenModel(f"{found.name} is not whole: {found.reason}", found.hint)
         return found
+
+    def everything(self) -> tuple[LocalModel | IncompleteModel, ...]:
+        """The models that are whole and those that are not, from one look."""
+        return look().found
 
     @property
     def broken(self) -> tuple[IncompleteModel, ...]:
@@ -122,16 +137,21 @@ class Library:
             InvalidData: the model is loaded, or being downloaded.
             SettingsError: its place cannot be written.
         """
-        everything = look().found
-        wanted = [_named(everything, f"{name}@{revision}" if revision else name)]
-        if wanted[0].source == "hub" and not revision and wanted[0].name == name and "@" not in name:
-            wanted = [one for one in everything if one.source == "hub" and _repo(one) == name]
+        wanted = self._wanted(name, revision)
         for model in wanted:
             if self._in_use(model):
                 raise InvalidData(
                     f"{model.name} is loaded.", "Unload it first: the Load panel's Unload, or model.unload()."
                 )
         return sum(removal.remove(model) for model in wanted)
+
+    def frees(self, name: str, revision: str | None = None) -> int:
+        """Bytes that `remove` would free: what other revisions use is not counted.
+
+        Raises:
+            ModelNotFound: it is not here.
+        """
+        return removal.would_free(self._wanted(name, revision))
 
     def leftovers(self) -> list[Leftover]:
         """What no model needs: half-done files of downloads that were killed, damaged files that were set aside, files
@@ -149,6 +169,14 @@ class Library:
             SettingsError: a place cannot be written.
         """
         return removal.prune(removal.leftovers())
+
+    def _wanted(self, name: str, revision: str | None) -> list[Found]:
+        """What `remove` is asked to remove."""
+        everything = look().found
+        first = _named(everything, f"{name}@{revision}" if revision else name)
+        if first.source != "hub" or revision or "@" in name:
+            return [first]
+        return [one for one in everything if one.source == "hub" and _repo(one) == name]
 
     def to_frame(self) -> pandas.DataFrame:
         """One row a model, one column a field, and `kind`."""

@@ -56,8 +56,8 @@ def recall() -> Memory:
                 for row in db.execute("select * from verifications")
                 if (found := _verified(row)) is not None
             },
-            downloads={row["path"]: _download(row) for row in db.execute(f"select {_DOWNLOAD} from downloads")},
-            folders=tuple(row["path"] for row in db.execute("select path from folders order by added")),
+            downloads={str(row["path"]): _download(row) for row in db.execute(f"select {_DOWNLOAD} from downloads")},
+            folders=tuple(str(row["path"]) for row in db.execute("select path from folders order by added")),
         )  # fmt: skip
 
     return attempt(read, _SOON) or Memory()
@@ -142,6 +142,18 @@ def remember_download(plan: PlanLike, path: str | Path) -> None:
         files=listed,
         checksum=_checksum(plan.repo_id, listed),
     )
+    _remember_checked(here, files)
+
+
+def _remember_checked(folder: str, files: Mapping[str, FileSum]) -> None:
+    """A download checks what it brings: the folder is verified if nothing else is in it that a model says."""
+    try:
+        names = [path.relative_to(folder).as_posix() for path in model_files(Path(folder))]
+        size = sum(entry.size or 0 for entry in listing(folder))
+    except OSError:
+        return
+    if names and all(name in files and files[name].is_known for name in names):
+        remember_verification(folder, True, len(names), size, 0.0)
 
 
 def download_of(path: str | Path) -> Download | None:
@@ -205,7 +217,9 @@ _DOWNLOAD = "path, repo_id, commit_sha, revision, license, in_cache, checksum"
 
 def _download(row: sqlite3.Row, files: Mapping[str, FileSum] | None = None) -> Download:
     path, repo_id, commit, revision, license, in_cache, checksum = row[:7]
-    return Download(path, repo_id, commit, revision, license, bool(in_cache), str(checksum), files or {})
+    return Download(
+        str(path), str(repo_id), commit, revision, license, bool(in_cache), str(checksum), files or {}
+    )
 
 
 def _verified(row: sqlite3.Row) -> Verified | None:
@@ -216,9 +230,17 @@ def _verified(row: sqlite3.Row) -> Verified | None:
 
 
 def _replace(table: str, **values: Any) -> None:
+    """Write a row, its key first, and see that it is there: a file may be damaged without an error of SQLite's."""
     columns, marks = ", ".join(values), ", ".join("?" * len(values))
-    query = f"insert or replace into {table} ({columns}) values ({marks})"
-    attempt(lambda db: db.execute(query, tuple(values.values())))
+    key, name = next(iter(values.items()))[::-1]
+
+    def work(db: sqlite3.Connection) -> None:
+        db.execute(f"insert or replace into {table} ({columns}) values ({marks})", tuple(values.values()))
+        for column in (name, f"+{name}"):  # by the index, and without it
+            if db.execute(f"select count(*) from {table} where {column} = ?", [key]).fetchone()[0] != 1:
+                raise sqlite3.DatabaseError(f"the index of {table} does not fit its rows")
+
+    attempt(work)
 
 
 def _checksum(repo_id: str, files: Any) -> str:

@@ -5,10 +5,13 @@ It does not know how they are kept.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
+
+_SHA1 = re.compile(r"[0-9a-f]{40}")
 
 
 class PlannedLike(Protocol):
@@ -52,6 +55,11 @@ class FileSum:
     size: int | None
     sha256: str | None
     blob_id: str | None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it tells right bytes from wrong ones: an ETag of a mirror may not."""
+        return bool(self.sha256 or (self.blob_id and _SHA1.fullmatch(self.blob_id)))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from influence_nb.hub import starters
 from influence_nb.hub.cache import CachedModel, cached_models, folders
 from influence_nb.hub.removal import DAMAGED, INCOMPLETE, Leftover, unwritable
 from influence_nb.store import records
-from influence_nb.store.listing import listing
+from influence_nb.store.listing import listing, total
 from influence_nb.store.remembered import FileSum
 from influence_nb.store.shelf import Found
 
@@ -66,6 +66,25 @@ def remove(model: Found) -> int:
     return freed
 
 
+def would_free(models: Iterable[Found]) -> int:
+    """Bytes that removing them would free, or nearly: small files that somebody changed are counted too."""
+    size = 0
+    cached: dict[Path, set[str]] = {}
+    for model in models:
+        if model.source == "hub":
+            found = _in_cache(model)
+            if found.commit:
+                cached.setdefault(found.repository, set()).add(found.commit)
+            else:
+                size += model.size
+        elif model.source == "starter":
+            size += _size(starters.folder(model.name))
+        elif download := records.download_of(model.path):
+            files = {entry.name: entry.size or 0 for entry in listing(model.path)}
+            size += sum(files.get(name, 0) + files.get(name + DAMAGED, 0) for name in download.files)
+    return size + sum(cache.would_free(repository, commits) for repository, commits in cached.items())
+
+
 def leftovers() -> list[Leftover]:
     """What no model needs: of downloads that were killed, and damaged files that were set aside."""
     found = cache.leftovers()
@@ -104,13 +123,26 @@ def _from_cache(model: Found) -> int:
     return freed
 
 
+def _in_cache(model: Found) -> CachedModel:
+    found = next((one for one in cached_models() if one.path == model.path), None)
+    if found is None:
+        raise ModelNotFound(
+            f"{model.name} is not in the Hub's cache any more.", "inb.library() says what is here."
+        )
+    return found
+
+
+def _size(folder: Path) -> int:
+    return total(listing(folder)) if folder.is_dir() else 0
+
+
 def _abandoned(found: CachedModel) -> list[Leftover]:
     return cache.leftovers_of(found.repository) if found.repository.is_dir() else []
 
 
 def _starter(model: Found) -> int:
     folder = starters.folder(model.name)
-    size = sum(entry.size or 0 for entry in listing(folder)) if folder.is_dir() else 0
+    size = _size(folder)
     with cache.trying(_lock(folder)) as ours:
         if not ours:
             raise InvalidData(

@@ -156,7 +156,7 @@ class _Looking:
         known = self.memory.facts.get(key)
         if known is not None and known[0] == sign and known[1].keys() == set(FACTS):
             return known[1]
-        contents = inspect(path)
+        contents = inspect(path, total(entries))
         if checksum:
             _check_sizes(path, entries)
         facts = {name: getattr(contents, name) for name in FACTS}

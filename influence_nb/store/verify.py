@@ -6,7 +6,6 @@ what was remembered at the download, or what huggingface_hub noted beside the fi
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import threading
 import time
@@ -18,14 +17,13 @@ from pathlib import Path
 from influence_nb.errors import BrokenModel, DownloadInterrupted, IntegrityError
 from influence_nb.hub import starters
 from influence_nb.hub.cache import blobs_of, notes_of, sums_in, sums_of
+from influence_nb.hub.checksums import is_right
 from influence_nb.hub.progress import Meter, OnProgress
 from influence_nb.hub.removal import DAMAGED, set_aside, unwritable
 from influence_nb.store import records
 from influence_nb.store.folder import model_files
 from influence_nb.store.listing import listing
 from influence_nb.store.shelf import Found
-
-CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -165,20 +163,14 @@ def _starter_files(model: Found) -> tuple[list[_File], list[str], list[str]]:
 
 
 def _is_right(file: _File, before: int, meter: Meter, cancel: threading.Event | None, model: str) -> bool:
-    digest = (
-        hashlib.sha256() if file.sha256 else hashlib.sha1(b"blob %d\0" % file.size, usedforsecurity=False)
-    )
-    done = 0
-    with file.path.open("rb", buffering=0) as source:
-        while chunk := source.read(CHUNK):
-            if cancel is not None and cancel.is_set():
-                raise DownloadInterrupted(
-                    f"Checking {model} was cancelled.", "Nothing was changed. Verify it again."
-                )
-            digest.update(chunk)
-            done += len(chunk)
-            meter.tell("verify", file.name, done, file.size, before + done)
-    return digest.hexdigest() == (file.sha256 or file.blob_id)
+    def check(done: int) -> None:
+        if cancel is not None and cancel.is_set():
+            raise DownloadInterrupted(
+                f"Checking {model} was cancelled.", "Nothing was changed. Verify it again."
+            )
+        meter.tell("verify", file.name, done, file.size, before + done)
+
+    return is_right(file.path, file.size, file.sha256, file.blob_id, check)
 
 
 def _set_aside(model: Found, file: _File) -> None:

@@ -11,18 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from influence_nb.widgets.chat import ChatPanel
+    from influence_nb.widgets.download import DownloadPanel
     from influence_nb.widgets.explorer import EmbeddingExplorer
+    from influence_nb.widgets.library import LibraryPanel
     from influence_nb.widgets.load import LoadPanel
     from influence_nb.widgets.workbench import Workbench
 
 _HOMES = {
     "ChatPanel": "chat",
+    "DownloadPanel": "download",
     "EmbeddingExplorer": "explorer",
+    "LibraryPanel": "library",
     "LoadPanel": "load",
     "Workbench": "workbench",
 }
 
-__all__ = ["ChatPanel", "EmbeddingExplorer", "LoadPanel", "Workbench"]
+__all__ = ["ChatPanel", "DownloadPanel", "EmbeddingExplorer", "LibraryPanel", "LoadPanel", "Workbench"]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets
+import traitlets
 
 from influence_nb.widgets.base import answer_on_own_loop, escape
 
@@ -18,11 +19,16 @@ STYLE = """<style>
 .inb-form .inb-labelled { flex: 1 1 12em; min-width: 10em; overflow: visible; }
 .inb-form .widget-dropdown > .widget-label { font-size: 12px; opacity: .8; text-align: left; width: auto; }
 .inb-form .widget-dropdown { flex-direction: column; align-items: stretch; height: auto; width: 100%; }
+.inb-form .inb-labelled.widget-text { flex-direction: column; align-items: stretch; height: auto; }
+.inb-form .inb-labelled.widget-text > .widget-label { font-size: 12px; opacity: .8; text-align: left; width: auto; }
+.inb-form .inb-labelled.widget-text > input { flex: 0 0 30px; width: 100%; height: 30px; border-radius: 3px; }
+.inb-form .inb-labelled.widget-text > input::placeholder { color: inherit; opacity: .55; }
 .inb-form .widget-dropdown > select {
   flex: 0 0 30px; width: 100%; background-image: none; appearance: auto; /* an arrow in the text's colour */
 }
 .inb-form button.jupyter-button { border-radius: 4px; }
-.inb-form button:focus-visible, .inb-form select:focus-visible {
+.inb-form button:focus-visible, .inb-form select:focus-visible, .inb-form input:focus-visible,
+.inb-form a:focus-visible, .inb-form summary:focus-visible {
   outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 1px; }
 .inb-form .inb-stages { display: flex; gap: 6px; font-size: 12px; line-height: 1.6; }
 .inb-form .inb-stage { padding: 0 8px; border-radius: 9px; opacity: .6;
@@ -48,6 +54,60 @@ STYLE = """<style>
 def labelled(control: Callable[..., Any], label: str, options: Sequence[Any]) -> Any:
     """A control with its label above it, and the label as its accessible name."""
     made = control(description=label, options=options, style={"description_width": "auto"})
+    return made.add_class("inb-labelled")
+
+
+def text_field(label: str, placeholder: str = "", entered: Callable[[], object] | None = None) -> Any:
+    """A line of text with its label above it.
+
+    Args:
+        label: its accessible name too.
+        placeholder: shown while nothing is typed.
+        entered: called when Enter is pressed in it.
+    """
+    return _written(ipywidgets.Text, label, placeholder, entered)
+
+
+def suggesting_field(label: str, placeholder: str = "", entered: Callable[[], object] | None = None) -> Any:
+    """A `text_field` that offers its `options` while one types."""
+    return _written(ipywidgets.Combobox, label, placeholder, entered)
+
+
+class SecretField(ipywidgets.Password):
+    """A field for a secret, which is handed on as soon as it was entered and kept nowhere in the widget.
+
+    A widget's value is synced state: it is echoed to every page and may be saved in the notebook. So the value
+    comes from the page only when it is complete, is not echoed, and is "" again at once.
+
+    Args:
+        label: its accessible name too.
+        taken: called with the secret, without the spaces around it.
+    """
+
+    value = traitlets.Unicode().tag(sync=True, echo_update=False)
+    """"" but for the moment in which it is taken."""
+
+    def __init__(self, label: str, taken: Callable[[str], object]) -> None:
+        super().__init__(description=label, continuous_update=False, style={"description_width": "auto"})
+        self.add_class("inb-labelled")
+        self._taken = taken
+        self.observe(self._take, "value")
+        answer_on_own_loop(self)
+
+    def _take(self, change: Any) -> None:
+        secret = change["new"]
+        if secret:
+            self.value = ""
+            self._taken(secret.strip())
+
+
+def _written(
+    control: Callable[..., Any], label: str, placeholder: str, entered: Callable[[], object] | None
+) -> Any:
+    made = control(description=label, placeholder=placeholder, style={"description_width": "auto"})
+    if entered is not None:
+        made.on_msg(lambda _, content, __: entered() if content.get("event") == "submit" else None)
+    answer_on_own_loop(made)
     return made.add_class("inb-labelled")
 
 

@@ -392,6 +392,16 @@ def test_an_error_of_one_file_stops_the_others_and_keeps_those_that_are_whole(hu
     assert contents(inb.download(NAME, commit).path) == files
 
 
+def test_a_plan_that_was_changed_by_hand_cannot_leave_the_folder(hub: LoopbackHub, tmp_path: Path) -> None:
+    hub.add(NAME, made_up())
+    plan = make_plan(NAME, output_dir=tmp_path / "mine")
+    hub.forget()
+    with pytest.raises(IntegrityError, match="would not stay"):
+        fetch(replace(plan, files=(replace(plan.files[0], name="../outside"),)))
+    assert hub.log == []
+    assert not (tmp_path / "outside").exists()
+
+
 def test_a_file_that_is_gone_from_the_hub_is_named(hub: LoopbackHub) -> None:
     hub.add(NAME, made_up())
     plan = make_plan(NAME)

@@ -260,7 +260,7 @@ def test_bytes_that_were_spoilt_on_disk_meanwhile_are_fetched_again(
 def test_silence_in_the_middle_of_a_body_ends_after_the_time_limit(
     hub: LoopbackHub, files: dict[str, bytes], commit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "PATIENCE", replace(patience.PATIENCE, read_seconds=0.3))
+    monkeypatch.setattr(patience, "PATIENCE", replace(patience.PATIENCE, read_seconds=1))
     hub.fault(WEIGHTS, "silent", host="cdn", bytes=1_000_000)
 
     assert contents(inb.download(NAME).path) == files
@@ -270,11 +270,11 @@ def test_silence_in_the_middle_of_a_body_ends_after_the_time_limit(
 def test_a_trickle_is_not_waited_for(
     hub: LoopbackHub, files: dict[str, bytes], commit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "PATIENCE", replace(patience.PATIENCE, slow_seconds=0.2))
+    monkeypatch.setattr(patience, "PATIENCE", replace(patience.PATIENCE, slow_seconds=0.5))
     hub.fault(WEIGHTS, "trickle", host="cdn", bytes=1, pause=0.01)
 
     assert contents(inb.download(NAME).path) == files
-    first, second = asked_from(hub)
+    first, second, *_ = asked_from(hub)
     assert first == 0
     assert 0 < second < 8192
 

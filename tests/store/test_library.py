@@ -10,7 +10,7 @@ import pytest
 from folders import plan_of, write_cached, write_gguf, write_linked, write_model
 
 from influence_nb.errors import BrokenModel, ModelNotFound
-from influence_nb.store import records, shelf
+from influence_nb.store import library, records, shelf
 from influence_nb.store.library import Library
 
 
@@ -107,13 +107,26 @@ def test_what_has_not_changed_is_not_looked_at_again(cache: Path, monkeypatch: p
     first = list(Library())
     looked_at = []
     inspect = shelf.inspect
-    monkeypatch.setattr(shelf, "inspect", lambda path: looked_at.append(path) or inspect(path))
+    monkeypatch.setattr(shelf, "inspect", lambda path, size: looked_at.append(path) or inspect(path, size))
     assert list(Library()) == first
     assert looked_at == []
     weights = (two / "model.safetensors").resolve()
     weights.write_bytes(weights.read_bytes()[:-1])
     assert [one.name for one in Library().broken] == ["a/two"]
     assert looked_at == [two]
+
+
+def test_making_a_list_looks_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_linked(cache, "a/one", "1" * 40)
+    looks = []
+    monkeypatch.setattr(library, "look", lambda: looks.append(1) or shelf.look())
+    here = Library()
+    here._just = lambda: True  # type: ignore[method-assign]
+    assert len(list(here)) == 1  # which asks for the length, too
+    assert looks == [1]
+    del here._just
+    write_linked(cache, "a/two", "2" * 40)
+    assert len(here) == 2
 
 
 def test_the_license_comes_from_the_card(cache: Path) -> None:

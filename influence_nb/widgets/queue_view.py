@@ -1,0 +1,100 @@
+"""The queue of downloads as a list of rows, which follows the queue whoever adds to it.
+
+It knows jobs by their public attributes; what a job does, and what follows from its end, others know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+
+from influence_nb.widgets import orders
+from influence_nb.widgets.form import page_button
+from influence_nb.widgets.job_row import FINISHED, JobRow, queue_static
+from influence_nb.widgets.painter import Painter
+
+if TYPE_CHECKING:
+    from influence_nb.hub.jobs import Job, Jobs
+
+
+class QueueView(ipywidgets.VBox):
+    """One row a job, the latest last.
+
+    Args:
+        jobs: the queue.
+        retry: does a row's job again.
+        load: loads the model that a row's job fetched.
+        changed: told of each job whose status is another than was shown before, on whichever thread paints.
+    """
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        retry: Callable[[JobRow], object],
+        load: Callable[[JobRow], object],
+        changed: Callable[[Job[Any]], object],
+    ) -> None:
+        self._jobs = jobs
+        self._retry, self._load, self._changed = retry, load, changed
+        self._rows: dict[int, JobRow] = {}
+        self.painter = Painter(self._paint)
+        self._title = ipywidgets.HTML(
+            '<div class="inb-heading" role="heading" aria-level="4">Downloads</div>'
+        )
+        self._clear = page_button(
+            "Clear finished", "Take finished downloads off the list", self.clear_finished
+        )
+        self._list = ipywidgets.VBox()
+        head = ipywidgets.HBox([self._title, self._clear]).add_class("inb-queue-head")
+        super().__init__([head, self._list])
+        self.add_class("inb-queue")
+        self._sync()
+        self._unsubscribe = jobs.subscribe(self._heard)
+
+    @property
+    def rows(self) -> list[JobRow]:
+        """The rows as they stand."""
+        return list(self._list.children)
+
+    def clear_finished(self) -> None:
+        """Take what is done, cancelled or failed off the queue. Nothing is deleted."""
+        self._jobs.clear_finished()
+        self.painter.now()
+
+    def static_html(self) -> str:
+        """The queue for a reader without a kernel; "" while it is empty."""
+        return queue_static(self.rows)
+
+    def close(self) -> None:
+        """Follow the queue no longer."""
+        unsubscribe, self._unsubscribe = self._unsubscribe, lambda: None
+        unsubscribe()
+        super().close()
+
+    def _heard(self, job: Job[Any]) -> None:
+        row = self._rows.get(id(job))
+        if row is not None:
+            row.hear(job.progress)
+        self.painter.ask()
+
+    def _paint(self) -> None:
+        for job in self._sync():
+            self._changed(job)
+
+    def _sync(self) -> list[Job[Any]]:
+        """Make the rows those of the queue; the jobs whose status is another than was shown."""
+        jobs = orders.listed(self._jobs)
+        rows = [self._rows.get(id(job)) or JobRow(job, self._retry, self._load) for job in jobs]
+        changed = [row.job for row in rows if row.paint()]
+        gone = [row for row in self._list.children if row not in rows]
+        self._rows = {id(row.job): row for row in rows}
+        if list(self._list.children) != rows:
+            self._list.children = rows
+        for row in gone:
+            row.close()
+        finished = any(row.shown in FINISHED for row in rows)
+        self._clear.layout.visibility = "visible" if finished else "hidden"
+        self.layout.display = "" if rows else "none"
+        return changed
