@@ -22,6 +22,7 @@ from influence_nb.embeddings.project import Projection, find_projection
 from influence_nb.embeddings.table import OWN, table
 from influence_nb.embeddings.whole import whole
 from influence_nb.errors import InvalidData
+from influence_nb.picture import png
 
 if TYPE_CHECKING:
     import pandas
@@ -187,7 +188,7 @@ class EmbeddingMap:
         )
 
     def _repr_html_(self) -> str:
-        picture_of_it = base64.b64encode(picture.png(self.plot())).decode()
+        picture_of_it = base64.b64encode(png(self.plot())).decode()
         return (
             f'<img alt="{self.title()}" style="max-width:100%" src="data:image/png;base64,{picture_of_it}">'
         )

@@ -5,7 +5,6 @@ It knows points, a column of values and a few labels; it knows no encoders.
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from influence_nb.errors import InvalidData
+from influence_nb.picture import new_figure
 
 if TYPE_CHECKING:
     import pandas
@@ -110,7 +110,7 @@ def draw(
     """
     if label not in LABELS:
         raise InvalidData(f"There is no label={label!r}.", f"Choose one of {', '.join(LABELS)}.")
-    figure = _new_figure() if ax is None else cast("Figure", ax.figure)
+    figure = new_figure(8.4, 5.6) if ax is None else cast("Figure", ax.figure)
     if ax is None:
         ax = figure.add_subplot()
     _style(ax, axes, title)
@@ -132,26 +132,6 @@ def draw(
         if words:
             _chip(ax, place, textwrap.shorten(words, 44, placeholder="…"), MARK, offset=14)
     return figure
-
-
-def _new_figure() -> Figure:
-    """A figure that a notebook shows by itself, whether or not it ever asks for pyplot."""
-    from matplotlib.figure import Figure
-
-    class Picture(Figure):
-        def _repr_png_(self) -> bytes:
-            return png(self)
-
-    figure = Picture(figsize=(8.4, 5.6), layout="constrained")
-    figure.patch.set_alpha(0)
-    return figure
-
-
-def png(figure: Figure, dpi: int = 110) -> bytes:
-    """A figure as PNG with its background left out."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, transparent=True)
-    return buffer.getvalue()
 
 
 def _style(ax: Axes, axes: tuple[str, str], title: str) -> None:

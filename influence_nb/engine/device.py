@@ -152,7 +152,7 @@ def budget(name: str = "auto") -> DeviceBudget:
         return DeviceBudget(device, total, max(0, total - torch.mps.current_allocated_memory()))
     host = psutil.virtual_memory()
     limit, left = _container()
-    return DeviceBudget(device, min(host.total, limit), min(host.available, left))
+    return DeviceBudget(device, min(host.total, limit), min(host.available, left), _cpu_has_bfloat16())
 
 
 def _container() -> tuple[int, int]:

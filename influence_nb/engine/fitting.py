@@ -5,6 +5,7 @@ It does not know how a name becomes a model, nor the arithmetic (`memory`).
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 from influence_nb.engine import device as devices
@@ -13,8 +14,8 @@ from influence_nb.engine.model import Model
 from influence_nb.hub.headers import read_headers
 from influence_nb.hub.plan import DownloadPlan
 from influence_nb.memory import FitReport, ModelShape, estimate
+from influence_nb.memory.fit import sixteen_bits
 from influence_nb.memory.headers import Headers
-from influence_nb.memory.weights import check
 from influence_nb.store.heads import read_heads
 from influence_nb.store.models import LocalModel
 from influence_nb.store.peaks import peak_of
@@ -28,11 +29,9 @@ def fit_model(
     context: int = 4096,
     batch: int = 1,
     token: str | None = None,
+    cancel: threading.Event | None = None,
 ) -> FitReport:
     """Whether a model fits. Arguments and errors as those of `api.fit`, for a model that has been found."""
-    if dtype != "auto":
-        check(dtype, None)
-    check("float32", quantization)
     held = 0
     if isinstance(model, Model):
         device = model.device if device == "auto" else device
@@ -40,12 +39,12 @@ def fit_model(
     room = devices.budget(device)
     if isinstance(model, Model) and room.device == model.device:
         held = model.memory_peak
-    name, headers = _read(model, token)
+    name, headers = _read(model, token, cancel)
     if headers.ggufs and not headers.tensors:
         quantization = None  # it is what the file is
     shape = headers.shape(completed)
     chosen = _dtype(shape, dtype, room.device)
-    computes = chosen if chosen != "auto" else "bfloat16"
+    computes = chosen if chosen != "auto" else sixteen_bits(shape)
     return estimate(
         shape,
         replace(room, free=room.free + held),
@@ -58,10 +57,13 @@ def fit_model(
     )
 
 
-def _read(model: Model | LocalModel | DownloadPlan, token: str | None) -> tuple[str, Headers]:
+def _read(
+    model: Model | LocalModel | DownloadPlan, token: str | None, cancel: threading.Event | None
+) -> tuple[str, Headers]:
     if isinstance(model, DownloadPlan):
-        here = model.remaining == 0
-        return model.repo_id, read_heads(model.folder) if here else read_headers(model, token=token)
+        if model.remaining == 0:
+            return model.repo_id, read_heads(model.folder)
+        return model.repo_id, read_headers(model, token=token, cancel=cancel)
     local = model.local if isinstance(model, Model) else model
     return local.name, read_heads(local.path)
 

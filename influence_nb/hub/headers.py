@@ -57,7 +57,7 @@ def read_headers(
     """
     revision = plan.at or plan.commit
     names = [file.name for file in plan.files]
-    weights = [name for name in names if name.endswith(".safetensors") and "adapter" not in name]
+    weights = [name for name in names if name.endswith(".safetensors") and not name.startswith("adapter_")]
     ggufs = sorted(name for name in names if name.endswith(".gguf"))
     with calling(plan.endpoint, token, cancel, patience) as call:
         asked = Asked(plan.repo_id, plan.endpoint, revision, call.has_token)

@@ -33,11 +33,13 @@ class DeviceBudget:
         device: "cuda:0", "mps", "cpu".
         total: bytes in all.
         free: bytes that a model may take now.
+        halves: whether a 16-bit checkpoint is loaded as such there; some CPUs compute in float32 only.
     """
 
     device: str
     total: int
     free: int
+    halves: bool = True
 
     @property
     def framework(self) -> int:
@@ -73,7 +75,7 @@ def verdict(parameters: int | None, dtypes: Mapping[str, int] | None, budget: De
         budget: of the device.
 
     Returns:
-        "yes" in the checkpoint's dtype (16 bits where that is unknown), "int8" or "nf4" when it fits packed so, "no",
+        "yes" in the dtype it is loaded in (16 bits where nobody says), "int8" or "nf4" when it fits packed so, "no",
         or None where the number of parameters is unknown. Weights are exact, with a tenth on top for cache and
         activations; `fit` computes those.
     """
@@ -81,7 +83,9 @@ def verdict(parameters: int | None, dtypes: Mapping[str, int] | None, budget: De
     if not parameters and not counts:
         return None
     total = parameters or sum(counts.values())
-    whole = sum(count * STORED.get(name, 2) for name, count in counts.items()) if counts else 2 * total
+    plain = 2 if budget.halves else 4
+    sizes = {**STORED, "BF16": plain, "F16": plain}
+    whole = sum(count * sizes.get(name, 2) for name, count in counts.items()) if counts else plain * total
     room = budget.free - budget.framework
 
     def fits(weights: float) -> bool:
@@ -91,7 +95,7 @@ def verdict(parameters: int | None, dtypes: Mapping[str, int] | None, budget: De
         return "yes"
     if any(name not in FLOATS and count > total / 100 for name, count in counts.items()):
         return "no"  # packed already
-    rest = (1 - _LINEAR) * 2 * total
+    rest = (1 - _LINEAR) * plain * total
     if fits(rest + _LINEAR * total * 1.01):
         return "int8"
     return "nf4" if fits(rest + _LINEAR * total * 0.5625) else "no"

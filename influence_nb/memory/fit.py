@@ -13,7 +13,10 @@ from influence_nb.memory.activations import PIECE, activations
 from influence_nb.memory.budget import Calibration, DeviceBudget, Fits
 from influence_nb.memory.report import FitReport, gb
 from influence_nb.memory.shape import ModelShape
-from influence_nb.memory.weights import MIXES, PACKED, check
+from influence_nb.memory.weights import MIXES, PACKED
+
+DTYPES = ("auto", "bfloat16", "float16", "float32")
+"""What models are loaded in."""
 
 _SHORTEST = 256
 """A context shorter than this is not worth suggesting."""
@@ -47,7 +50,7 @@ class _Case:
     @property
     def computes(self) -> str:
         """The dtype of cache and activations."""
-        return self.dtype if self.dtype != "stored" else _sixteen(self.shape)
+        return self.dtype if self.dtype != "stored" else sixteen_bits(self.shape)
 
     @property
     def cache(self) -> int:
@@ -107,17 +110,9 @@ def estimate(
         InvalidData: no such dtype or quantization, a context or batch below 1, or a packed checkpoint that cannot be
             packed otherwise.
     """
-    for what, value in (("context", context), ("batch", batch)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InvalidData(
-                f"{what}={value!r} is not a whole number of 1 or more.",
-                f"Give {what} in tokens."
-                if what == "context"
-                else "Give the number of rows that run together.",
-            )
+    check_wishes(dtype, quantization, context, batch)
     chosen = _dtype(shape, dtype)
     quantization = None if quantization is not None and quantization == shape.quantization else quantization
-    check(chosen, quantization)
     if quantization is not None and shape.quantization is not None and quantization not in MIXES:
         raise InvalidData(
             f"{name or 'The model'} is packed already ({shape.quantization}) and cannot be packed as {quantization}.",
@@ -153,15 +148,37 @@ def estimate(
     )
 
 
+def check_wishes(dtype: str, quantization: str | None, context: int, batch: int) -> None:
+    """Refuse what `estimate` would, before a model's shape is known.
+
+    Raises:
+        InvalidData: no such dtype or quantization, or a context or batch below 1.
+    """
+    if dtype not in DTYPES:
+        raise InvalidData(
+            f"{dtype!r} is not a dtype that weights are loaded in.", f"Use one of: {', '.join(DTYPES)}."
+        )
+    if quantization is not None and quantization not in (*PACKED, *MIXES):
+        raise InvalidData(
+            f"{quantization!r} is not a quantization.",
+            f"Use None, int8, nf4 or a GGUF type: {', '.join(sorted(MIXES))}.",
+        )
+    for what, value, unit in (("context", context, "tokens"), ("batch", batch, "rows")):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise InvalidData(
+                f"{what}={value!r} is not a whole number of 1 or more.", f"Give {what} as a number of {unit}."
+            )
+
+
 def _dtype(shape: ModelShape, dtype: str) -> str:
     packed = shape.quantization is not None
     if dtype == "auto":
         return "stored" if packed else shape.dtype or "float32"
-    check(dtype, None)
     return "stored" if packed and shape.quantization != "gguf" else dtype
 
 
-def _sixteen(shape: ModelShape) -> str:
+def sixteen_bits(shape: ModelShape) -> str:
+    """The dtype in which a packed checkpoint computes."""
     return shape.dtype if shape.dtype in ("bfloat16", "float16") else "bfloat16"
 
 

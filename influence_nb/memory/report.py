@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from influence_nb.memory.budget import Fits
+from influence_nb.picture import new_figure
 
 if TYPE_CHECKING:
     import pandas
@@ -93,10 +94,7 @@ class FitReport:
 
     def plot(self) -> Figure:
         """Memory over context, with what is free as a line; drawn for light and dark pages."""
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-        figure.patch.set_alpha(0)
+        figure = new_figure(6.4, 3.6)
         axes = figure.subplots()
         axes.patch.set_alpha(0)
         contexts = [context for context, _, _ in self.curve]

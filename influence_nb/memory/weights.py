@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from influence_nb.errors import InvalidData
 from influence_nb.memory.gguf import TYPES
 
 ITEMSIZES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
@@ -138,11 +137,7 @@ class Weights:
                 the files.
             quantization: None; "int8": a byte a number and a float32 scale a row (LLM.int8(), arXiv:2208.07339);
                 "nf4": half a byte and a float32 scale for 64; or a GGUF type, by its bits a weight.
-
-        Raises:
-            InvalidData: there is no such dtype or quantization.
         """
-        check(dtype, quantization)
         if dtype == "stored":
             return self.stored
         if quantization in MIXES:
@@ -161,23 +156,6 @@ class Weights:
 
 
 _GGUF = {name for name, _, _ in TYPES.values()} - set(STORED)
-
-
-def check(dtype: str, quantization: str | None) -> None:
-    """Refuse what is no dtype or quantization.
-
-    Raises:
-        InvalidData: with the names that there are.
-    """
-    if dtype not in (*ITEMSIZES, "stored"):
-        raise InvalidData(
-            f"{dtype!r} is not a dtype that weights are loaded in.", "Use auto, bfloat16, float16 or float32."
-        )
-    if quantization is not None and quantization not in PACKED and quantization not in MIXES:
-        raise InvalidData(
-            f"{quantization!r} is not a quantization.",
-            f"Use None, int8, nf4 or a GGUF type: {', '.join(sorted(MIXES))}.",
-        )
 
 
 def stored_size(dtype: str, numbers: int) -> int:

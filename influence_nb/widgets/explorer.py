@@ -19,6 +19,7 @@ from influence_nb.embeddings import picture
 from influence_nb.embeddings.map import EmbeddingMap
 from influence_nb.embeddings.project import PROJECTIONS, find_projection
 from influence_nb.errors import InvalidData
+from influence_nb.picture import png
 from influence_nb.widgets.base import (
     StaticFallback,
     answer_on_own_loop,
@@ -325,7 +326,7 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
             figure = picture.draw(
                 layout.points, layout.axes, self.map.title(self.projection), values, marks=marks
             )
-            self._picture = key, base64.b64encode(picture.png(figure, dpi=80)).decode()
+            self._picture = key, base64.b64encode(png(figure, dpi=80)).decode()
         return self._picture[1]
 
 

@@ -299,11 +299,9 @@ def _place(result: Any) -> str:
 
 def _in_words(job: Job[Any]) -> str:
     progress = job.progress
-    if job.status == "done":
-        return f"done, in {getattr(job.result, 'path', job.result)}"
     if job.status == "failed" and job.error is not None:
         return f"failed: {job.error.message}"
-    if progress is None or job.status == "cancelled":
+    if progress is None or job.status in ("cancelled", "done"):  # where it is, is nobody's business elsewhere
         return job.status
     share = percent(progress.all_done, progress.all_total)
     return f"{job.status}, {share:.0f}% of {data(progress.all_total)}"

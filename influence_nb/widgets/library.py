@@ -23,7 +23,6 @@ from influence_nb.widgets.amounts import data
 from influence_nb.widgets.base import (
     MUTED,
     StaticFallback,
-    escape,
     in_background,
     readable,
     static_block,
@@ -128,7 +127,6 @@ class LibraryPanel(StaticFallback, ipywidgets.VBox):
         Raises:
             InfluenceError: the panel is still busy with something else.
         """
-
         return self._remove(name, f"{name}@{revision}" if revision else name)
 
     def download(self, name: str) -> Future[LocalModel]:
