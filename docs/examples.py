@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import influence_nb as inb
 from tests.surroundings import surroundings
 
 DOCS = Path(__file__).parent
@@ -38,6 +39,8 @@ def main() -> None:
     for path in PAGES:
         with surroundings():
             text = with_outputs(path.read_text(encoding="utf-8"), path.name)
+            for model in inb.loaded():
+                model.unload()
         path.write_text(text, encoding="utf-8")
 
 

@@ -202,6 +202,7 @@ class LibraryPanel(StaticFallback, ipywidgets.VBox):
         super().close()
 
     def load_clicked(self, entry: Entry) -> None:
+        """A row's Load."""
         self._asked(lambda: self.load(entry.name))
 
     def again_clicked(self, entry: Entry) -> None:
@@ -214,12 +215,16 @@ class LibraryPanel(StaticFallback, ipywidgets.VBox):
         self.state.wanted = entry.name
 
     def verify_clicked(self, entry: Entry) -> None:
+        """A row's Verify."""
         self._asked(lambda: self.verify(entry.name))
 
     def cancel_clicked(self) -> None:
+        """A row's Cancel."""
         self._cancel.set()
 
     def remove_clicked(self, entry: Entry) -> None:
+        """A row's Remove: ask once more, and say what becomes free."""
+
         def work() -> None:
             try:
                 freed = api.library().frees(exactly(entry))
@@ -230,6 +235,7 @@ class LibraryPanel(StaticFallback, ipywidgets.VBox):
         self._asking = in_background(work)
 
     def sure_clicked(self, entry: Entry) -> None:
+        """The answer to that."""
         self._asked(lambda: self._remove(entry.name, exactly(entry)))
 
     def _remove(self, name: str, what: str) -> Future[int]:

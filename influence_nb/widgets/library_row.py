@@ -15,7 +15,8 @@ from influence_nb.widgets.form import page_button
 from influence_nb.widgets.library_words import Entry, facts
 
 LIBRARY_STYLE = """<style>
-.inb-library .inb-model-row { padding: 5px 0 5px 2px; border-top: 1px solid var(--jp-border-color2, rgba(128,128,128,.35));
+.inb-library .inb-model-row { padding: 5px 0 5px 2px;
+  border-top: 1px solid var(--jp-border-color2, rgba(128,128,128,.35));
   overflow: visible; }
 .inb-library .inb-model-top { align-items: center; flex-wrap: nowrap; gap: 10px; overflow: visible; }
 .inb-library .inb-model-top > .widget-html { flex: 1 1 auto; min-width: 0; margin: 0; }
@@ -33,7 +34,8 @@ LIBRARY_STYLE = """<style>
 .inb-library .inb-model-heads { font-weight: 600; opacity: .8; padding-top: 6px; }
 .inb-library .inb-model-heads .inb-model-model { padding-left: 2px; }
 .inb-library .inb-model-spacer { flex: 0 0 224px; }
-.inb-library .inb-mark-word { font-size: 11px; line-height: 17px; padding: 0 8px; border-radius: 9px; white-space: nowrap;
+.inb-library .inb-mark-word { font-size: 11px; line-height: 17px; padding: 0 8px; border-radius: 9px;
+  white-space: nowrap;
   display: inline-block; border: 1px solid var(--jp-border-color1, #bdbdbd); }
 .inb-library .inb-mark-word[data-kind=good] { border-color: var(--jp-success-color1, #388e3c); }
 .inb-library .inb-mark-word[data-kind=bad] { color: white; border-color: transparent;

@@ -20,7 +20,7 @@ READABLE = {  # what a reader must find in the renderings that panels leave
     "00_welcome.ipynb": ["What is the capital of France?", "Chat with", "Loaded models", "Embedding map"],
     "01_chat.ipynb": ["Invent a name for a cafe under the sea", "version 2 of 2"],
     "02_embeddings.ipynb": ["Embedding map", "Rain stopped play"],
-    "03_models.ipynb": [ENCODER, "Search the Hub", "Downloads", "Models on this machine"],
+    "03_models.ipynb": [ENCODER, "Models found on the Hub", "Downloads", "Models on this machine"],
 }
 SPEAKERS = ("starter/chat", "starter/embedding", ENCODER)
 
