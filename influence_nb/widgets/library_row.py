@@ -24,13 +24,13 @@ LIBRARY_STYLE = """<style>
 .inb-library .widget-html-content { line-height: 1.45; width: 100%; }
 .inb-library .inb-model-buttons { flex: 0 0 auto; gap: 4px; overflow: visible; }
 .inb-library .inb-model-buttons button { width: 72px; padding: 0 4px; margin: 0; }
-.inb-library .inb-model { display: grid; gap: 1px 12px; align-items: baseline; font-variant-numeric: tabular-nums;
+.inb-library .inb-shelved { display: grid; gap: 1px 12px; align-items: baseline; font-variant-numeric: tabular-nums;
   grid-template-columns: minmax(9em, 1fr) 4.8em 6em 6em; }
-.inb-library .inb-model > span { overflow-wrap: anywhere; }
+.inb-library .inb-shelved > span { overflow-wrap: anywhere; }
 .inb-library .inb-model-name { font-weight: 600; }
 .inb-library .inb-model-size { text-align: right; white-space: nowrap; }
 .inb-library .inb-model-more { grid-column: 1 / -1; font-size: 12px; opacity: .8; }
-.inb-library .inb-model[data-status=broken] .inb-model-name { opacity: .65; }
+.inb-library .inb-shelved[data-status=broken] .inb-model-name { opacity: .65; }
 .inb-library .inb-model-heads { font-weight: 600; opacity: .8; padding-top: 6px; }
 .inb-library .inb-model-heads .inb-model-model { padding-left: 2px; }
 .inb-library .inb-model-spacer { flex: 0 0 224px; }

@@ -28,7 +28,7 @@ HEADS = ("model", "size", "last used", "checked")
 def heads() -> str:
     """The names of the columns; a screen reader hears of each model what it is, and needs none."""
     cells = "".join(f'<span class="inb-model-{head.split()[0]}">{head}</span>' for head in HEADS)
-    return f'<div class="inb-model inb-model-heads" aria-hidden="true">{cells}</div>'
+    return f'<div class="inb-shelved inb-model-heads" aria-hidden="true">{cells}</div>'
 
 
 def facts(entry: Entry, loaded: bool = False) -> str:
@@ -49,7 +49,7 @@ def facts(entry: Entry, loaded: bool = False) -> str:
         for head, cell in zip(HEADS[1:], cells, strict=True)
     )
     return (
-        f'<div class="inb-model" role="group" aria-label="{name}" data-name="{name}" data-status="{status}">'
+        f'<div class="inb-shelved" role="group" aria-label="{name}" data-name="{name}" data-status="{status}">'
         f'<span class="inb-model-name">{name}{here}</span>{columns}<span class="inb-model-more">{more}</span></div>'
     )
 

@@ -45,7 +45,7 @@ def opened(lab: LabServer, cache: Path, **options: str) -> LabPage:
 
 def row(page: Page, name: str):
     """The row of a model on the page."""
-    return page.locator(".inb-model-row").filter(has=page.locator(f'.inb-model[data-name="{name}"]'))
+    return page.locator(".inb-model-row").filter(has=page.locator(f'.inb-shelved[data-name="{name}"]'))
 
 
 def test_verify_and_remove_by_clicking(lab: LabServer, cache: Path):
@@ -83,7 +83,7 @@ def test_a_damaged_model_is_named_in_its_row(lab: LabServer, cache: Path):
     one = row(page, "a/one")
     one.get_by_role("button", name="Verify", exact=True).click()
     expect(one.get_by_role("alert").filter(has_text="model.safetensors is damaged")).to_be_visible()
-    expect(one.locator(".inb-model")).to_have_attribute("data-status", "broken")
+    expect(one.locator(".inb-shelved")).to_have_attribute("data-status", "broken")
     expect(one.get_by_role("button", name="Fetch")).to_be_visible()
     assert not weights.exists()
     one.get_by_role("button", name="Fetch").click()
