@@ -5,24 +5,28 @@ It does not know the arithmetic, which is `memory`'s.
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from influence_nb.api.hubs import plan
 from influence_nb.api.shelf import here
+from influence_nb.engine.device import resolve
 from influence_nb.errors import HubUnreachable, InvalidData, ModelNotFound
 from influence_nb.hub import starters
 from influence_nb.hub.plan import DownloadPlan
+from influence_nb.memory.fit import check_wishes
 from influence_nb.memory.weights import MIXES
 from influence_nb.store.models import LocalModel
 
 if TYPE_CHECKING:
     from influence_nb.engine.model import Model
+    from influence_nb.hub.hits import ModelHit
     from influence_nb.memory.report import FitReport
 
 
 def fit(
-    model: str | Path | LocalModel | DownloadPlan | Model,
+    model: str | Path | LocalModel | DownloadPlan | ModelHit | Model,
     device: str = "auto",
     dtype: str = "auto",
     quantization: str | None = None,
@@ -30,6 +34,7 @@ def fit(
     batch: int = 1,
     mirror: str | None = None,
     token: str | None = None,
+    cancel: threading.Event | None = None,
 ) -> FitReport:
     """Whether a model fits a device, and what it takes there: weights, KV cache, activations.
 
@@ -46,6 +51,7 @@ def fit(
         batch: rows that run together.
         mirror: another hub's address; None is INFLUENCE_MIRROR, else the Hub.
         token: as in `plan`.
+        cancel: set it from another thread to give up.
 
     Raises:
         ModelNotFound: no such model, here or on the Hub.
@@ -53,15 +59,22 @@ def fit(
         BrokenModel: a file is missing or damaged.
         DeviceUnavailable: no such device.
         InvalidData: no such dtype or quantization, or a context or batch below 1.
+        DownloadInterrupted: cancelled.
     """
     from influence_nb.engine.fitting import fit_model
 
-    found = _to_fit(model, quantization, mirror, token)
-    return fit_model(found, device, dtype, quantization, context, batch, token)
+    check_wishes(dtype, quantization, context, batch)
+    resolve(device)
+    found = _to_fit(model, quantization, mirror, token, cancel)
+    return fit_model(found, device, dtype, quantization, context, batch, token, cancel)
 
 
 def _to_fit(
-    model: object, quantization: str | None, mirror: str | None, token: str | None
+    model: object,
+    quantization: str | None,
+    mirror: str | None,
+    token: str | None,
+    cancel: threading.Event | None,
 ) -> Model | LocalModel | DownloadPlan:
     """The model that is meant: loaded, on this machine, or else on the Hub."""
     from influence_nb.engine.model import Model
@@ -76,11 +89,11 @@ def _to_fit(
             raise
         packed = quantization if quantization in MIXES else None
         try:
-            return plan(model, mirror=mirror, token=token, quantization=packed)
+            return plan(model, mirror=mirror, token=token, quantization=packed, cancel=cancel)
         except InvalidData:
             if packed is None:
                 raise
-            return plan(model, mirror=mirror, token=token)  # it has no GGUF files
+            return plan(model, mirror=mirror, token=token, cancel=cancel)  # it has no GGUF files
         except HubUnreachable:
             if "/" in model:
                 raise

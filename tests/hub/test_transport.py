@@ -18,7 +18,7 @@ from huggingface_hub.utils import _http
 
 import influence_nb as inb
 from influence_nb.errors import DownloadInterrupted, GatedModel, HubUnreachable, InvalidData
-from influence_nb.hub import transport
+from influence_nb.hub import patience, transport
 from influence_nb.hub.patience import PATIENCE, Patience, asked_to_wait
 from influence_nb.hub.transport import calling
 from influence_nb.settings import settings
@@ -29,10 +29,8 @@ NAME = "someone/model"
 
 
 @pytest.fixture
-def quick() -> Patience:
-    from conftest import QUICK
-
-    return QUICK
+def quick(hub: LoopbackHub) -> Patience:
+    return patience.PATIENCE
 
 
 @pytest.fixture(autouse=True)

@@ -34,7 +34,7 @@ def test_download_fetches_shows_the_way_and_tells_the_other_panels(hub: FakeHub,
     says(panel, "<code>/models/acme/small</code>")
     says(panel, "all of it here already")
     until(panel, lambda: panel.state.library == library + 1)
-    assert "acme/small: done, in /models/acme/small" in panel.static_html()
+    assert "acme/small: done" in panel.static_html()
     assert "running" not in panel.static_html()
 
 
