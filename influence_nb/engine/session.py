@@ -35,6 +35,7 @@ class Session:
         when_full: "stop" raises `ContextTooLong` when the context is full; "drop_oldest" leaves the oldest turns
             out of what is sent (they stay in `messages`).
         dropped: how many of the oldest messages the last turn left out.
+        prompt_ids: the token ids that the last turn sent; () before the first.
         completion: of the last turn, or None.
     """
 
@@ -55,6 +56,7 @@ class Session:
         self.switches = dict(switches or {})
         self.when_full: WhenFull = when_full
         self.dropped = 0
+        self.prompt_ids: tuple[int, ...] = ()
         self.completion: Completion | None = None
         self._prefix = model.new_prefix()
         self._busy = threading.Lock()
@@ -96,9 +98,15 @@ class Session:
         return self._turn(None, sampling, cancel, overrides)
 
     def rendered(self) -> tuple[str, list[tuple[int, str]]]:
-        """Exactly what the next reply would send: the rendered template, and its tokens as (id, text)."""
-        text = self.model.render(self._with_system(self.messages), self.switches)
-        ids = self.model.encode(text, special=False)
+        """Exactly what the next reply would send: the rendered template, and its tokens as (id, text).
+
+        With when_full="drop_oldest" the turns that would be left out are left out here too.
+
+        Raises:
+            ContextTooLong: the next reply would raise it.
+        """
+        ids, dropped = self._prompt(self.messages, self.sampling)
+        text = self.model.render(self._with_system(self.messages[dropped:]), self.switches)
         return text, [(token, self.model.decode([token], special=True)) for token in ids]
 
     @property
@@ -180,7 +188,8 @@ class Session:
         self._check_idle()
         sampling = checked(sampling or self.sampling, overrides)
         messages = self.messages if said is None else [*self.messages, said]
-        prompt, self.dropped = self._prompt(messages, sampling)
+        prompt, dropped = self._prompt(messages, sampling)
+        self.prompt_ids, self.dropped = tuple(prompt), dropped
         stream = self.model.stream_ids(prompt, sampling, cancel, self._prefix)
         return TokenStream(self._recorded(stream, said), stream.finished)
 

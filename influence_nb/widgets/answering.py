@@ -14,6 +14,7 @@ from influence_nb.engine.noise import draw_seed
 from influence_nb.engine.sampling import Sampling
 from influence_nb.errors import InfluenceError
 from influence_nb.widgets.base import in_background, readable
+from influence_nb.widgets.chat_sent import and_sent, made_with, set_up
 from influence_nb.widgets.chat_traits import ChatTraits
 from influence_nb.widgets.conversation import Conversation, Message
 from influence_nb.widgets.reply import Reply, Stream
@@ -21,7 +22,7 @@ from influence_nb.widgets.reply import Reply, Stream
 if TYPE_CHECKING:
     from influence_nb.engine.completion import Completion
     from influence_nb.engine.model import Model
-    from influence_nb.engine.session import Session
+    from influence_nb.engine.session import Session, WhenFull
 
 STATUS = {"stop": "done", "length": "length", "cancelled": "cancelled"}
 
@@ -59,7 +60,8 @@ class Answering(ChatTraits):
         if sampling.seed is None:
             sampling = sampling.replace(seed=draw_seed())
         facts = {"model": model.name, "sampling": sampling.to_dict(), "seed": sampling.seed}
-        answer = self.conversation.add("assistant", "", parent, status="running", **facts)
+        sent = made_with(self.system, self.switches)
+        answer = self.conversation.add("assistant", "", parent, status="running", sent=sent, **facts)
         self._reply = reply = Reply()
         self._stream = stream = Stream(answer.id, self._post)
         self.problem = None
@@ -75,10 +77,13 @@ class Answering(ChatTraits):
         failure: InfluenceError | None = None
         used: int | None = None
         try:
-            session = self._session_with(model)
+            session = set_up(self._session_with(model), answer.sent or {})
             session.messages = self.conversation.for_model(answer.parent)
             self._show_used(session.context_used)
             tokens = session.reply(sampling, cancel=reply.stop)
+            sent = and_sent(answer.sent or {}, session.dropped, session.prompt_ids)
+            with self._lock:
+                self.conversation.update(answer.id, sent=sent)
             for event in tokens:
                 stream.add(event)
             completion, used = tokens.completion, session.context_used
@@ -133,10 +138,11 @@ class Answering(ChatTraits):
         return self._set_up(self._session[1])
 
     def _set_up(self, session: Session) -> Session:
-        session.system = self.system or None
-        session.when_full = "drop_oldest" if self.when_full == "drop_oldest" else "stop"
-        session.switches = {switch["name"]: switch["value"] for switch in self.switches}
-        return session
+        session.when_full = self._full()
+        return set_up(session, made_with(self.system, self.switches))
+
+    def _full(self) -> WhenFull:
+        return "drop_oldest" if self.when_full == "drop_oldest" else "stop"
 
 
 def _outcome(completion: Completion | None, failure: InfluenceError | None, text: str) -> dict[str, Any]:

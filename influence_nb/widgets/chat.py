@@ -23,6 +23,7 @@ from influence_nb.engine.sampling import Sampling
 from influence_nb.errors import InfluenceError, InvalidData, ModelNotFound
 from influence_nb.widgets.answering import Answering
 from influence_nb.widgets.base import readable, static_block, strict
+from influence_nb.widgets.chat_sent import made_with, what_was_sent
 from influence_nb.widgets.conversation import Conversation
 from influence_nb.widgets.reply import Reply
 from influence_nb.widgets.state import State
@@ -30,8 +31,6 @@ from influence_nb.widgets.transcript import transcript
 
 if TYPE_CHECKING:
     from influence_nb.engine.model import Model
-
-MOST_TOKENS = 4000  # shown of what was sent
 
 
 class ChatPanel(Answering):
@@ -261,15 +260,16 @@ class ChatPanel(Answering):
             self._show_conversation()
 
     def _inspect(self, id: str | None = None) -> None:
-        session = self._set_up(self._chosen_model().session())
-        end = None if id is None else self.conversation[id]
-        session.messages = self.conversation.for_model(
-            end.parent if end is not None and end.role == "assistant" else id
-        )
-        text, tokens = session.rendered()
-        shown = [{"id": token, "text": piece} for token, piece in tokens[:MOST_TOKENS]]
-        left_out = len(tokens) - len(shown)
-        self._post({"type": "rendered", "template": text, "tokens": shown, "truncated": left_out})
+        """Show what was sent for the answer `id`, or for the last one."""
+        with self._lock:
+            answers = [message for message in self.conversation.path() if message.role == "assistant"]
+            answer = (answers[-1] if answers else None) if id is None else self.conversation[id]
+            if answer is not None and answer.role != "assistant":
+                raise InvalidData("For a message of your own nothing was sent.", "Inspect the answer to it.")
+            chosen = self._chosen_model()
+            models = [chosen, *(model for model in self.state.models().values() if model is not chosen)]
+            present = made_with(self.system, self.switches)
+            self._post(what_was_sent(self.conversation, answer, models, present, self._full()))
 
     # What must hold
 

@@ -32,6 +32,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "seed": (int, type(None)),
     "stats": (dict, type(None)),
     "error": (dict, type(None)),
+    "sent": (dict, type(None)),
 }
 _STATS: dict[str, tuple[type, ...]] = {
     "prompt_tokens": (int,),
@@ -56,6 +57,9 @@ class Message:
         status: one of `STATUSES`; "length" is an answer cut at its token limit.
         model, sampling, seed, stats: how an answer came about; None on a user's message.
         error: {"message", "hint"} when the answer failed.
+        sent: what the answer's prompt was made with: {"system": text, "switches": {name: bool}}, and once it was
+            sent also {"left_out": how many of the oldest messages, "ids": a digest of its token ids}. None on a
+            user's message, and in files that tell nothing of it.
     """
 
     id: str
@@ -68,6 +72,7 @@ class Message:
     seed: int | None = None
     stats: dict[str, Any] | None = None
     error: dict[str, str] | None = None
+    sent: dict[str, Any] | None = None
 
 
 @dataclass
@@ -173,7 +178,7 @@ class Conversation:
         for message in self.path():
             versions = [version.id for version in self.siblings(message.id)]
             row = asdict(message) | {"version": versions.index(message.id), "versions": len(versions)}
-            rows.append({name: value for name, value in row.items() if name != "parent"})
+            rows.append({name: value for name, value in row.items() if name not in ("parent", "sent")})
         return rows
 
     def to_json(self) -> str:
@@ -259,6 +264,7 @@ def _message(values: Any, number: int, earlier: Conversation) -> Message:
         raise _refused(f'{where} has {reprlib.repr(message.seed)} as its "seed"')
     _check_stats(message.stats, where)
     _check_sampling(message.sampling, where)
+    _check_sent(message.sent, where)
     return replace(message, status="cancelled") if message.status == "running" else message
 
 
@@ -277,6 +283,22 @@ def _check_sampling(sampling: dict[str, Any] | None, where: str) -> None:
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         why = getattr(error, "message", str(error))
         raise _refused(f'{where} has "sampling" that is not valid: {why}') from None
+
+
+def _check_sent(sent: dict[str, Any] | None, where: str) -> None:
+    if sent is None:
+        return
+    left_out, ids = sent.get("left_out", 0), sent.get("ids")
+    switches = sent.get("switches")
+    fits = {
+        "system": isinstance(sent.get("system"), str),
+        "switches": isinstance(switches, dict) and all(isinstance(one, bool) for one in switches.values()),
+        "left_out": isinstance(left_out, int) and not isinstance(left_out, bool) and left_out >= 0,
+        "ids": isinstance(ids, str) if "left_out" in sent else ids is None,
+    }
+    for name, good in fits.items():
+        if not good:
+            raise _refused(f'{where} has {reprlib.repr(sent.get(name))} as its "{name}" in "sent"')
 
 
 def plain_text(value: Any) -> str:

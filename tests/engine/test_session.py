@@ -125,6 +125,12 @@ def test_a_full_context_stops_or_drops_the_oldest_as_stated(model: inb.Model) ->
         completion = dropping.send(long)
         assert completion.usage.prompt_tokens + 10 <= 256
     assert dropping.dropped > 0
+    asking = model.session(sampling=GREEDY, when_full="drop_oldest")
+    asking.messages = [*dropping.messages, {"role": "user", "content": long}]
+    tokens = asking.rendered()[1]
+    asking.reply().close()
+    assert [token for token, _ in tokens] == list(asking.prompt_ids)
+    assert asking.dropped > 0
     assert len(dropping.messages) == 16
     with pytest.raises(ContextTooLong):
         dropping.send(long * 8)

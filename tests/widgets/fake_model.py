@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -59,16 +60,26 @@ class FakeSession:
         self.system: str | None = None
         self.when_full = "stop"
         self.switches: dict[str, bool] = {}
+        self.dropped = 0
+        self.prompt_ids: tuple[int, ...] = ()
 
     @property
     def context_used(self) -> int:
         return len(self.rendered()[1])
 
     def rendered(self) -> tuple[str, list[tuple[int, str]]]:
-        text = " ".join(f"<{one['role']}> {one['content']}" for one in self.messages)
-        return text, list(enumerate(text.split()))
+        said = [f"<{one['role']}> {one['content']}" for one in self.messages[self._full() :]]
+        set_up = [f"<system> {self.system}"] if self.system else []
+        set_up += [f"<{name}>" for name, on in self.switches.items() if on]
+        text = " ".join([*set_up, *said])
+        return text, [(zlib.crc32(piece.encode()), piece) for piece in text.split()]
+
+    def _full(self) -> int:
+        """How many messages are left out: more than two are too many for a model that is told so."""
+        return len(self.messages) - 1 if self.when_full == "drop_oldest" and len(self.messages) > 2 else 0
 
     def reply(self, sampling: Sampling, cancel: threading.Event) -> TokenStream:
+        self.dropped, self.prompt_ids = self._full(), tuple(id for id, _ in self.rendered()[1])
         asked = {name: getattr(self, name) for name in ("system", "when_full", "switches")}
         self.model.received.append({**asked, "messages": list(self.messages), "sampling": sampling})
         events: list[TokenEvent] = []

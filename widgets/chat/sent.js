@@ -24,12 +24,15 @@ export class Sent {
   }
 
   /** @param {Rendered} rendered */
-  show({ template, tokens, truncated }) {
+  show({ template, tokens, truncated, note }) {
     const total = tokens.length + truncated;
+    const about = note && h("p", { role: "status" }, note);
+    if (!total) return fill(this.content, about);
     fill(
       this.content,
+      about,
       h("h3", {}, "Text after the chat template"),
-      template ? h("pre", { class: "inb-template", tabindex: "0" }, template) : h("p", { class: "inb-hint" }, "Nothing yet."),
+      h("pre", { class: "inb-template", tabindex: "0" }, template),
       h("h3", {}, `Tokens (${count(total)})`),
       h("div", { class: "inb-chips" }, ...tokens.flatMap(chip)),
       truncated > 0 && h("p", { class: "inb-hint" }, `${count(truncated)} more are not shown.`),

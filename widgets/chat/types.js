@@ -52,7 +52,8 @@
  * @typedef {object} Rendered
  * @property {string} template the text after the chat template
  * @property {{ id: number, text: string }[]} tokens
- * @property {number} truncated how many tokens were left out
+ * @property {number} truncated how many tokens are not shown
+ * @property {string} note what is to be known of it, or nothing
  */
 
 export {};

@@ -257,7 +257,7 @@ test("a template's switches are offered and handed back", () => {
 test("what was sent: the template's text and tokens with visible spaces, only where it was asked for", () => {
   const { model, root, button } = chat({ messages: TALK });
   const panel = /** @type {HTMLElement} */ (root.querySelector(".inb-sent"));
-  const rendered = { type: "rendered", template: "<b>Hi</b>\n", tokens: [{ id: 5, text: " Hi" }, { id: 6, text: "\n" }], truncated: 3 };
+  const rendered = { type: "rendered", template: "<b>Hi</b>\n", tokens: [{ id: 5, text: " Hi" }, { id: 6, text: "\n" }], truncated: 3, note: "Rebuilt." };
   model.receive(rendered);
   assert.equal(panel.hidden, true);
   button("What was sent").click();
@@ -267,7 +267,11 @@ test("what was sent: the template's text and tokens with visible spaces, only wh
   const chips = [...panel.querySelectorAll(".inb-chip")];
   assert.deepEqual(chips.map(({ textContent }) => textContent), ["·Hi", "↵"]);
   assert.equal(chips[0]?.getAttribute("title"), "id 5");
-  assert.match(panel.textContent ?? "", /3 more/);
+  assert.match(panel.textContent ?? "", /Rebuilt\..*3 more/s);
+  button("Close").click();
+  button("What was sent").click();
+  model.receive({ ...rendered, template: "", tokens: [], truncated: 0, note: "It is not loaded any more." });
+  assert.equal(panel.querySelector(".inb-drawer-body")?.textContent, "It is not loaded any more.");
 });
 
 test("the notebook's shortcuts do not hear what is typed here", () => {
