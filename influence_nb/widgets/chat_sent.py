@@ -23,12 +23,8 @@ MOST_TOKENS = 4000  # shown of what was sent
 NOTHING_YET = "Nothing has been sent yet."
 BY_HAND = "This answer was written by a person: nothing was sent for it."
 REFUSED = "Nothing was sent for this answer: it failed before that."
-REBUILT = (
-    "Rebuilt from the present settings: this answer does not tell with which system prompt and switches it was made."
-)
-DIFFERS = (
-    "This is not exactly what was sent: the model's files have changed since, or its chat template writes the date."
-)
+REBUILT = "Rebuilt from the present settings: this answer does not tell with which system prompt and switches it was made."
+DIFFERS = "This is not exactly what was sent: the model's files have changed since, or its chat template writes the date."
 
 
 def made_with(system: str, switches: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -76,7 +72,9 @@ def what_was_sent(
         return _shown("", [], "" if answer.status == "running" else REFUSED)
     known = [model for model in models if model.name == answer.model]
     if not known:
-        gone = f"It was sent to {answer.model}, which is not loaded any more: load it again to see the prompt."
+        gone = (
+            f"It was sent to {answer.model}, which is not loaded any more: load it again to see the prompt."
+        )
         return _shown("", [], gone)
     sent = answer.sent or {**present, "left_out": 0, "ids": ""}
     messages = conversation.for_model(answer.parent)[sent["left_out"] :]
