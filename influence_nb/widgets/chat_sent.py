@@ -23,8 +23,14 @@ MOST_TOKENS = 4000  # shown of what was sent
 NOTHING_YET = "Nothing has been sent yet."
 BY_HAND = "This answer was written by a person: nothing was sent for it."
 REFUSED = "Nothing was sent for this answer: it failed before that."
-REBUILT = "Rebuilt from the present settings: this answer does not tell with which system prompt and switches it was made."
-DIFFERS = "This is not exactly what was sent: the model's files have changed since, or its chat template writes the date."
+REBUILT = (
+    "Rebuilt from the present settings: this answer does not tell with which system prompt and switches "
+    "it was made."
+)
+DIFFERS = (
+    "This is not exactly what was sent: the model's files have changed since, or its chat template writes "
+    "the date."
+)
 
 
 def made_with(system: str, switches: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
