@@ -80,7 +80,6 @@ def what_was_sent(
         return _shown("", [], gone)
     sent = answer.sent or {**present, "left_out": 0, "ids": ""}
     messages = conversation.for_model(answer.parent)[sent["left_out"] :]
-    text, tokens = "", []
     for model in known:  # two may have one name
         session = set_up(model.session(), sent)
         session.messages = list(messages)
