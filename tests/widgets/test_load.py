@@ -10,6 +10,7 @@ import pytest
 from fake_model import FakeModel
 
 from influence_nb import api
+from influence_nb.engine import registry
 from influence_nb.errors import InfluenceError, InvalidData, ModelNotFound, OutOfMemory
 from influence_nb.widgets.chat import ChatPanel
 from influence_nb.widgets.load import LoadPanel
@@ -145,6 +146,33 @@ def test_the_same_model_twice_is_told_apart():
     assert state.loaded == ["same (cpu, float32)", "same (cpu, bfloat16)"]
     assert state.named("same (cpu, float32)") is one
     assert state.selected is two
+
+
+def test_no_two_models_have_one_name():
+    models = [FakeModel("same", path=f"/{parent}/same") for parent in ("a", "b", "b")]
+    state = State()
+    assert state.loaded == ["same (cpu, float32, in a)", "same (cpu, float32, in b)", "same (cpu, float32, in b) #2"]
+    assert [state.named(name) for name in state.loaded] == models
+    assert [state.label(model) for model in models] == state.loaded
+
+
+def test_a_page_is_told_which_of_two_models_of_one_name_answers():
+    one = FakeModel("same")
+    chat = ChatPanel(model=one)
+    assert chat.chosen == "same"
+    two = FakeModel("same")
+    two.unload()
+    two.dtype = "bfloat16"
+    registry.add(two)
+    assert (chat.loaded, chat.chosen) == (
+        ["same (cpu, float32)", "same (cpu, bfloat16)"], "same (cpu, float32)",
+    )  # fmt: skip
+    chat.model = chat.loaded[1]
+    assert (chat.model, chat.chosen) == (two, "same (cpu, bfloat16)")
+    one.unload()
+    assert chat.chosen == "same"
+    two.unload()
+    assert chat.chosen == ""
 
 
 def test_the_workbench_shares_one_selection():
