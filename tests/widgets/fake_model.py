@@ -22,6 +22,7 @@ class FakeModel:
     """
 
     device, dtype, context_length, load_seconds = "cpu", "float32", 64, 0.5
+    is_loaded = True
 
     def __init__(
         self,
@@ -59,6 +60,7 @@ class FakeModel:
 
     def unload(self) -> None:
         registry.remove(self)  # type: ignore[arg-type]
+        self.is_loaded = False
 
 
 class FakeSession:

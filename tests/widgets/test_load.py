@@ -13,6 +13,8 @@ from influence_nb import api
 from influence_nb.engine import registry
 from influence_nb.errors import InfluenceError, InvalidData, ModelNotFound, OutOfMemory
 from influence_nb.widgets.chat import ChatPanel
+from influence_nb.widgets import load
+from influence_nb.widgets.gauge import Memory
 from influence_nb.widgets.load import LoadPanel
 from influence_nb.widgets.state import State
 from influence_nb.widgets.workbench import Workbench
@@ -101,6 +103,68 @@ def test_a_failed_load_is_readable_and_the_next_one_works(loader: dict[str, Any]
     loader["fault"] = None
     panel.load("one").result(WAIT)
     assert "no room" not in text(panel)
+
+
+def test_a_click_that_is_refused_says_why_in_the_panel(loader: dict[str, Any]):
+    panel = LoadPanel()
+    panel.load("one").result(WAIT)
+    unload = button(panel, "Unload one")
+    loader["gate"].clear()
+    task = panel.load("two")
+    for one in (unload, button(panel, "Load the chosen model")):
+        panel._message.value = ""
+        one.click()
+        assert "still loading or unloading" in text(panel)
+    loader["gate"].set()
+    task.result(WAIT)
+    api.loaded()[0].unload()
+    unload.click()  # a page may click what is gone by now
+    assert "is not loaded." in text(panel)
+
+
+def test_while_a_model_is_unloaded_that_is_said_and_no_row_can_be_clicked(
+    loader: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+):
+    panel = LoadPanel()
+    for name in ("one", "two"):
+        panel.load(name).result(WAIT)
+    gone, go_on = threading.Event(), threading.Event()
+    unload = FakeModel.unload
+
+    def slowly(model: FakeModel) -> None:
+        unload(model)
+        gone.set()
+        assert go_on.wait(WAIT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeModel, "unload", slowly)
+        task = panel.unload("one")
+        assert gone.wait(WAIT)
+        assert "Unloading one" in text(panel)
+        assert button(panel, "Unload two").disabled
+        go_on.set()
+        task.result(WAIT)
+    assert "Unloading" not in text(panel)
+    assert not button(panel, "Unload two").disabled
+
+
+def test_the_gauges_follow_what_is_loaded_and_unloaded_elsewhere(monkeypatch: pytest.MonkeyPatch):
+    held: list[FakeModel] = []
+    monkeypatch.setattr(load, "measure", lambda _: [Memory("cpu", len(held) * 10**9, 10**10)])
+    panel = LoadPanel()
+    panel.refresh().result(WAIT)
+    model = FakeModel("one")
+    held.append(model)
+    freed = threading.Event()
+    panel._gauges.observe(lambda change: "0 MB of 10.0 GB" in change["new"] and freed.set(), "value")
+    panel._measure()
+    assert "1.0 GB of 10.0 GB" in text(panel)
+    registry.remove(model)  # as a model that is unloaded: first off the list, then its memory
+    assert "1.0 GB of 10.0 GB" in text(panel)
+    held.clear()
+    model.is_loaded = False
+    assert freed.wait(WAIT)
+    assert "before:" not in text(panel)
 
 
 def test_the_form_offers_the_library_and_the_devices():

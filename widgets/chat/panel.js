@@ -4,6 +4,7 @@ import { Banner, Confirmation } from "../shared/banner.js";
 import { fill, h, show } from "../shared/dom.js";
 import { download, filePicker } from "../shared/download.js";
 import { Gauge, count } from "../shared/gauge.js";
+import { NO_KERNEL } from "../shared/model.js";
 import { Bar } from "./bar.js";
 import { Composer } from "./composer.js";
 import { speed } from "./figures.js";
@@ -15,12 +16,6 @@ import { Settings } from "./settings.js";
 /** @typedef {import("./types.js").Live} Live */
 /** @typedef {import("./types.js").Loaded} Loaded */
 /** @typedef {import("./types.js").Problem} Problem */
-
-/** @type {Problem} a widget outlives neither its kernel nor its page's connection to it */
-const NO_KERNEL = {
-  message: "This panel has lost its kernel, which was restarted or shut down. Nothing was sent.",
-  hint: "Run the cell again.",
-};
 
 /** Characters of a finished answer that are read out. */
 const READ_OUT = 2000;
