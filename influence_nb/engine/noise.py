@@ -30,7 +30,7 @@ def gumbel(seeds: Sequence[int], steps: Sequence[int], vocabulary: int, device: 
     `lowbias32` integer hash (github.com/skeeto/hash-prospector), keyed by seed and step.
 
     Args:
-        seeds: one a row, in [0, 2**63).
+        seeds: one a row, in [0, 2**53): what `Sampling` takes, exact in JSON and in a page too.
         steps: one a row, how many tokens the row has drawn before, >= 0.
         vocabulary: the number of token ids.
         device: where the noise is wanted.

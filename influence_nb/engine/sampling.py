@@ -55,6 +55,8 @@ class Field:
 
 _PLENTY = float("inf")
 _MANY = 2**31 - 1
+MOST_SEED = 2**53 - 1
+"""The largest seed: up to here every whole number is exact in JSON and in a page, whose numbers are doubles."""
 _MOST_BIAS = 1e9
 
 FIELDS = (
@@ -81,7 +83,7 @@ FIELDS = (
           "int", 1, 4096, 1, limit=_MANY),
     Field("stop", "Stop strings", "The answer ends before any of these, one a line.", "strings"),
     Field("seed", "Seed", "The same seed and settings give the same text; empty draws one.",
-          "seed", 0, 2**63 - 1, 1, nullable=True),
+          "seed", 0, MOST_SEED, 1, nullable=True),
 )  # fmt: skip
 _BY_NAME = {one.name: one for one in FIELDS}
 
@@ -107,7 +109,8 @@ class Sampling:
         min_new_tokens: no end of turn before this many tokens, >= 0.
         max_new_tokens: the limit of new tokens, >= 1.
         stop: strings that end the text; they are not part of it.
-        seed: in [0, 2**63); None draws one, which the receipt records.
+        seed: in [0, 2**53), where every whole number is exact in JSON and in a page as it is here, so that a seed
+            that was shown can be typed in again; None draws one, which the receipt records.
         grammar: reserved; only None is accepted.
         order: the names of the stages in the order they run; a stage left out does not run.
 
@@ -255,10 +258,14 @@ def _checked(one: Field, value: Any) -> Any:
 
 
 def _range(one: Field) -> str:
-    low = f"above {one.min:g}" if one.above_min else f"at least {one.min:g}"
+    low = f"above {_number(one.min)}" if one.above_min else f"at least {_number(one.min)}"
     high = one.limit if one.limit is not None else one.max
-    text = low if high == _PLENTY else f"{low} and at most {high:g}"
+    text = low if high == _PLENTY else f"{low} and at most {_number(high)}"
     return f"{one.label} must be {text}{', or None to switch it off' if one.nullable else ''}."
+
+
+def _number(limit: float | None) -> str:
+    return str(limit) if isinstance(limit, int) else f"{limit:g}"
 
 
 def _checked_bias(value: Any) -> dict[int, float]:

@@ -314,8 +314,10 @@ class ChatPanel(Answering):
 
     def _follow(self, _: Any = None) -> None:
         with self._lock:
-            self.loaded = list(self.state.loaded)
             self.model = self.state.selected
+            with self.hold_sync():  # a page sees the list and what is chosen of it as one change
+                self.loaded = list(self.state.loaded)
+                self.chosen = self.state.label(self.model)
 
     @traitlets.validate("model")
     def _known(self, proposal: Any) -> Model | None:
@@ -330,6 +332,7 @@ class ChatPanel(Answering):
             model = change["new"]
             self._session = None
             self.state.selected = model
+            self.chosen = self.state.label(model)
             if model is not None and self.problem is not None and "field" not in self.problem:
                 self.problem = None  # "No model is loaded." is true no longer
             known = {} if model is None else model.template_switches()

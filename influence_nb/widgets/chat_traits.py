@@ -90,6 +90,9 @@ class ChatTraits(StaticFallback, anywidget.AnyWidget):
     loaded = traitlets.List(traitlets.Unicode()).tag(sync=True)
     """The names of the loaded models."""
 
+    chosen = traitlets.Unicode("").tag(sync=True)
+    """The name in `loaded` of the model that answers; "" where none does."""
+
     fields = traitlets.List(traitlets.Dict()).tag(sync=True)
     """The sampling parameters, described for the page's controls."""
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from influence_nb.engine.sampling import Sampling
+from influence_nb.engine.sampling import MOST_SEED, Sampling
 from influence_nb.errors import InvalidData
 
 FORMAT = "influence_nb.conversation"
@@ -260,7 +260,7 @@ def _message(values: Any, number: int, earlier: Conversation) -> Message:
         isinstance(error.get(name), str) for name in ("message", "hint", *error)
     ):
         raise _refused(f"{where} has an error without message and hint")
-    if message.seed is not None and not 0 <= message.seed < 2**63:
+    if message.seed is not None and not 0 <= message.seed <= MOST_SEED:
         raise _refused(f'{where} has {reprlib.repr(message.seed)} as its "seed"')
     _check_stats(message.stats, where)
     _check_sampling(message.sampling, where)

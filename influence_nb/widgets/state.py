@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import traitlets
@@ -26,7 +27,8 @@ class State(traitlets.HasTraits):
     """
 
     loaded = traitlets.List(traitlets.Unicode())
-    """The loaded models' names, the latest last; one name loaded twice has device and dtype beside it."""
+    """The loaded models' names, the latest last, no two the same: where one name is loaded twice, device and dtype
+    stand beside it, then the folder that holds the model's, then a number."""
 
     selected = traitlets.Any(None, allow_none=True)
     """The `Model` that the panels use; None for none."""
@@ -64,6 +66,10 @@ class State(traitlets.HasTraits):
             raise ModelNotFound(f"{name!r} is not loaded.", hint)
         return model
 
+    def label(self, model: Model | None) -> str:
+        """The name of a loaded model in `loaded`; "" for None and for one that is not loaded."""
+        return next((label for label, one in self.models().items() if one is model), "")
+
     def library_changed(self) -> None:
         """Tell the panels that a model came to the disk, or went."""
         with self._lock:
@@ -85,8 +91,27 @@ class State(traitlets.HasTraits):
 
 
 def _labels(models: list[Model]) -> dict[str, Model]:
-    names = Counter(model.name for model in models)
-    return {
-        model.name if names[model.name] == 1 else f"{model.name} ({model.device}, {model.dtype})": model
-        for model in models
-    }
+    """Each model by a label that no other has, told apart by no more than is needed."""
+    labels = [model.name for model in models]
+    for describe in (_kind, _place):
+        times = Counter(labels)
+        labels = [
+            label if times[label] == 1 else f"{model.name} ({describe(model)})"
+            for label, model in zip(labels, models, strict=True)
+        ]
+    found: dict[str, Model] = {}
+    for label, model in zip(labels, models, strict=True):
+        number, free = 1, label
+        while free in found:
+            number += 1
+            free = f"{label} #{number}"
+        found[free] = model
+    return found
+
+
+def _kind(model: Model) -> str:
+    return f"{model.device}, {model.dtype}"
+
+
+def _place(model: Model) -> str:
+    return f"{_kind(model)}, in {Path(model.local.path).parent.name}"

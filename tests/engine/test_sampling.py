@@ -35,7 +35,7 @@ from influence_nb.errors import InvalidSampling
         ("max_new_tokens", 0),
         ("max_new_tokens", -5),
         ("seed", -1),
-        ("seed", 2**63),
+        ("seed", 2**53),
         ("stop", [""]),
         ("stop", [1]),
         ("logit_bias", {"a": 1}),
@@ -62,6 +62,16 @@ def test_a_value_out_of_range_is_refused_by_name(name: str, value: object) -> No
     assert refused.value.hint
 
 
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [("seed", "9007199254740991"), ("top_k", "2147483647"), ("max_new_tokens", "2147483647")],
+)
+def test_a_hint_prints_its_limits_in_full(name: str, most: str) -> None:
+    with pytest.raises(InvalidSampling) as refused:
+        Sampling(**{name: 2**60})
+    assert f"at most {most}" in refused.value.hint
+
+
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     with pytest.raises(InvalidSampling, match="temperature") as refused:
         Sampling().replace(temprature=1)
@@ -69,9 +79,9 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
 
 
 def test_values_are_kept_in_their_own_types() -> None:
-    sampling = Sampling(temperature=1, top_k=40.0, stop="END", seed=2**63 - 1)
+    sampling = Sampling(temperature=1, top_k=40.0, stop="END", seed=2**53 - 1)
     assert isinstance(sampling.temperature, float)
-    assert (sampling.top_k, sampling.stop, sampling.seed) == (40, ("END",), 2**63 - 1)
+    assert (sampling.top_k, sampling.stop, sampling.seed) == (40, ("END",), 2**53 - 1)
 
 
 def test_survives_json() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import zlib
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 from influence_nb.engine import registry
@@ -21,9 +22,17 @@ class FakeModel:
     """
 
     device, dtype, context_length, load_seconds = "cpu", "float32", 64, 0.5
+    is_loaded = True
 
-    def __init__(self, name: str = "fake", pieces: list[str] | None = None, stepwise: bool = False) -> None:
+    def __init__(
+        self,
+        name: str = "fake",
+        pieces: list[str] | None = None,
+        stepwise: bool = False,
+        path: str = "/models/fake",
+    ) -> None:
         self.name = name
+        self.local = SimpleNamespace(path=path)
         self.pieces = pieces or ["Hello", " there", "."]
         self.fault: Exception | None = None
         self.fault_at = 0
@@ -51,6 +60,7 @@ class FakeModel:
 
     def unload(self) -> None:
         registry.remove(self)  # type: ignore[arg-type]
+        self.is_loaded = False
 
 
 class FakeSession:

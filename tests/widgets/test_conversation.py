@@ -111,6 +111,7 @@ def damaged(**changes: object) -> str:
         (damaged(content="\ud83d"), "UTF-8"),
         (damaged(seed=True), "seed"),
         (damaged(seed=-1), "seed"),
+        (damaged(seed=2**53), "seed"),
         (damaged(stats={"zz": 1}), "stats"),
         (damaged(stats={"tokens": 1, "zz": 1}), '"zz" in "stats"'),
         (damaged(stats={"tokens": 1, "tokens_per_second": "fast"}), '"tokens_per_second" in "stats"'),

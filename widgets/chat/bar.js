@@ -30,14 +30,15 @@ export class Bar {
   /**
    * @param {Loaded | null} model
    * @param {string[]} loaded
+   * @param {string} chosen the model's name among those loaded, where it is one of them
    */
-  showModel(model, loaded) {
+  showModel(model, loaded, chosen) {
     const choose = loaded.length > 1 || (!model && loaded.length > 0);
     show(this.chooser, choose);
     show(this.name, !choose);
     const none = model ? null : h("option", { value: "", disabled: true }, "Choose a model");
     fill(this.chooser, none, ...loaded.map((name) => h("option", { value: name }, name)));
-    this.chooser.value = model?.name ?? "";
+    this.chooser.value = model ? chosen : "";
     this.name.textContent = model?.name ?? "No model";
     this.facts.textContent = model ? `${model.device} · ${model.dtype}` : "";
   }

@@ -6,7 +6,7 @@ import { Grower } from "../shared/grow.js";
 export class Editor {
   /**
    * @param {HTMLElement} body what is hidden while the editor is open
-   * @param {(text: string) => void} onsave
+   * @param {(text: string) => boolean} onsave whether the text was taken: else the editor stays open with it
    */
   constructor(body, onsave) {
     this.body = body;
@@ -58,8 +58,7 @@ export class Editor {
   #save() {
     if (this.update.disabled) return;
     const text = this.area.value;
-    this.close();
-    if (text.trim() && text !== this.before) this.onsave(text);
+    if (!text.trim() || text === this.before || this.onsave(text)) this.close();
   }
 
   /** @param {KeyboardEvent} event */

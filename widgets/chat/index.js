@@ -17,7 +17,7 @@ import { Panel } from "./panel.js";
  */
 function render({ model, el }) {
   const { on, also, end } = listeners(model);
-  const stream = new Stream(() => model.send({ type: "hello" }));
+  const stream = new Stream(() => void panel.send({ type: "hello" }));
   const panel = new Panel((message) => model.send(message), (trait, value) => {
     model.set(trait, value);
     model.save_changes();
@@ -44,7 +44,7 @@ function render({ model, el }) {
   });
   on("change:messages", showMessages);
   on("change:running", showMessages);
-  for (const trait of ["model", "loaded", "context", "problem", "fields", "sampling", "system", "switches", "when_full"]) {
+  for (const trait of ["model", "loaded", "chosen", "context", "problem", "fields", "sampling", "system", "switches", "when_full"]) {
     const update = () => panel.show(trait, model.get(trait));
     on(`change:${trait}`, update);
     update();

@@ -13,7 +13,7 @@ import { shown, summary, usage } from "./figures.js";
 /**
  * @typedef {object} Actions
  * @property {(id: string) => void} regenerate
- * @property {(id: string, text: string) => void} edit
+ * @property {(id: string, text: string) => boolean} edit whether it was sent
  * @property {(id: string, index: number) => void} version
  * @property {(id: string) => void} inspect
  */

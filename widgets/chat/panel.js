@@ -4,6 +4,7 @@ import { Banner, Confirmation } from "../shared/banner.js";
 import { fill, h, show } from "../shared/dom.js";
 import { download, filePicker } from "../shared/download.js";
 import { Gauge, count } from "../shared/gauge.js";
+import { NO_KERNEL } from "../shared/model.js";
 import { Bar } from "./bar.js";
 import { Composer } from "./composer.js";
 import { speed } from "./figures.js";
@@ -21,17 +22,19 @@ const READ_OUT = 2000;
 
 export class Panel {
   /**
-   * @param {(message: Record<string, unknown>) => void} send a message to Python
-   * @param {(trait: string, value: unknown) => void} change a trait
+   * @param {(message: Record<string, unknown>) => void} send a message to Python; raises where there is none to send to
+   * @param {(trait: string, value: unknown) => void} change a trait; raises so too
    */
   constructor(send, change) {
-    this.send = send;
+    /** @param {Record<string, unknown>} message */
+    this.send = (message) => this.#reached(() => send(message));
     /** @type {Message[]} */
     this.messages = [];
     /** @type {Loaded | null} */
     this.model = null;
     /** @type {string[]} */
     this.loaded = [];
+    this.chosen = "";
     /** @type {Record<string, unknown>} */
     this.sampling = {};
     /** @type {Problem | null} */
@@ -42,19 +45,19 @@ export class Panel {
     /** Which answers this view, not another of the same chat, asked for. @type {Set<string>} */
     this.awaited = new Set();
 
-    this.settings = new Settings(change, () => this.#openSettings(false));
+    this.settings = new Settings((trait, value) => this.#reached(() => change(trait, value)), () => this.#openSettings(false));
     this.sent = new Sent(() => this.#closeSent());
     this.log = new Log({
       regenerate: (id) => this.#generate({ type: "regenerate", id }),
       edit: (id, text) => this.#generate({ type: "edit", id, text }),
-      version: (id, index) => send({ type: "version", id, index }),
+      version: (id, index) => this.send({ type: "version", id, index }),
       inspect: (id) => this.#inspect({ id }),
     });
-    this.composer = new Composer((text) => this.#submit(text), () => send({ type: "stop" }));
-    this.bar = new Bar(this.#tools(), (name) => send({ type: "model", name }));
-    this.confirm = new Confirmation("Clear the whole conversation?", () => send({ type: "clear" }));
+    this.composer = new Composer((text) => this.#submit(text), () => this.send({ type: "stop" }));
+    this.bar = new Bar(this.#tools(), (name) => this.send({ type: "model", name }));
+    this.confirm = new Confirmation();
     this.banner = new Banner(() => this.#showProblem(null));
-    this.picker = filePicker(".json,application/json", (json) => send({ type: "load", json }));
+    this.picker = filePicker(".json,application/json", (json) => this.send({ type: "load", json }));
     this.speed = h("span", { class: "inb-speed" });
     this.gauge = new Gauge("Context used");
     this.announcer = h("div", { class: "inb-offscreen", "aria-live": "polite" });
@@ -115,6 +118,7 @@ export class Panel {
   show(trait, value) {
     if (trait === "model") this.#setModel(value ?? null);
     if (trait === "loaded") this.loaded = value ?? [];
+    if (trait === "chosen") this.chosen = value ?? "";
     if (trait === "sampling") this.sampling = value ?? {};
     if (trait === "fields") this.settings.setFields(value ?? []);
     if (trait === "fields" || trait === "sampling") this.settings.setSampling(this.sampling);
@@ -141,7 +145,7 @@ export class Panel {
     this.el.dataset["status"] = busy ? "running" : idle;
     this.composer.update(busy, ready);
     this.log.enable(busy, ready);
-    this.bar.showModel(model, this.loaded);
+    this.bar.showModel(model, this.loaded, this.chosen);
     this.bar.enable(busy, this.messages.length === 0, ready);
     fill(this.log.empty, ...(model ? welcome(model) : noModel()));
   }
@@ -194,15 +198,33 @@ export class Panel {
    */
   #submit(text) {
     if (!this.#valid()) return false;
+    if (!this.send({ type: "send", text })) return false;
     this.pending = text;
-    this.send({ type: "send", text });
     this.log.follow();
     return true;
   }
 
-  /** @param {Record<string, unknown>} message */
+  /**
+   * @param {Record<string, unknown>} message
+   * @returns {boolean} whether it was sent
+   */
   #generate(message) {
-    if (!this.busy && this.model && this.#valid()) this.send(message);
+    return Boolean(!this.busy && this.model && this.#valid() && this.send(message));
+  }
+
+  /**
+   * @param {() => void} tell something to Python
+   * @returns {boolean} whether that could be done
+   */
+  #reached(tell) {
+    try {
+      tell();
+      return true;
+    } catch (error) {
+      console.warn("ChatPanel:", error);
+      this.#showProblem(NO_KERNEL);
+      return false;
+    }
   }
 
   /** Nothing is generated with settings other than those on the screen. */
@@ -248,8 +270,12 @@ export class Panel {
         this.awaited.add("saved");
         this.send({ type: "save" });
       },
-      load: () => this.picker.click(),
-      clear: () => this.confirm.open(),
+      load: () => {
+        const pick = () => this.picker.click();
+        if (this.messages.length === 0) return pick();
+        this.confirm.open("Replace the whole conversation with that of a file?", pick);
+      },
+      clear: () => this.confirm.open("Clear the whole conversation?", () => this.send({ type: "clear" })),
       settings: () => this.#openSettings(Boolean(this.settings.el.hidden)),
     };
   }

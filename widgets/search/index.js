@@ -3,7 +3,7 @@
  * know how the hub is asked. Messages: {type: "plan", id}, {type: "more"}, {type: "retry"}.
  */
 
-import { listeners } from "../shared/model.js";
+import { NO_KERNEL, listeners } from "../shared/model.js";
 import { followTheme } from "../shared/theme.js";
 import { Results } from "./results.js";
 
@@ -18,8 +18,20 @@ const TRAITS = ["rows", "status", "note", "problem", "more", "wanted", "judging"
  */
 function render({ model, el }) {
   const { on, also, end } = listeners(model);
-  const results = new Results((message) => model.send(message));
-  const show = () => results.show(/** @type {State} */ (Object.fromEntries(TRAITS.map((name) => [name, model.get(name)]))));
+  let lost = false;
+  const results = new Results((message) => {
+    try {
+      model.send(message);
+    } catch (error) {
+      console.warn("SearchPanel:", error);
+      lost = true;
+      show();
+    }
+  });
+  const show = () => {
+    const state = /** @type {State} */ (Object.fromEntries(TRAITS.map((name) => [name, model.get(name)])));
+    results.show(lost ? { ...state, problem: { ...NO_KERNEL, retry: false } } : state);
+  };
   let asked = false;
   // One message changes several traits: show them once, but in time for the very next frame.
   const ask = () => {

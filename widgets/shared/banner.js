@@ -1,6 +1,6 @@
 /** A strip with something to read: a problem that can be dismissed, or a question to confirm. */
 
-import { fill, h, show } from "./dom.js";
+import { attribute, fill, h, show } from "./dom.js";
 import { icon, iconButton } from "./icons.js";
 
 /** Shows a problem until it is solved or dismissed. */
@@ -22,28 +22,33 @@ export class Banner {
 
 /** Asks before something is done that cannot be undone. */
 export class Confirmation {
-  /**
-   * @param {string} question
-   * @param {() => void} onconfirm
-   */
-  constructor(question, onconfirm) {
+  constructor() {
     /** @type {Element | null} */
     this.focused = null;
+    this.onconfirm = () => {};
+    this.question = h("p");
     const confirm = () => {
       this.close();
-      onconfirm();
+      this.onconfirm();
     };
     this.yes = h("button", { type: "button", class: "inb-button inb-danger", onclick: confirm }, "Confirm");
     const no = h("button", { type: "button", class: "inb-button", onclick: () => this.close() }, "Cancel");
-    this.el = h("div", { class: "inb-banner inb-confirm", role: "alertdialog", "aria-label": question, hidden: true }, h("p", {}, question), this.yes, no);
+    this.el = h("div", { class: "inb-banner inb-confirm", role: "alertdialog", hidden: true }, this.question, this.yes, no);
   }
 
   get isOpen() {
     return !this.el.hidden;
   }
 
-  open() {
-    this.focused = document.activeElement;
+  /**
+   * @param {string} question
+   * @param {() => void} onconfirm
+   */
+  open(question, onconfirm) {
+    if (!this.isOpen) this.focused = document.activeElement;
+    this.onconfirm = onconfirm;
+    this.question.textContent = question;
+    attribute(this.el, "aria-label", question);
     show(this.el, true);
     this.yes.focus();
   }

@@ -35,12 +35,26 @@ export function parse(field, text) {
   if (typed === "" && field.kind === "seed") return { value: null };
   const value = Number(typed);
   if (typed === "" || !Number.isFinite(value)) return { error: "Enter a number." };
-  if (field.kind !== "float" && !Number.isSafeInteger(value)) return { error: "Enter a whole number." };
+  const most = field.limit === undefined ? field.max : field.limit;
+  if (field.kind !== "float") {
+    // Beyond the safe integers a number is not the one that was typed.
+    const fits = Number.isSafeInteger(value) && value >= (field.min ?? value) && value <= (most ?? value);
+    if (!fits) return { error: `Enter a whole number${range(field.min, most)}.` };
+  }
   if (field.min !== null && field.above_min && value <= field.min) return { error: `More than ${field.min}.` };
   if (field.min !== null && value < field.min) return { error: `At least ${field.min}.` };
-  const most = field.limit === undefined ? field.max : field.limit;
   if (most !== null && value > most) return { error: `At most ${most}.` };
   return { value };
+}
+
+/**
+ * @param {number | null | undefined} min
+ * @param {number | null | undefined} most
+ * @returns {string} such as " from 1 to 9"
+ */
+function range(min, most) {
+  const from = min === null || min === undefined ? "" : ` from ${min}`;
+  return from + (most === null || most === undefined ? "" : ` to ${most}`);
 }
 
 /**
@@ -148,16 +162,16 @@ export class FieldControl {
     });
   }
 
-  /** The slider repeats the number for the pointer: the keyboard and screen readers have the number itself. */
+  /** The slider repeats the number for the pointer: the keyboard has the number itself. */
   #slider() {
-    const { min, max, step } = this.field;
+    const { label, min, max, step } = this.field;
     const slider = h("input", {
       type: "range",
       min,
       max,
       step: step ?? "any",
       tabindex: "-1",
-      "aria-hidden": "true",
+      "aria-label": label,
       oninput: () => {
         this.input.value = String(Number(slider.value));
         this.#commit();
@@ -170,8 +184,8 @@ export class FieldControl {
   #toggle(id) {
     const toggle = h("input", {
       type: "checkbox",
-      "aria-label": "Enabled",
-      "aria-describedby": `${id}-label`,
+      "aria-label": `Use ${this.field.label}`,
+      "aria-describedby": `${id}-help`,
       onchange: () => this.#switch(toggle.checked),
     });
     return toggle;

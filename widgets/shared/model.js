@@ -10,6 +10,12 @@
  * @property {(content: unknown) => void} send
  */
 
+/** What is to be said where `send` raises: a widget does not outlive its kernel. */
+export const NO_KERNEL = {
+  message: "This panel has lost its kernel, which was restarted or shut down. Nothing was sent.",
+  hint: "Run the cell again.",
+};
+
 /**
  * Collects listeners so that one call ends them all.
  *

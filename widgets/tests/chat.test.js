@@ -180,6 +180,71 @@ test("clearing asks first", () => {
   assert.deepEqual(model.sent.at(-1), { type: "clear" });
 });
 
+test("loading a file asks first where there is a conversation", () => {
+  const { model, root, button } = chat({ messages: TALK });
+  const picker = /** @type {HTMLInputElement} */ (root.querySelector("input[type=file]"));
+  let picked = 0;
+  picker.click = () => (picked += 1);
+  button("Load").click();
+  assert.equal(picked, 0);
+  assert.match(root.querySelector("[role=alertdialog]")?.textContent ?? "", /Replace the whole conversation/);
+  button("Confirm").click();
+  assert.equal(picked, 1);
+  button("Clear").click();
+  assert.match(root.querySelector("[role=alertdialog]")?.textContent ?? "", /Clear the whole conversation/);
+  press(button("Confirm"), "Escape");
+  model.set("messages", []);
+  button("Load").click();
+  assert.equal(picked, 2);
+  assert.equal(model.sent.length, 1);
+});
+
+test("the chooser shows which of two models of one name answers", () => {
+  const loaded = ["starter/chat (cpu, float16)", "starter/chat (cpu, float32)"];
+  const { model, root } = chat({ loaded, chosen: loaded[1] });
+  const chooser = /** @type {HTMLSelectElement} */ (root.querySelector(".inb-chooser"));
+  assert.equal(chooser.value, loaded[1]);
+  model.set("chosen", loaded[0]);
+  assert.equal(chooser.value, loaded[0]);
+});
+
+test("without a kernel nothing that was written is lost, and the panel says what to do", () => {
+  const { model, root, button, box, write } = chat({ messages: TALK });
+  model.onsend = () => {
+    throw new Error("Cannot send");
+  };
+  const banner = /** @type {HTMLElement} */ (root.querySelector("[role=alert]"));
+  write("Hi");
+  press(box, "Enter");
+  assert.equal(box.value, "Hi");
+  assert.match(banner.textContent ?? "", /lost its kernel.*Run the cell again\./);
+  button("Edit").click();
+  const editor = /** @type {HTMLTextAreaElement} */ (root.querySelector("textarea[aria-label='Edited text']"));
+  editor.value = "Hello there";
+  press(editor, "Enter", { ctrlKey: true });
+  assert.equal(editor.closest("[hidden]"), null);
+  press(editor, "Escape");
+  for (const name of ["Regenerate", "What was sent", "Save"]) {
+    button("Dismiss").click();
+    assert.equal(banner.hidden, true, name);
+    button(name).click();
+    assert.equal(banner.hidden, false, name);
+  }
+  assert.equal(/** @type {HTMLElement} */ (root.querySelector(".inb-sent")).hidden, true);
+});
+
+test("a view that begins without a kernel says so", () => {
+  const model = new FakeModel(traits({ messages: TALK }));
+  model.onsend = () => {
+    throw new Error("Cannot send");
+  };
+  const el = document.createElement("div");
+  document.body.replaceChildren(el);
+  const { root } = view(model, el);
+  assert.equal(root.querySelectorAll("article").length, 2);
+  assert.match(root.querySelector("[role=alert]")?.textContent ?? "", /lost its kernel/);
+});
+
 test("an error on a message is readable and can be retried", () => {
   const { model, root, button } = chat({ messages: [TALK[0], answer({ status: "error", error: { message: "Out of memory.", hint: "Use less." } })] });
   assert.match(root.querySelector("[data-role=assistant] .inb-error")?.textContent ?? "", /Out of memory\.Use less\./);

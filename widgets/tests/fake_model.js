@@ -71,6 +71,7 @@ export function traits(more = {}) {
     running: "",
     model: { name: "starter/chat", device: "cpu", dtype: "bfloat16", context_length: 8192 },
     loaded: ["starter/chat"],
+    chosen: "starter/chat",
     fields: FIELDS,
     sampling: { temperature: 0.7, top_k: null, top_p: 0.9, min_p: null, repetition_penalty: 1.1, max_new_tokens: 512, stop: [], seed: null },
     system: "",
@@ -92,7 +93,7 @@ export const FIELDS = [
   { ...field, name: "repetition_penalty", label: "Repetition penalty", kind: "float", min: 0.5, max: 2, step: 0.05, default: 1.1, help: "Above 1 makes repeats rarer" },
   { ...field, name: "max_new_tokens", label: "Longest answer", kind: "int", min: 1, default: 512, help: "In tokens" },
   { ...field, name: "stop", label: "Stop strings", kind: "strings", default: [], help: "Generation ends where one of these appears" },
-  { ...field, name: "seed", label: "Seed", kind: "seed", min: 0, help: "Empty draws a new one each time; the message records it" },
+  { ...field, name: "seed", label: "Seed", kind: "seed", min: 0, max: 2 ** 53 - 1, help: "Empty draws a new one each time; the message records it" },
 ];
 
 /** @param {Record<string, unknown>} more */

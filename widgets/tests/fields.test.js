@@ -32,7 +32,7 @@ test("numbers are read and bounded", () => {
   assert.match(parse(field("temperature"), "3").error ?? "", /At most 2/);
   for (const text of ["", "NaN", "Infinity", "x"]) assert.match(parse(field("temperature"), text).error ?? "", /number/);
   assert.match(parse(field("max_new_tokens"), "1.5").error ?? "", /whole/);
-  assert.match(parse(field("max_new_tokens"), "-3").error ?? "", /At least 1/);
+  assert.equal(parse(field("max_new_tokens"), "-3").error, "Enter a whole number from 1.");
 });
 
 test("a slider's end is not the limit where another is stated", () => {
@@ -47,6 +47,13 @@ test("an empty seed is a random one", () => {
   assert.deepEqual(parse(field("seed"), "7"), { value: 7 });
 });
 
+test("a seed is taken as typed or refused with its range", () => {
+  assert.deepEqual(parse(field("seed"), "9007199254740991"), { value: 9007199254740991 });
+  for (const text of ["9007199254740993", "9223372036854775807", "-1", "0.5"]) {
+    assert.equal(parse(field("seed"), text).error, "Enter a whole number from 0 to 9007199254740991.");
+  }
+});
+
 test("strings stand one a line", () => {
   assert.deepEqual(parse(field("stop"), "END\n\n two "), { value: ["END", " two "] });
 });
@@ -57,6 +64,20 @@ test("the label names the input, and the slider follows it", () => {
   type(made.input, "1.25");
   assert.deepEqual(changes, [1.25]);
   assert.equal(made.slider?.value, "1.25");
+});
+
+test("every control is named after its parameter", () => {
+  const names = FIELDS.map(({ name }) => {
+    const { made } = control(name, null);
+    return [made.el.querySelector("label")?.textContent, made.slider?.getAttribute("aria-label"), made.toggle?.getAttribute("aria-label")];
+  });
+  assert.deepEqual(names.slice(0, 3), [
+    ["Temperature", "Temperature", undefined],
+    ["Top-k", undefined, "Use Top-k"],
+    ["Top-p", "Top-p", "Use Top-p"],
+  ]);
+  const { made } = control("top_p", 0.9);
+  for (const one of made.el.querySelectorAll("input")) assert.equal(one.closest("[aria-hidden]"), null);
 });
 
 test("a value that is not valid is explained and kept to itself", () => {

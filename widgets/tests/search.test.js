@@ -133,3 +133,14 @@ test("a view that is closed listens no more", () => {
   cleanup();
   assert.equal(model.listening, 0);
 });
+
+test("without a kernel a click says what to do", () => {
+  const { model, root, button } = results({ rows: [hit()], status: "done", more: 20 });
+  model.onsend = () => {
+    throw new Error("Cannot send");
+  };
+  button("Show 20 more").click();
+  const problem = /** @type {HTMLElement} */ (root.querySelector("[role=alert]"));
+  assert.match(problem.textContent ?? "", /lost its kernel.*Run the cell again\./);
+  assert.equal(problem.hidden, false);
+});
