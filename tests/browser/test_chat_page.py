@@ -201,6 +201,17 @@ def test_keyboard_alone_is_enough(chat: Chat):
     assert {"Settings", "What was sent", "Save", "Load", "Clear"} & reached or {"Copy", "Edit"} & reached
 
 
+def test_after_a_restart_of_the_kernel_the_text_stays_and_the_panel_says_what_to_do(chat: Chat):
+    chat.ask("Hi")
+    chat.lab.page.evaluate(
+        "async () => { await window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart(); }"
+    )
+    chat.box.fill("And now?")
+    chat.box.press("Enter")
+    expect(chat.root.get_by_role("alert")).to_contain_text("Run the cell again.")
+    expect(chat.box).to_have_value("And now?")
+
+
 def test_what_was_sent_and_saving_and_loading(chat: Chat, tmp_path: Path):
     chat.ask("Hi")
     chat.button("What was sent").click()
@@ -216,6 +227,9 @@ def test_what_was_sent_and_saving_and_loading(chat: Chat, tmp_path: Path):
         chat.button("Load").click()
     chooser.value.set_files(saved)
     chat.reads(1, "One two three four five")
+    chat.button("Load").click()
+    with chat.lab.page.expect_file_chooser():  # there is a conversation now: it asks first
+        chat.button("Confirm").click()
 
 
 def test_the_static_rendering_waits_hidden_beside_the_live_view(chat: Chat):
