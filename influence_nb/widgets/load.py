@@ -5,8 +5,6 @@ It knows the library and the engine's registry by their public calls; loading ru
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any
@@ -33,7 +31,6 @@ from influence_nb.widgets.state import State
 if TYPE_CHECKING:
     from influence_nb.engine.model import Model
 
-PATIENCE = 30.0  # seconds for a model to give its memory back
 STAGES = ("files", "weights", "warm-up", "ready")
 
 
@@ -55,10 +52,7 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
         self.state = state or State()
         self._devices = ["cpu"]
         self._before: list[Memory] = []
-        self._shown: list[Model] = []  # those that have a row
         self._task: Future[Any] | None = None
-        self._busy = False
-        self._rows_lock = threading.RLock()  # models come and go on any thread
         self._refreshed: Future[None] | None = None  # the last refresh asked for
         self._unseen = ""  # what a failed refresh said
         self._model = labelled(ipywidgets.Dropdown, "Model", [("starter/chat", "starter/chat")])
@@ -114,7 +108,7 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
             ModelNotFound: no loaded model has that name.
             InfluenceError: the panel is still busy with something else.
         """
-        return self._run(self.state.named(name).unload, f"{name} is unloaded.", f"Unloading {name}")
+        return self._run(self.state.named(name).unload, f"{name} is unloaded.")
 
     def refresh(self) -> Future[None]:
         """Look anew, in the background, for models in the library and for devices.
@@ -146,15 +140,12 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
         memory = [f"{one.label}: {size(one.used)} of {size(one.total)}" for one in measure(self._devices)]
         return static_block("Loaded models", models, f'<p style="{MUTED}">{escape(" · ".join(memory))}</p>')
 
-    def _run(self, work: Callable[[], Any], done: str, doing: str = "") -> Future[Any]:
-        with self._rows_lock:
-            if self._busy:
-                raise InfluenceError(
-                    "The panel is still loading or unloading a model.", "Wait until it is done."
-                )
-            self._enable(False)
+    def _run(self, work: Callable[[], Any], done: str) -> Future[Any]:
+        if self._task is not None and not self._task.done():
+            raise InfluenceError("The panel is still loading or unloading a model.", "Wait until it is done.")
         self._before = measure(self._devices)
-        self._message.value = message(doing) if doing else ""
+        self._enable(False)
+        self._message.value = ""
 
         def whole() -> Any:
             try:
@@ -179,14 +170,7 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
         return said
 
     def _load_clicked(self) -> None:
-        self._clicked(self.load)
-
-    def _clicked(self, wish: Callable[[], object]) -> None:
-        """Do what a button is for; nobody but the panel can say why it was refused."""
-        try:
-            wish()
-        except Exception as error:
-            self._say(error)
+        self.load()
 
     def _look(self) -> None:
         models = [model for model in api.library() if model.kind == "chat"]
@@ -211,45 +195,21 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
         self._gauges.value = gauges(measure(self._devices), self._before)
 
     def _registry_changed(self, _: Any) -> None:
-        gone = [model for model in self._shown if model not in registry.loaded()]
         self._show_loaded()
-        if (
-            not self._busy
-        ):  # somebody else's doing: what was measured before the panel's own says nothing of it
-            self._before = []
-        self._measure()
-        self.update_static()
-        if gone and not self._busy:
-            in_background(lambda: self._measure_without(gone))
-
-    def _measure_without(self, gone: list[Model]) -> None:
-        """Measure again once the memory of these is free: the engine takes a model off its list before that."""
-        ends = time.monotonic() + PATIENCE
-        pause = threading.Event()
-        while any(model.is_loaded for model in gone) and time.monotonic() < ends:
-            pause.wait(0.05)
-        self._measure()
-        pause.wait(1)  # for what is freed after the model: a device's cache, the allocator's pages
         self._measure()
         self.update_static()
 
     def _show_loaded(self) -> None:
-        with self._rows_lock:
-            models = self.state.models()
-            self._shown = list(models.values())
-            self._rows.children = [self._row(name, model) for name, model in models.items()]
+        self._rows.children = [self._row(name, model) for name, model in self.state.models().items()]
 
     def _row(self, name: str, model: Model) -> ipywidgets.HBox:
         facts = ipywidgets.HTML(f"<span>{escape(_facts(model))}</span>")
-        button = page_button("Unload", f"Unload {name}", lambda: self._clicked(lambda: self.unload(name)))
-        button.disabled = self._busy
+        button = page_button("Unload", f"Unload {name}", lambda: self.unload(name))
         return ipywidgets.HBox([facts, button]).add_class("inb-loaded")
 
     def _enable(self, enabled: bool) -> None:
-        with self._rows_lock:
-            self._busy = not enabled
-            for row in self._rows.children:
-                row.children[1].disabled = not enabled
+        for row in self._rows.children:
+            row.children[1].disabled = not enabled
         for control in (self._model, self._device, self._dtype, self._load_button, self._refresh_button):
             control.disabled = not enabled
 

@@ -10,11 +10,8 @@ import pytest
 from fake_model import FakeModel
 
 from influence_nb import api
-from influence_nb.engine import registry
 from influence_nb.errors import InfluenceError, InvalidData, ModelNotFound, OutOfMemory
-from influence_nb.widgets import load
 from influence_nb.widgets.chat import ChatPanel
-from influence_nb.widgets.gauge import Memory
 from influence_nb.widgets.load import LoadPanel
 from influence_nb.widgets.state import State
 from influence_nb.widgets.workbench import Workbench
@@ -105,68 +102,6 @@ def test_a_failed_load_is_readable_and_the_next_one_works(loader: dict[str, Any]
     assert "no room" not in text(panel)
 
 
-def test_a_click_that_is_refused_says_why_in_the_panel(loader: dict[str, Any]):
-    panel = LoadPanel()
-    panel.load("one").result(WAIT)
-    unload = button(panel, "Unload one")
-    loader["gate"].clear()
-    task = panel.load("two")
-    for one in (unload, button(panel, "Load the chosen model")):
-        panel._message.value = ""
-        one.click()
-        assert "still loading or unloading" in text(panel)
-    loader["gate"].set()
-    task.result(WAIT)
-    api.loaded()[0].unload()
-    unload.click()  # a page may click what is gone by now
-    assert "is not loaded." in text(panel)
-
-
-def test_while_a_model_is_unloaded_that_is_said_and_no_row_can_be_clicked(
-    loader: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-):
-    panel = LoadPanel()
-    for name in ("one", "two"):
-        panel.load(name).result(WAIT)
-    gone, go_on = threading.Event(), threading.Event()
-    unload = FakeModel.unload
-
-    def slowly(model: FakeModel) -> None:
-        unload(model)
-        gone.set()
-        assert go_on.wait(WAIT)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(FakeModel, "unload", slowly)
-        task = panel.unload("one")
-        assert gone.wait(WAIT)
-        assert "Unloading one" in text(panel)
-        assert button(panel, "Unload two").disabled
-        go_on.set()
-        task.result(WAIT)
-    assert "Unloading" not in text(panel)
-    assert not button(panel, "Unload two").disabled
-
-
-def test_the_gauges_follow_what_is_loaded_and_unloaded_elsewhere(monkeypatch: pytest.MonkeyPatch):
-    held: list[FakeModel] = []
-    monkeypatch.setattr(load, "measure", lambda _: [Memory("cpu", len(held) * 10**9, 10**10)])
-    panel = LoadPanel()
-    panel.refresh().result(WAIT)
-    model = FakeModel("one")
-    held.append(model)
-    freed = threading.Event()
-    panel._gauges.observe(lambda change: "0 MB of 10.0 GB" in change["new"] and freed.set(), "value")
-    panel._measure()
-    assert "1.0 GB of 10.0 GB" in text(panel)
-    registry.remove(model)  # as a model that is unloaded: first off the list, then its memory
-    assert "1.0 GB of 10.0 GB" in text(panel)
-    held.clear()
-    model.is_loaded = False
-    assert freed.wait(WAIT)
-    assert "before:" not in text(panel)
-
-
 def test_the_form_offers_the_library_and_the_devices():
     panel = LoadPanel()
     panel.refresh().result(WAIT)
@@ -210,37 +145,6 @@ def test_the_same_model_twice_is_told_apart():
     assert state.loaded == ["same (cpu, float32)", "same (cpu, bfloat16)"]
     assert state.named("same (cpu, float32)") is one
     assert state.selected is two
-
-
-def test_no_two_models_have_one_name():
-    models = [FakeModel("same", path=f"/{parent}/same") for parent in ("a", "b", "b")]
-    state = State()
-    assert state.loaded == [
-        "same (cpu, float32, in a)",
-        "same (cpu, float32, in b)",
-        "same (cpu, float32, in b) #2",
-    ]
-    assert [state.named(name) for name in state.loaded] == models
-    assert [state.label(model) for model in models] == state.loaded
-
-
-def test_a_page_is_told_which_of_two_models_of_one_name_answers():
-    one = FakeModel("same")
-    chat = ChatPanel(model=one)
-    assert chat.chosen == "same"
-    two = FakeModel("same")
-    two.unload()
-    two.dtype = "bfloat16"
-    registry.add(two)
-    assert (chat.loaded, chat.chosen) == (
-        ["same (cpu, float32)", "same (cpu, bfloat16)"], "same (cpu, float32)",
-    )  # fmt: skip
-    chat.model = chat.loaded[1]
-    assert (chat.model, chat.chosen) == (two, "same (cpu, bfloat16)")
-    one.unload()
-    assert chat.chosen == "same"
-    two.unload()
-    assert chat.chosen == ""
 
 
 def test_the_workbench_shares_one_selection():
