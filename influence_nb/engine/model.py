@@ -308,6 +308,7 @@ class Model:
             prefix.clear()
         self.network = None
         devices.give_back()
+        registry.tell()
 
     def __repr__(self) -> str:
         state = f"{self.device}, {self.dtype}" if self.is_loaded else "unloaded"

@@ -28,7 +28,7 @@ def add(model: Model) -> None:
     """Put a model on the list."""
     with _lock:
         _models.append(model)
-    _tell()
+    tell()
 
 
 def remove(model: Model) -> None:
@@ -37,11 +37,11 @@ def remove(model: Model) -> None:
         if model not in _models:
             return
         _models.remove(model)
-    _tell()
+    tell()
 
 
 def subscribe(listener: Callable[[], None]) -> Callable[[], None]:
-    """Call `listener` (from any thread) after each change; returns what ends that."""
+    """Call `listener` (from any thread) after each change of the list or of the memory; returns what ends that."""
     with _lock:
         _listeners.append(listener)
 
@@ -53,7 +53,8 @@ def subscribe(listener: Callable[[], None]) -> Callable[[], None]:
     return unsubscribe
 
 
-def _tell() -> None:
+def tell() -> None:
+    """Call the listeners: the list has changed, or an unloaded model has given its memory back."""
     with _lock:
         listeners = list(_listeners)
     for listener in listeners:

@@ -5,6 +5,7 @@ It knows the library and the engine's registry by their public calls; loading ru
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any
@@ -52,13 +53,15 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
         self.state = state or State()
         self._devices = ["cpu"]
         self._before: list[Memory] = []
-        self._task: Future[Any] | None = None
+        self._free = threading.Lock()  # held while a model is loaded or unloaded
         self._refreshed: Future[None] | None = None  # the last refresh asked for
         self._unseen = ""  # what a failed refresh said
         self._model = labelled(ipywidgets.Dropdown, "Model", [("starter/chat", "starter/chat")])
         self._device = labelled(ipywidgets.Dropdown, "Device", ["auto"])
         self._dtype = labelled(ipywidgets.Dropdown, "Data type", list(device.DTYPES))
-        self._load_button = page_button("Load", "Load the chosen model", self._load_clicked, "primary")
+        self._load_button = page_button(
+            "Load", "Load the chosen model", lambda: self._clicked(self.load), "primary"
+        )
         self._refresh_button = page_button("Refresh", "Look for models and devices again", self.refresh)
         self._stages = ipywidgets.HTML()
         self._bar = ipywidgets.FloatProgress(min=0, max=1, layout={"width": "100%"})
@@ -75,6 +78,7 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
         self._measure()
         self._show_loaded()
         self.state.observe(self._registry_changed, "loaded")
+        self.state.observe(lambda _: self._measure(), "memory")
         self.state.observe(lambda _: self.refresh(), "library")
         self.refresh()
 
@@ -99,7 +103,7 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
             self._show_stage("files", 0.0)
             return api.load(name, device=where, dtype=kind, on_progress=self._show_stage)
 
-        return self._run(work, f"{name} is loaded.")
+        return self._run(work, "", f"{name} is loaded.")
 
     def unload(self, name: str) -> Future[None]:
         """Unload the loaded model of that name in the background, and give its memory back.
@@ -108,7 +112,10 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
             ModelNotFound: no loaded model has that name.
             InfluenceError: the panel is still busy with something else.
         """
-        return self._run(self.state.named(name).unload, f"{name} is unloaded.")
+        unload = self.state.named(name).unload
+        return self._run(
+            unload, f"Unloading {name}: what it is answering ends first.", f"{name} is unloaded."
+        )
 
     def refresh(self) -> Future[None]:
         """Look anew, in the background, for models in the library and for devices.
@@ -140,12 +147,12 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
         memory = [f"{one.label}: {size(one.used)} of {size(one.total)}" for one in measure(self._devices)]
         return static_block("Loaded models", models, f'<p style="{MUTED}">{escape(" · ".join(memory))}</p>')
 
-    def _run(self, work: Callable[[], Any], done: str) -> Future[Any]:
-        if self._task is not None and not self._task.done():
+    def _run(self, work: Callable[[], Any], doing: str, done: str) -> Future[Any]:
+        if not self._free.acquire(blocking=False):
             raise InfluenceError("The panel is still loading or unloading a model.", "Wait until it is done.")
         self._before = measure(self._devices)
         self._enable(False)
-        self._message.value = ""
+        self._message.value = message(doing) if doing else ""
 
         def whole() -> Any:
             try:
@@ -158,19 +165,22 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
             finally:
                 self._progress.layout.display = "none"
                 self._measure()
+                self._free.release()
                 self._enable(True)
                 self.update_static()
 
-        self._task = in_background(whole)
-        return self._task
+        return in_background(whole)
 
     def _say(self, error: Exception) -> InfluenceError:
         said = readable(error)
         self._message.value = message(said.message, said.hint, "problem")
         return said
 
-    def _load_clicked(self) -> None:
-        self.load()
+    def _clicked(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except InfluenceError as error:
+            self._say(error)
 
     def _look(self) -> None:
         models = [model for model in api.library() if model.kind == "chat"]
@@ -204,7 +214,8 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
 
     def _row(self, name: str, model: Model) -> ipywidgets.HBox:
         facts = ipywidgets.HTML(f"<span>{escape(_facts(model))}</span>")
-        button = page_button("Unload", f"Unload {name}", lambda: self.unload(name))
+        button = page_button("Unload", f"Unload {name}", lambda: self._clicked(lambda: self.unload(name)))
+        button.disabled = self._free.locked()
         return ipywidgets.HBox([facts, button]).add_class("inb-loaded")
 
     def _enable(self, enabled: bool) -> None:

@@ -36,6 +36,9 @@ class State(traitlets.HasTraits):
     wanted = traitlets.Unicode()
     """The repository on the Hub whose download is to be planned, as "owner/name"; "" for none."""
 
+    memory = traitlets.Int()
+    """Grows whenever the memory that models take may have changed: after a load, and once an unload is through."""
+
     library = traitlets.Int()
     """Grows whenever what is on the disk has changed; see `library_changed`."""
 
@@ -88,6 +91,7 @@ class State(traitlets.HasTraits):
                 self.selected = None
             if new and (self._follow or self.selected is None):
                 self.selected = new[-1]
+            self.memory += 1
 
 
 def _labels(models: list[Model]) -> dict[str, Model]:

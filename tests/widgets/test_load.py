@@ -10,8 +10,11 @@ import pytest
 from fake_model import FakeModel
 
 from influence_nb import api
+from influence_nb.engine import registry
 from influence_nb.errors import InfluenceError, InvalidData, ModelNotFound, OutOfMemory
+from influence_nb.widgets import load
 from influence_nb.widgets.chat import ChatPanel
+from influence_nb.widgets.gauge import Memory
 from influence_nb.widgets.load import LoadPanel
 from influence_nb.widgets.state import State
 from influence_nb.widgets.workbench import Workbench
@@ -82,12 +85,67 @@ def test_several_models_are_loaded_and_unloaded_one_by_one(loader: dict[str, Any
     panel.unload("one").result(WAIT)
     assert [model.name for model in api.loaded()] == ["two"]
     assert "two" in panel.static_html()
+    gone = threading.Event()
+    panel.state.observe(lambda change: change["new"] or gone.set(), "loaded")
     button(panel, "Unload two").click()
-    panel._task.result(WAIT)
+    assert gone.wait(WAIT)
     assert api.loaded() == []
     assert "No model is loaded." in panel.static_html()
     with pytest.raises(ModelNotFound):
         panel.unload("two")
+
+
+def test_what_cannot_be_done_now_is_said_and_what_is_being_done_goes_on(loader: dict[str, Any]):
+    panel = LoadPanel()
+    model = panel.load("one").result(WAIT)
+    begun, gate = threading.Event(), threading.Event()
+
+    def unload() -> None:
+        begun.set()
+        assert gate.wait(WAIT)
+        FakeModel.unload(model)
+
+    model.unload = unload
+    going = panel.unload("one")
+    assert begun.wait(WAIT)
+    assert "Unloading one" in text(panel)
+    FakeModel("another")  # loaded from elsewhere: its row joins a form that is locked
+    assert button(panel, "Unload another").disabled
+    for name in ("Unload another", "Load the chosen model"):
+        button(panel, name).click()  # as a click that was under way when the form was locked
+        assert "still loading or unloading" in text(panel)
+        assert "Wait until it is done." in text(panel)
+    gate.set()
+    going.result(WAIT)
+    assert "one is unloaded." in text(panel)
+    assert [one.name for one in api.loaded()] == ["another"]
+    assert not button(panel, "Unload another").disabled
+
+
+def test_a_click_on_a_model_that_has_gone_says_so(loader: dict[str, Any]):
+    panel = LoadPanel()
+    model = panel.load("one").result(WAIT)
+    late = button(panel, "Unload one")
+    model.unload()
+    late.click()
+    assert "&#x27;one&#x27; is not loaded." in text(panel)
+    panel.load("two").result(WAIT)
+    assert "two is loaded." in text(panel)
+
+
+def test_the_gauge_follows_what_others_load_and_unload(monkeypatch: pytest.MonkeyPatch):
+    used = [1 << 30]
+    monkeypatch.setattr(load, "measure", lambda devices: [Memory("Memory", used[0], 4 << 30)])
+    panel = LoadPanel()
+    panel.refresh().result(WAIT)
+    assert "1.1 GB of" in text(panel)
+    used[0] = 2 << 30
+    model = FakeModel("elsewhere")
+    assert "2.1 GB of" in text(panel)
+    registry.remove(model)  # off the list first,
+    used[0] = 3 << 29
+    registry.tell()  # and told again when its memory is back
+    assert "1.6 GB of" in text(panel)
 
 
 def test_a_failed_load_is_readable_and_the_next_one_works(loader: dict[str, Any]):
