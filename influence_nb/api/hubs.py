@@ -16,6 +16,7 @@ from influence_nb.hub import search as searching
 from influence_nb.hub.fetch import fetch
 from influence_nb.hub.plan import DownloadPlan, make_plan
 from influence_nb.hub.progress import OnProgress
+from influence_nb.hub.query import Query
 from influence_nb.store import records
 from influence_nb.store.models import LocalModel
 
@@ -70,7 +71,7 @@ def search(
         HubUnreachable: the hub does not answer, or what answers is not a hub.
         DeviceUnavailable: no such device.
     """
-    found = searching.search(
+    query = Query(
         text,
         author=author,
         task=task,
@@ -82,10 +83,8 @@ def search(
         gated=gated,
         sort=sort,
         limit=limit,
-        token=token,
-        mirror=mirror,
     )
-    return found.judged(judge(device))
+    return searching.search(query, token=token, mirror=mirror).judged(judge(device))
 
 
 def judge(device: str = "auto") -> Callable[[ModelHit], Fits | None]:

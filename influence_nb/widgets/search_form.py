@@ -11,7 +11,7 @@ from typing import Any
 import ipywidgets
 
 from influence_nb.errors import InvalidData
-from influence_nb.hub.search import SORTS
+from influence_nb.hub.query import SORTS, Query
 from influence_nb.widgets.base import answer_on_own_loop
 from influence_nb.widgets.form import STYLE, labelled, page_button
 
@@ -88,11 +88,11 @@ class SearchForm(ipywidgets.VBox):
         self._filters = ipywidgets.VBox(rows, layout={"display": "none"}).add_class("inb-filters")
         super().__init__([ipywidgets.HTML(STYLE + STYLE_SEARCH), first, self._filters])
 
-    def query(self) -> dict[str, Any]:
-        """What is in the form, as arguments of `search`; "" is None."""
+    def query(self) -> Query:
+        """What is in the form; "" is None."""
         values = {name: field.value for name, field in self._fields.items()}
         trimmed = {name: value.strip() or None for name, value in values.items() if isinstance(value, str)}
-        return {**values, **trimmed, "gated": GATES[values["gated"]]}
+        return Query(**{**values, **trimmed, "gated": GATES[values["gated"]]})
 
     def fill(self, **values: Any) -> None:
         """Set fields; None leaves one as it is.
@@ -127,10 +127,14 @@ class SearchForm(ipywidgets.VBox):
         self._name_toggle()
 
     def _name_toggle(self) -> None:
-        query = self.query()
-        used = sum(query[name] is not None for name in FILTERS)
+        used = len(filters_of(self.query()))
         open_ = self._filters.layout.display != "none"
         self._toggle.description = ("Hide filters" if open_ else "Filters") + (f" ({used})" if used else "")
+
+
+def filters_of(query: Query) -> dict[str, Any]:
+    """What narrows a query beside the name."""
+    return {name: value for name, value in vars(query).items() if name in FILTERS and value is not None}
 
 
 def _written(label: str, placeholder: str = "", suggestions: Sequence[str] | None = None) -> Any:

@@ -19,6 +19,7 @@ from influence_nb import api
 from influence_nb.errors import HubUnreachable, InfluenceError, InvalidData
 from influence_nb.hub import search as searching
 from influence_nb.hub.hits import ModelHit
+from influence_nb.hub.query import Query
 from influence_nb.hub.results import SearchResults
 from influence_nb.settings import settings
 from influence_nb.widgets.newest import Pause
@@ -157,7 +158,8 @@ def test_never_two_questions_at_once_and_only_the_newest_is_shown(
     asked: list[str] = []
     both = []
 
-    def search(text: str, **_: Any) -> SearchResults:
+    def search(query: Query, **_: Any) -> SearchResults:
+        text = str(query.text)
         with lock:
             both.append(text)
             assert len(both) == 1
