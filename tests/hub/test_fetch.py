@@ -25,7 +25,6 @@ from influence_nb.errors import (
 from influence_nb.hub import partial
 from influence_nb.hub import plan as plans
 from influence_nb.hub.fetch import fetch
-from influence_nb.hub.plan import make_plan
 from influence_nb.hub.progress import Progress
 from influence_nb.settings import settings
 from tests.loopback import LoopbackHub
@@ -363,7 +362,7 @@ def test_a_cache_that_may_only_be_read_is_refused_by_name_and_read_where_that_is
         inb.download("someone/other")
 
     assert "output_dir" in caught.value.hint
-    assert contents(fetch(make_plan(NAME, commit))) == files
+    assert contents(fetch(inb.plan(NAME, commit))) == files
 
 
 def test_a_folder_below_a_file_is_refused_by_name(hub: LoopbackHub, tmp_path: Path) -> None:
@@ -380,7 +379,7 @@ def test_a_folder_below_a_file_is_refused_by_name(hub: LoopbackHub, tmp_path: Pa
 def test_an_error_of_one_file_stops_the_others_and_keeps_those_that_are_whole(hub: LoopbackHub) -> None:
     files = made_up(100_000, shards=2)
     commit = hub.add(NAME, files)
-    plan = make_plan(NAME)
+    plan = inb.plan(NAME)
     wrong = tuple(
         replace(file, sha256=hashlib.sha256(b"other").hexdigest()) if "00002" in file.name else file
         for file in plan.files
@@ -394,7 +393,7 @@ def test_an_error_of_one_file_stops_the_others_and_keeps_those_that_are_whole(hu
 
 def test_a_plan_that_was_changed_by_hand_cannot_leave_the_folder(hub: LoopbackHub, tmp_path: Path) -> None:
     hub.add(NAME, made_up())
-    plan = make_plan(NAME, output_dir=tmp_path / "mine")
+    plan = inb.plan(NAME, output_dir=tmp_path / "mine")
     hub.forget()
     with pytest.raises(IntegrityError, match="would not stay"):
         fetch(replace(plan, files=(replace(plan.files[0], name="../outside"),)))
@@ -404,7 +403,7 @@ def test_a_plan_that_was_changed_by_hand_cannot_leave_the_folder(hub: LoopbackHu
 
 def test_a_file_that_is_gone_from_the_hub_is_named(hub: LoopbackHub) -> None:
     hub.add(NAME, made_up())
-    plan = make_plan(NAME)
+    plan = inb.plan(NAME)
     hub.fault("*/tokenizer.json", "status", code=404, headers={"X-Error-Code": "EntryNotFound"})
 
     with pytest.raises(ModelNotFound, match=r"tokenizer\.json"):
@@ -414,7 +413,7 @@ def test_a_file_that_is_gone_from_the_hub_is_named(hub: LoopbackHub) -> None:
 
 def test_a_cancel_before_the_start_asks_for_nothing(hub: LoopbackHub) -> None:
     hub.add(NAME, made_up())
-    plan = make_plan(NAME)
+    plan = inb.plan(NAME)
     hub.forget()
     cancel = threading.Event()
     cancel.set()
@@ -422,7 +421,7 @@ def test_a_cancel_before_the_start_asks_for_nothing(hub: LoopbackHub) -> None:
     with pytest.raises(DownloadInterrupted, match="cancelled"):
         fetch(plan, cancel=cancel)
     with pytest.raises(DownloadInterrupted, match="cancelled"):
-        make_plan(NAME, cancel=cancel)
+        inb.plan(NAME, cancel=cancel)
     assert hub.log == []
 
 

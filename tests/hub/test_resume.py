@@ -21,7 +21,6 @@ import influence_nb as inb
 from influence_nb.errors import DownloadInterrupted, HubUnreachable, IntegrityError
 from influence_nb.hub import patience
 from influence_nb.hub.fetch import fetch
-from influence_nb.hub.plan import make_plan
 from influence_nb.hub.progress import Progress
 from tests.loopback import LoopbackHub
 from tests.loopback.models import made_up
@@ -31,12 +30,12 @@ WEIGHTS = "*/model.safetensors"
 
 IN_A_PROCESS = """
 import os, signal, sys
+import influence_nb as inb
 from influence_nb.hub import fetch as fetches, patience, places
 from influence_nb.hub.fetch import fetch
-from influence_nb.hub.plan import make_plan
 
 patience.PATIENCE = patience.Patience(first_wait=0.001, longest_wait=0.002)
-plan = make_plan("someone/model", sys.argv[1], output_dir=sys.argv[2] or None)
+plan = inb.plan("someone/model", sys.argv[1], output_dir=sys.argv[2] or None)
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -307,7 +306,7 @@ def test_a_process_that_is_killed_at_any_byte_is_taken_up_by_the_next(
         _wait_for_bytes(tmp_path, at)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    plan = make_plan(NAME, commit, output_dir=output_dir)
+    plan = inb.plan(NAME, commit, output_dir=output_dir)
     whole = {file.name for file in plan.files if file.here}
     assert plan.remaining <= sum(map(len, files.values())) - at
     hub.forget()
@@ -380,7 +379,7 @@ def _wait_until_small_files_are_there(folder: Path, files: dict[str, bytes]) -> 
 def test_two_threads_that_want_the_same_model_fetch_it_once(
     hub: LoopbackHub, files: dict[str, bytes], commit: str
 ) -> None:
-    plan = make_plan(NAME)
+    plan = inb.plan(NAME)
     hub.forget()
     with ThreadPoolExecutor(4) as pool:
         folders = list(pool.map(lambda _: fetch(plan), range(4)))
@@ -467,7 +466,7 @@ def test_a_cancel_ends_a_wait_between_two_attempts(
 def test_a_cancel_ends_waiting_for_another_process(
     hub: LoopbackHub, files: dict[str, bytes], commit: str
 ) -> None:
-    plan = make_plan(NAME)
+    plan = inb.plan(NAME)
     weights = next(file for file in plan.files if file.name == "model.safetensors")
     lock = plan.place.lock(weights)
     lock.parent.mkdir(parents=True)
@@ -484,7 +483,7 @@ def test_a_cancel_ends_the_reading_of_what_is_here(
 ) -> None:
     from influence_nb.hub import checksums
 
-    fetch(make_plan(NAME))
+    fetch(inb.plan(NAME))
     for path in (Path(os.environ["INFLUENCE_HOME"]) / "plans").rglob("checked.json"):
         path.unlink()
     reading, really = threading.Event(), checksums.Sum.read
