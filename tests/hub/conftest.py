@@ -56,3 +56,9 @@ def files(noise: bytes) -> dict[str, bytes]:
 @pytest.fixture
 def commit(hub: LoopbackHub, files: dict[str, bytes]) -> str:
     return hub.add(NAME, files)
+
+
+@pytest.fixture
+def model(hub: LoopbackHub) -> str:
+    """The commit of a small model on that hub."""
+    return hub.add(NAME, made_up())
