@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -165,17 +165,14 @@ class LibraryPanel(StaticFallback, ipywidgets.VBox):
         Returns:
             A future that is done when the panel shows what was found; what failed is said in the panel too.
         """
-        before = self._refreshed
 
         def whole() -> None:
-            if before is not None:  # in the order asked, so that the last one has the last word
-                wait([before])
             try:
                 self._look()
             except Exception as error:
                 raise self._say("", error) from error
 
-        self._refreshed = in_background(whole)
+        self._refreshed = in_background(whole, after=self._refreshed)
         return self._refreshed
 
     def static_html(self) -> str:
