@@ -73,9 +73,9 @@ def fresh(place: Path) -> Path:
 
 def ours(hub: Hub, revision: str | None = None) -> Path:
     from influence_nb.hub.fetch import fetch
-    from influence_nb.hub.plan import make_plan
+    from influence_nb.hub.plan import plan
 
-    return fetch(make_plan(REPO, revision, mirror=hub.endpoint))
+    return fetch(plan(REPO, revision, mirror=hub.endpoint))
 
 
 def theirs(hub: Hub) -> Path:

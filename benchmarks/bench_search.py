@@ -27,6 +27,7 @@ import ipywidgets
 import influence_nb as inb
 from IPython.display import display
 from influence_nb.hub import search as hub_search
+from influence_nb.hub.query import Query
 from influence_nb.hub.results import cells
 
 times = {{}}
@@ -52,11 +53,11 @@ panel
 """
 RUN = {
     "pandas": """
-found = timed(f"pandas-{next(rounds['pandas']):02}", limit=20)
+found = timed(Query(f"pandas-{next(rounds['pandas']):02}"))
 display(found.to_frame())
 times["sent"] = time.time()""",
     "widgets": """
-found = timed(f"widgets-{next(rounds['widgets']):02}", limit=20)
+found = timed(Query(f"widgets-{next(rounds['widgets']):02}"))
 rows = [[ipywidgets.Label(text) for text in cells(hit).values()] for hit in found]
 buttons = [ipywidgets.Button(description="Plan download") for _ in found]
 display(ipywidgets.VBox([ipywidgets.HBox([*row, button]) for row, button in zip(rows, buttons)]))

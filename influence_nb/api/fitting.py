@@ -9,12 +9,11 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from influence_nb.api.hubs import plan
 from influence_nb.api.shelf import here
 from influence_nb.engine.device import resolve
 from influence_nb.errors import HubUnreachable, InvalidData, ModelNotFound
 from influence_nb.hub import starters
-from influence_nb.hub.plan import DownloadPlan
+from influence_nb.hub.plan import DownloadPlan, plan
 from influence_nb.memory.fit import check_wishes
 from influence_nb.memory.weights import MIXES
 from influence_nb.store.models import LocalModel

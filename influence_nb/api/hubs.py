@@ -6,7 +6,7 @@ It does not know how files are chosen or kept, nor how a model is loaded.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,9 @@ from influence_nb.api.shelf import starter
 from influence_nb.errors import BrokenModel, InvalidData
 from influence_nb.hub import search as searching
 from influence_nb.hub.fetch import fetch
-from influence_nb.hub.plan import DownloadPlan, make_plan
+from influence_nb.hub.plan import DownloadPlan, plan
 from influence_nb.hub.progress import OnProgress
+from influence_nb.hub.query import Query
 from influence_nb.store import records
 from influence_nb.store.models import LocalModel
 
@@ -70,7 +71,7 @@ def search(
         HubUnreachable: the hub does not answer, or what answers is not a hub.
         DeviceUnavailable: no such device.
     """
-    found = searching.search(
+    query = Query(
         text,
         author=author,
         task=task,
@@ -82,10 +83,8 @@ def search(
         gated=gated,
         sort=sort,
         limit=limit,
-        token=token,
-        mirror=mirror,
     )
-    return found.judged(judge(device))
+    return searching.search(query, token=token, mirror=mirror).judged(judge(device))
 
 
 def judge(device: str = "auto") -> Callable[[ModelHit], Fits | None]:
@@ -99,52 +98,6 @@ def judge(device: str = "auto") -> Callable[[ModelHit], Fits | None]:
 
     room = budget(device)
     return lambda hit: verdict(hit.parameters, hit.dtypes, room)
-
-
-def plan(
-    repo_id: str,
-    revision: str | None = None,
-    include: Iterable[str] | None = None,
-    exclude: Iterable[str] | None = None,
-    mirror: str | None = None,
-    token: str | None = None,
-    output_dir: str | Path | None = None,
-    quantization: str | None = None,
-    cancel: threading.Event | None = None,
-) -> DownloadPlan:
-    """What a download from the Hub would do: which files and why, how large, how much of it is here.
-
-    Args:
-        repo_id: "owner/name".
-        revision: a branch, tag or commit; None for the default branch. The plan is pinned to the commit it is at.
-        include: patterns such as "*.json"; given, only what matches is taken, whatever its format.
-        exclude: patterns of what is never taken.
-        mirror: another hub's address; None is INFLUENCE_MIRROR, else the Hub.
-        token: None is huggingface_hub's own (HF_TOKEN, or `hf auth login`). It goes to the hub's host alone, and
-            is not kept.
-        output_dir: a folder for plain files; None is the Hub's standard cache, shared with other tools.
-        quantization: of a GGUF repository, such as "Q5_K_M"; None takes one of about four bits a weight.
-        cancel: set it from another thread to give up.
-
-    Raises:
-        ModelNotFound: no such repository or revision.
-        GatedModel: the hub refused the token, or shows nothing before a licence is accepted.
-        HubUnreachable: it does not answer, or INFLUENCE_OFFLINE is set.
-        IntegrityError: it names files that would leave their folder.
-        InvalidData: no such quantization, or patterns that leave nothing.
-        DownloadInterrupted: cancelled.
-    """
-    return make_plan(
-        repo_id,
-        revision,
-        include=include,
-        exclude=exclude,
-        mirror=mirror,
-        token=token,
-        output_dir=output_dir,
-        quantization=quantization,
-        cancel=cancel,
-    )
 
 
 def download(

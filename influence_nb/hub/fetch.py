@@ -24,7 +24,6 @@ from influence_nb.hub.checksums import CHUNK, is_right
 from influence_nb.hub.choose import check_names
 from influence_nb.hub.faults import Asked, from_disk, translating
 from influence_nb.hub.partial import fill, write
-from influence_nb.hub.patience import Patience
 from influence_nb.hub.places import Place, size_of
 from influence_nb.hub.plan import DownloadPlan, PlannedFile
 from influence_nb.hub.progress import OnProgress
@@ -44,7 +43,6 @@ def fetch(
     token: str | None = None,
     on_progress: OnProgress | None = None,
     cancel: threading.Event | None = None,
-    patience: Patience | None = None,
 ) -> Path:
     """Fetch what a plan names, and check it. What is here and was checked before is not read again.
 
@@ -52,11 +50,10 @@ def fetch(
     stopped. Two processes that fetch the same file do it once.
 
     Args:
-        plan: from `make_plan`.
+        plan: from `plan`.
         token: None is huggingface_hub's own.
         on_progress: called in this thread about 20 times a second, and once at the end.
         cancel: set it from another thread to give up, which takes effect within a quarter of a second.
-        patience: bounds of tries and times.
 
     Returns:
         The model's folder: a snapshot in the Hub's cache, or the plan's `output_dir`.
@@ -82,7 +79,7 @@ def fetch(
         plan.check_disk()
         # a thread of its own for each file, the longest first
         jobs = sorted(zip(todo, counts, strict=True), key=lambda job: -(job[0].size or 0))
-        call = Call(plan.endpoint, transport.find_token(token), cancel, patience)
+        call = Call(plan.endpoint, transport.find_token(token), cancel)
         call.check()
         worker = _Worker(plan, place, call, checked)
         try:

@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 from influence_nb.errors import BrokenModel, HubUnreachable
 from influence_nb.hub.call import Call
 from influence_nb.hub.faults import Asked, translating
-from influence_nb.hub.patience import Patience
 from influence_nb.hub.plan import DownloadPlan
 from influence_nb.hub.transport import LATER, PORTAL, calling, entered, is_page
 from influence_nb.memory.gguf import MAGIC, CutOff, GGUFHeader, parse
@@ -41,15 +40,13 @@ def read_headers(
     *,
     token: str | None = None,
     cancel: threading.Event | None = None,
-    patience: Patience | None = None,
 ) -> Headers:
     """The config and the headers of the weights of a plan.
 
     Args:
         plan: of the download; its weights decide which headers are asked for.
-        token: as in `make_plan`.
+        token: as in `influence_nb.plan`.
         cancel: set it from another thread to give up.
-        patience: bounds of tries and times.
 
     Raises:
         ModelNotFound, GatedModel, HubUnreachable, DownloadInterrupted: as their names say.
@@ -59,7 +56,7 @@ def read_headers(
     names = [file.name for file in plan.files]
     weights = [name for name in names if name.endswith(".safetensors") and not name.startswith("adapter_")]
     ggufs = sorted(name for name in names if name.endswith(".gguf"))
-    with calling(plan.endpoint, token, cancel, patience) as call:
+    with calling(plan.endpoint, token, cancel) as call:
         asked = Asked(plan.repo_id, plan.endpoint, revision, call.has_token)
 
         def beginning(name: str) -> _Beginning:

@@ -20,7 +20,7 @@ _PLAIN = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
 
 
 class Planned(Protocol):
-    """What has to be known of a file to give it a place."""
+    """A file of a plan: what gives it a place, and what is remembered of it."""
 
     @property
     def name(self) -> str: ...  # noqa: D102

@@ -19,7 +19,6 @@ from influence_nb.hub import known_names, listing, remembered
 from influence_nb.hub.choose import RemoteFile, choose
 from influence_nb.hub.faults import Asked, not_a_name, translating
 from influence_nb.hub.listing import COMMIT, Listing
-from influence_nb.hub.patience import Patience
 from influence_nb.hub.places import Place, place, size_of
 from influence_nb.hub.transport import calling, endpoint
 
@@ -174,10 +173,9 @@ class DownloadPlan:
         return ", ".join(said)
 
 
-def make_plan(
+def plan(
     repo_id: str,
     revision: str | None = None,
-    *,
     include: Iterable[str] | None = None,
     exclude: Iterable[str] | None = None,
     mirror: str | None = None,
@@ -185,30 +183,29 @@ def make_plan(
     output_dir: str | Path | None = None,
     quantization: str | None = None,
     cancel: threading.Event | None = None,
-    patience: Patience | None = None,
 ) -> DownloadPlan:
-    """Which files make the model, and how much of them is here.
+    """What a download from the Hub would do: which files and why, how large, how much of it is here.
 
     A revision that is a commit and was asked for before is answered from this machine, without a request.
 
     Args:
         repo_id: "owner/name".
-        revision: a branch, tag or commit; None for the default branch.
-        include: patterns; given, only what matches is taken. "*" goes across "/".
-        exclude: patterns of what is never taken.
-        mirror: another hub's address; None is INFLUENCE_MIRROR, else huggingface_hub's endpoint.
-        token: None is huggingface_hub's own (HF_TOKEN, or its login). It is not kept.
-        output_dir: a folder for plain files; None is the Hub's standard cache.
+        revision: a branch, tag or commit; None for the default branch. The plan is pinned to the commit it is at.
+        include: patterns such as "*.json"; given, only what matches is taken, whatever its format.
+        exclude: patterns of what is never taken. In both "*" goes across "/".
+        mirror: another hub's address; None is INFLUENCE_MIRROR, else the Hub.
+        token: None is huggingface_hub's own (HF_TOKEN, or `hf auth login`). It goes to the hub's host alone, and
+            is not kept.
+        output_dir: a folder for plain files; None is the Hub's standard cache, shared with other tools.
         quantization: of a GGUF repository, such as "Q5_K_M"; None takes one of about four bits a weight.
         cancel: set it from another thread to give up.
-        patience: bounds of tries and times.
 
     Raises:
         ModelNotFound: no such repository or revision, or not a name.
-        GatedModel: the hub refused the token, or hides the repository behind its licence.
-        HubUnreachable: it does not answer, or may not be asked.
+        GatedModel: the hub refused the token, or shows nothing before a licence is accepted.
+        HubUnreachable: it does not answer, or INFLUENCE_OFFLINE is set.
         IntegrityError: it names files that would leave their folder; nothing was written.
-        InvalidData: no such quantization, patterns that leave nothing, an address or token that is none.
+        InvalidData: no such quantization, patterns that leave nothing, an address or a token that is none.
         DownloadInterrupted: cancelled.
     """
     _check(repo_id, revision)
@@ -225,14 +222,14 @@ def make_plan(
         ):
             found = None
     if found is None:
-        found = _ask(repo_id, revision, hub, token, include or (), cancel, patience)
+        found = _ask(repo_id, revision, hub, token, include or (), cancel)
         remembered.remember(found)
     choice = choose(
         found.files, needs_code=found.needs_code, include=include, exclude=exclude, quantization=quantization
     )
     chosen = choice.chosen
     if unknown := [file for file, _ in chosen if file.size is None or not (file.sha256 or file.blob_id)]:
-        better = _look_closer(found, unknown, token, cancel, patience)
+        better = _look_closer(found, unknown, token, cancel)
         chosen = tuple((better.get(file.name, file), why) for file, why in chosen)
     return _planned(found, chosen, choice.left_out, revision, where)
 
@@ -265,10 +262,9 @@ def _ask(
     token: str | None,
     include: tuple[str, ...],
     cancel: threading.Event | None,
-    patience: Patience | None,
 ) -> Listing:
     try:
-        with calling(hub, token, cancel, patience) as call:
+        with calling(hub, token, cancel) as call:
             return listing.ask(call, repo_id, revision, include)
     except HubUnreachable as error:
         if commit := remembered.newest(repo_id, revision, hub):
@@ -284,12 +280,11 @@ def _look_closer(
     files: list[RemoteFile],
     token: str | None,
     cancel: threading.Event | None,
-    patience: Patience | None,
 ) -> dict[str, RemoteFile]:
     """Ask for files one by one whose size or checksum the listing does not have."""
     if not found.has_api:  # that has been done
         return {}
-    with calling(found.endpoint, token, cancel, patience) as call:
+    with calling(found.endpoint, token, cancel) as call:
         asked = Asked(found.repo_id, found.endpoint, found.commit, call.has_token)
         with translating(asked):
             better = known_names.complete_all(call, asked, files, found.commit)

@@ -11,20 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from influence_nb.hub.places import Planned
+
 _SHA1 = re.compile(r"[0-9a-f]{40}")
-
-
-class PlannedLike(Protocol):
-    """A file of a plan, as far as it is remembered."""
-
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def size(self) -> int | None: ...  # noqa: D102
-    @property
-    def sha256(self) -> str | None: ...  # noqa: D102
-    @property
-    def blob_id(self) -> str | None: ...  # noqa: D102
 
 
 class PlanLike(Protocol):
@@ -37,7 +26,7 @@ class PlanLike(Protocol):
     @property
     def revision(self) -> str | None: ...  # noqa: D102
     @property
-    def files(self) -> Sequence[PlannedLike]: ...  # noqa: D102
+    def files(self) -> Sequence[Planned]: ...  # noqa: D102
     @property
     def license(self) -> str | None: ...  # noqa: D102
     @property

@@ -17,7 +17,7 @@ import inspect
 import threading
 import uuid
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
 from influence_nb.errors import InfluenceError
@@ -82,11 +82,18 @@ def readable(error: Exception) -> InfluenceError:
     return translated
 
 
-def in_background(work: Callable[[], T]) -> Future[T]:
-    """Run `work` on a thread of its own; what it displays goes to the cell that asked for it."""
+def in_background(work: Callable[[], T], after: Future[Any] | None = None) -> Future[T]:
+    """Run `work` on a thread of its own; what it displays goes to the cell that asked for it.
+
+    Args:
+        work: what to do.
+        after: it begins when this one is over, however it ended: so the last one asked for has the last word.
+    """
     future: Future[T] = Future()
 
     def run() -> None:
+        if after is not None:
+            wait([after])
         try:
             future.set_result(work())
         except BaseException as error:

@@ -112,22 +112,22 @@ class DownloadPanel(StaticFallback, ipywidgets.VBox):
         repo_id: str | None = None,
         revision: str | None = None,
         *,
-        include: Sequence[str] | str | None = None,
-        exclude: Sequence[str] | str | None = None,
-        mirror: str | None = None,
         token: str | None = None,
-        output_dir: str | Path | None = None,
-        quantization: str | None = None,
+        **more: Any,
     ) -> Downloading:
         """Plan a download and put it into the queue; without `repo_id`, the plan that is shown.
 
-        A token is used for this download and kept nowhere.
+        Args:
+            repo_id: "owner/name".
+            revision: a branch, tag or commit.
+            token: used for this download and kept nowhere.
+            more: whatever else `plan` takes.
 
         Returns:
             A future of the `LocalModel`. Cancelled, it raises `DownloadInterrupted`; paused, it waits.
 
         Raises:
-            InvalidData: no repository is named, and no plan is shown.
+            InvalidData: no repository is named, and no plan is shown; or there is more to plan without one.
         """
         future = Downloading()
         if repo_id is None:
@@ -136,19 +136,15 @@ class DownloadPanel(StaticFallback, ipywidgets.VBox):
                 raise InvalidData(
                     "There is no plan to download.", 'Plan one first: panel.plan("owner/name").'
                 )
+            if revision is not None or more:
+                raise InvalidData(
+                    "The plan that is shown is downloaded as it is.",
+                    'Name the repository too: panel.download("owner/name", ...).',
+                )
             future.begin(self._add(plan, token))
             planned = None
         else:
-            planned = self.plan(
-                repo_id,
-                revision,
-                include=include,
-                exclude=exclude,
-                mirror=mirror,
-                token=token,
-                output_dir=output_dir,
-                quantization=quantization,
-            )
+            planned = self.plan(repo_id, revision, token=token, **more)
 
         def work() -> LocalModel:
             job = future.job if planned is None else future.begin(self._add(planned.result(), token))

@@ -68,9 +68,16 @@ def text_field(label: str, placeholder: str = "", entered: Callable[[], object] 
     return _written(ipywidgets.Text, label, placeholder, entered)
 
 
-def suggesting_field(label: str, placeholder: str = "", entered: Callable[[], object] | None = None) -> Any:
-    """A `text_field` that offers its `options` while one types."""
-    return _written(ipywidgets.Combobox, label, placeholder, entered)
+def suggesting_field(
+    label: str,
+    placeholder: str = "",
+    entered: Callable[[], object] | None = None,
+    options: Sequence[str] = (),
+) -> Any:
+    """A `text_field` that offers its `options` while one types; anything else may be typed too."""
+    made = _written(ipywidgets.Combobox, label, placeholder, entered)
+    made.options = tuple(options)
+    return made
 
 
 class SecretField(ipywidgets.Password):
@@ -106,7 +113,7 @@ def _written(
 ) -> Any:
     made = control(description=label, placeholder=placeholder, style={"description_width": "auto"})
     if entered is not None:
-        made.on_msg(lambda _, content, __: entered() if content.get("event") == "submit" else None)
+        made.on_msg(lambda _, content, __: entered() if content == {"event": "submit"} else None)
     answer_on_own_loop(made)
     return made.add_class("inb-labelled")
 

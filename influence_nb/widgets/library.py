@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ from influence_nb.widgets.form import STYLE, message, page_button
 from influence_nb.widgets.library_list import ModelList
 from influence_nb.widgets.library_row import LIBRARY_STYLE, Question
 from influence_nb.widgets.library_words import Entry
+from influence_nb.widgets.one_job import OneJob
 from influence_nb.widgets.state import State
 
 if TYPE_CHECKING:
@@ -59,8 +60,8 @@ class LibraryPanel(StaticFallback, ipywidgets.VBox):
     def __init__(self, *, state: State | None = None) -> None:
         self.state = state or State()
         self._entries: tuple[Entry, ...] = ()
-        self._lock, self._looking = threading.Lock(), threading.Lock()
-        self._task: Future[Any] | None = None
+        self._looking = threading.Lock()
+        self._job = OneJob("Wait until that is done, or cancel it.")
         self._busy_with = ""
         self._cancel = threading.Event()
         self._refreshed: Future[None] | None = None
@@ -164,17 +165,14 @@ class LibraryPanel(StaticFallback, ipywidgets.VBox):
         Returns:
             A future that is done when the panel shows what was found; what failed is said in the panel too.
         """
-        before = self._refreshed
 
         def whole() -> None:
-            if before is not None:  # in the order asked, so that the last one has the last word
-                wait([before])
             try:
                 self._look()
             except Exception as error:
                 raise self._say("", error) from error
 
-        self._refreshed = in_background(whole)
+        self._refreshed = in_background(whole, after=self._refreshed)
         return self._refreshed
 
     def static_html(self) -> str:
@@ -250,33 +248,18 @@ class LibraryPanel(StaticFallback, ipywidgets.VBox):
         self, name: str, work: Callable[[], Any], done: Callable[[Any], str], changes: bool = False
     ) -> Future[Any]:
         """Do something with a model in the background, then show how it ended; `done` says so as HTML."""
-        with self._lock:
-            if self._task is not None and not self._task.done():
-                raise InfluenceError(
-                    f"The panel is still busy with {self._busy_with or 'leftovers'}.",
-                    "Wait until that is done, or cancel it.",
-                )
+
+        def begin() -> None:
             self._cancel = threading.Event()
             self._busy_with = name
             self._list.say("", "")
 
-            def whole() -> Any:
-                try:
-                    result = work()
-                    said = done(result)
-                except Exception as error:
-                    problem = readable(error)
-                    said = message(problem.message, problem.hint, "problem")
-                    raise problem from error
-                else:
-                    return result
-                finally:
-                    self._busy_with = ""
-                    self._list.do(name, "")
-                    self._settle(name, said, changes)
+        def end(said: str) -> None:
+            self._busy_with = ""
+            self._list.do(name, "")
+            self._settle(name, said, changes)
 
-            self._task = in_background(whole)
-        return self._task
+        return self._job.start(f"busy with {name or 'leftovers'}", work, begin=begin, done=done, end=end)
 
     def _settle(self, name: str, said: str, changes: bool) -> None:
         """After something was done: show what is here now, say how it ended, and tell the other panels."""

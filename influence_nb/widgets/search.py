@@ -17,11 +17,12 @@ import ipywidgets
 from influence_nb import api
 from influence_nb.errors import HubUnreachable, InfluenceError
 from influence_nb.hub import search as searching
+from influence_nb.hub.query import Query
 from influence_nb.hub.results import SearchResults
 from influence_nb.widgets.base import StaticFallback, escape, in_background, static_block, strict
 from influence_nb.widgets.newest import Newest, Pause, Turn
 from influence_nb.widgets.results import ResultsTable, rows
-from influence_nb.widgets.search_form import FILTERS, SearchForm
+from influence_nb.widgets.search_form import SearchForm, filters_of
 from influence_nb.widgets.state import State
 
 BEGIN = "Type part of a name to search the Hub, or press Search for what is downloaded most."
@@ -173,7 +174,7 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
         self._again = self._ask
 
         def work(turn: Turn) -> SearchResults:
-            return searching.search(**query, mirror=self._mirror, token=self._token, cancel=turn.over)
+            return searching.search(query, mirror=self._mirror, token=self._token, cancel=turn.over)
 
         return self._run("searching", work, query, waited_for)
 
@@ -189,7 +190,7 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
         return self._run("paging", work, query, waited_for)
 
     def _run(
-        self, status: str, work: Callable[[Turn], SearchResults], query: dict[str, Any], waited_for: bool
+        self, status: str, work: Callable[[Turn], SearchResults], query: Query, waited_for: bool
     ) -> Future[SearchResults]:
         def whole(turn: Turn) -> SearchResults:
             try:
@@ -207,7 +208,7 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
     def _fail(self, error: Exception) -> None:
         self.table.say(error, retry=isinstance(error, HubUnreachable))
 
-    def _show(self, turn: Turn, found: SearchResults, query: dict[str, Any]) -> SearchResults:
+    def _show(self, turn: Turn, found: SearchResults, query: Query) -> SearchResults:
         """Show what was found at once, and what of it fits as soon as that is known."""
         if not self._ready.done():
             turn.if_newest(lambda: self._paint(found, query, judging=True))
@@ -222,13 +223,13 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
             return found
         return found.judged(api.judge())  # anew: how much memory is free changes
 
-    def _paint(self, found: SearchResults, query: dict[str, Any], judging: bool) -> None:
+    def _paint(self, found: SearchResults, query: Query, judging: bool) -> None:
         self.results = found
         self._query = query
         self.table.show(
             rows=rows(found),
-            note=_note(found, self._query),
-            more=self._query["limit"] if found.more else 0,
+            note=_note(found, query),
+            more=query.limit if found.more else 0,
             status="done",
             problem=None,
             judging=judging,
@@ -242,14 +243,14 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
         self.table.show(wanted=change["new"])
 
 
-def _note(found: SearchResults, query: dict[str, Any]) -> str:
+def _note(found: SearchResults, query: Query) -> str:
     """In words, what is shown."""
-    what = f" for “{query['text']}”" if query["text"] else ""
-    filtered = any(query[name] is not None for name in FILTERS)
+    what = f" for “{query.text}”" if query.text else ""
+    filtered = filters_of(query)
     if not found:
         return f"No model found{what}{' with these filters' if filtered else ''}. " + (
             "Fewer filters find more." if filtered else "Fewer letters find more."
         )
     number = "1 model" if len(found) == 1 else f"{len(found):,} models"
     more = ", and there are more" if found.more else ""
-    return f"{number}{what}{', filtered' if filtered else ''}, {ORDERS[query['sort']]}{more}."
+    return f"{number}{what}{', filtered' if filtered else ''}, {ORDERS[query.sort]}{more}."

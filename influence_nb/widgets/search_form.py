@@ -5,15 +5,15 @@ It does not know what is done with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import ipywidgets
 
 from influence_nb.errors import InvalidData
-from influence_nb.hub.search import SORTS
+from influence_nb.hub.query import SORTS, Query
 from influence_nb.widgets.base import answer_on_own_loop
-from influence_nb.widgets.form import STYLE, labelled, page_button
+from influence_nb.widgets.form import STYLE, labelled, page_button, suggesting_field, text_field
 
 TASKS = (
     "text-generation", "feature-extraction", "sentence-similarity", "text-classification", "token-classification",
@@ -31,12 +31,6 @@ FILTERS = ("author", "task", "library", "license", "language", "min_params", "ma
 
 STYLE_SEARCH = """<style>
 .inb-search.inb-form { max-width: 78em; }
-.inb-search .inb-labelled.widget-text { flex-direction: column; align-items: stretch; height: auto; }
-.inb-search .inb-labelled.widget-text > .widget-label {
-  font-size: 12px; opacity: .8; text-align: left; width: auto; }
-.inb-search .inb-labelled.widget-text > input { flex: 0 0 30px; width: 100%; height: 30px; border-radius: 3px; }
-.inb-search .inb-labelled.widget-text > input::placeholder { color: inherit; opacity: .55; }
-.inb-search input:focus-visible { outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 1px; }
 .inb-search .inb-words { flex: 4 1 18em; }
 .inb-search .inb-sort { flex: 1 1 9em; min-width: 9em; }
 .inb-search .inb-row > button.jupyter-button { width: auto; height: 30px; margin: 2px; padding: 0 14px;
@@ -58,15 +52,15 @@ class SearchForm(ipywidgets.VBox):
 
     def __init__(self, changed: Callable[[], object], entered: Callable[[], object]) -> None:
         self._fields: dict[str, Any] = {
-            "text": _written("Name", "Part of a model's name, such as smollm"),
+            "text": text_field("Name", "Part of a model's name, such as smollm", entered),
             "sort": labelled(ipywidgets.Dropdown, "Sort by", [(name.capitalize(), name) for name in SORTS]),
-            "author": _written("Author or organisation"),
-            "task": _written("Task", "text-generation", TASKS),
-            "library": _written("Library", "transformers", LIBRARIES),
-            "license": _written("Licence", "apache-2.0", LICENSES),
-            "language": _written("Language", "en", LANGUAGES),
-            "min_params": _written("Fewest parameters", "100M"),
-            "max_params": _written("Most parameters", "3B"),
+            "author": text_field("Author or organisation"),
+            "task": suggesting_field("Task", "text-generation", options=TASKS),
+            "library": suggesting_field("Library", "transformers", options=LIBRARIES),
+            "license": suggesting_field("Licence", "apache-2.0", options=LICENSES),
+            "language": suggesting_field("Language", "en", options=LANGUAGES),
+            "min_params": text_field("Fewest parameters", "100M"),
+            "max_params": text_field("Most parameters", "3B"),
             "gated": labelled(ipywidgets.Dropdown, "Gate", list(GATES)),
             "limit": labelled(ipywidgets.Dropdown, "On a page", list(PAGES)),
         }
@@ -79,7 +73,6 @@ class SearchForm(ipywidgets.VBox):
         for field in self._fields.values():
             field.observe(lambda _: self._changed(changed), "value")
             answer_on_own_loop(field)
-        self._fields["text"].on_msg(lambda _, content, __: entered() if _submitted(content) else None)
         first = ipywidgets.HBox([self._fields["text"], self._fields["sort"], search, self._toggle])
         filters = [self._fields[name] for name in (*FILTERS, "limit")]
         rows = [ipywidgets.HBox(filters[:4]), ipywidgets.HBox(filters[4:]), ipywidgets.HBox([self._clear])]
@@ -88,11 +81,11 @@ class SearchForm(ipywidgets.VBox):
         self._filters = ipywidgets.VBox(rows, layout={"display": "none"}).add_class("inb-filters")
         super().__init__([ipywidgets.HTML(STYLE + STYLE_SEARCH), first, self._filters])
 
-    def query(self) -> dict[str, Any]:
-        """What is in the form, as arguments of `search`; "" is None."""
+    def query(self) -> Query:
+        """What is in the form; "" is None."""
         values = {name: field.value for name, field in self._fields.items()}
         trimmed = {name: value.strip() or None for name, value in values.items() if isinstance(value, str)}
-        return {**values, **trimmed, "gated": GATES[values["gated"]]}
+        return Query(**{**values, **trimmed, "gated": GATES[values["gated"]]})
 
     def fill(self, **values: Any) -> None:
         """Set fields; None leaves one as it is.
@@ -127,23 +120,11 @@ class SearchForm(ipywidgets.VBox):
         self._name_toggle()
 
     def _name_toggle(self) -> None:
-        query = self.query()
-        used = sum(query[name] is not None for name in FILTERS)
+        used = len(filters_of(self.query()))
         open_ = self._filters.layout.display != "none"
         self._toggle.description = ("Hide filters" if open_ else "Filters") + (f" ({used})" if used else "")
 
 
-def _written(label: str, placeholder: str = "", suggestions: Sequence[str] | None = None) -> Any:
-    """A line of text with its label above it, with suggestions or without."""
-    style = {"description_width": "auto"}
-    if suggestions is None:
-        made = ipywidgets.Text(description=label, placeholder=placeholder, style=style)
-    else:
-        made = ipywidgets.Combobox(
-            description=label, placeholder=placeholder, options=suggestions, ensure_option=False, style=style
-        )
-    return made.add_class("inb-labelled")
-
-
-def _submitted(content: Any) -> bool:
-    return isinstance(content, dict) and content.get("event") == "submit"
+def filters_of(query: Query) -> dict[str, Any]:
+    """What narrows a query beside the name."""
+    return {name: value for name, value in vars(query).items() if name in FILTERS and value is not None}

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from on_disk import NAME
 
 from influence_nb.hub import patience
 from influence_nb.hub.patience import Patience
 from tests.loopback import LoopbackHub
+from tests.loopback.models import made_up
 
 QUICK = Patience(
     first_wait=0.001,
@@ -43,3 +45,20 @@ def hub(tmp_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub
 def noise() -> bytes:
     """Five million bytes that do not repeat."""
     return random.Random(7).randbytes(5_000_000)
+
+
+@pytest.fixture
+def files(noise: bytes) -> dict[str, bytes]:
+    """A model with five million bytes of weights."""
+    return {**made_up(), "model.safetensors": noise}
+
+
+@pytest.fixture
+def commit(hub: LoopbackHub, files: dict[str, bytes]) -> str:
+    return hub.add(NAME, files)
+
+
+@pytest.fixture
+def model(hub: LoopbackHub) -> str:
+    """The commit of a small model on that hub."""
+    return hub.add(NAME, made_up())

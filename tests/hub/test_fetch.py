@@ -2,49 +2,21 @@
 
 from __future__ import annotations
 
-import errno
-import hashlib
-import os
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from huggingface_hub import constants, scan_cache_dir, snapshot_download
+from on_disk import NAME, contents, partials
 
 import influence_nb as inb
 from influence_nb.errors import (
-    DownloadInterrupted,
     HubUnreachable,
-    IntegrityError,
-    InvalidData,
-    ModelNotFound,
-    NotEnoughDisk,
-    SettingsError,
 )
-from influence_nb.hub import partial
-from influence_nb.hub import plan as plans
-from influence_nb.hub.fetch import fetch
-from influence_nb.hub.plan import make_plan
 from influence_nb.hub.progress import Progress
 from influence_nb.settings import settings
 from tests.loopback import LoopbackHub
 from tests.loopback.models import made_up
-
-NAME = "someone/model"
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file of a model's folder, without what huggingface_hub keeps beside them."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and ".cache" not in path.parts
-    }
-
-
-def partials(folder: Path) -> list[Path]:
-    return list(folder.rglob("*.incomplete"))
 
 
 def test_every_file_arrives_and_is_found_by_the_library_and_by_the_hubs_own_tools(hub: LoopbackHub) -> None:
@@ -278,152 +250,6 @@ def test_a_part_of_a_repository_can_be_fetched(hub: LoopbackHub) -> None:
 
     assert contents(model.path) == {name: data for name, data in files.items() if name.endswith(".json")}
     assert (model.architecture, model.format) == (None, "other")
-
-
-def test_a_plan_and_a_starter_take_no_further_wishes(hub: LoopbackHub, tmp_path: Path) -> None:
-    hub.add(NAME, made_up())
-    with pytest.raises(InvalidData, match="beside a plan"):
-        inb.download(inb.plan(NAME), output_dir=tmp_path)
-    with pytest.raises(InvalidData, match="beside a starter"):
-        inb.download("starter/chat", revision="main")
-
-
-def test_a_full_disk_is_seen_before_the_start(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    hub.add(NAME, made_up())
-    monkeypatch.setattr(plans.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000})())
-    plan = inb.plan(NAME)
-    assert plan.disk_free == 1000
-    hub.forget()
-
-    with pytest.raises(NotEnoughDisk, match=r"1\.0 kB free") as caught:
-        inb.download(plan)
-
-    assert "output_dir" in caught.value.hint
-    assert hub.log == []
-    monkeypatch.undo()
-    hub_home = Path(constants.HF_HUB_CACHE)
-    assert not partials(hub_home)
-
-
-def test_a_disk_that_fills_up_midway_keeps_what_came_and_goes_on_later(
-    hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch, noise: bytes
-) -> None:
-    files = {**made_up(), "model.safetensors": noise}
-    commit = hub.add(NAME, files)
-    written = 0
-    really = partial.write
-
-    def write(sink: object, piece: bytes) -> None:
-        nonlocal written
-        if written > 1_000_000:
-            raise OSError(28, "No space left on device")
-        written += len(piece)
-        really(sink, piece)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(partial, "write", write)
-    with pytest.raises(NotEnoughDisk, match="filled up") as caught:
-        inb.download(NAME)
-    assert "output_dir" in caught.value.hint
-    monkeypatch.setattr(partial, "write", really)
-    hub.forget()
-
-    assert contents(inb.download(NAME, commit).path) == files
-    (asked,) = hub.requests("*/model.safetensors", host="cdn")
-    assert asked.range is not None
-    assert asked.range[0] is not None
-    assert asked.range[0] >= 900_000
-
-
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="nothing is read-only for this user")
-def test_a_folder_that_cannot_be_written_is_refused_by_name(hub: LoopbackHub, tmp_path: Path) -> None:
-    hub.add(NAME, made_up())
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0o500)
-
-    with pytest.raises(SettingsError, match="closed") as caught:
-        inb.download(NAME, output_dir=closed / "mine")
-
-    assert "output_dir" in caught.value.hint
-
-
-@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
-def test_a_cache_that_may_only_be_read_is_refused_by_name_and_read_where_that_is_enough(
-    hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
-    files = made_up()
-    commit = hub.add(NAME, files)
-    hub.add("someone/other", files)
-    snapshot_download(NAME, endpoint=hub.endpoint)
-
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(SettingsError, match="hub-cache") as caught:
-        inb.download("someone/other")
-
-    assert "output_dir" in caught.value.hint
-    assert contents(fetch(make_plan(NAME, commit))) == files
-
-
-def test_a_folder_below_a_file_is_refused_by_name(hub: LoopbackHub, tmp_path: Path) -> None:
-    hub.add(NAME, made_up())
-    (tmp_path / "file").write_text("in the way")
-
-    with pytest.raises(SettingsError, match="file") as caught:
-        inb.download(NAME, output_dir=tmp_path / "file" / "mine")
-
-    assert "output_dir" in caught.value.hint
-    assert inb.download(NAME).name == NAME
-
-
-def test_an_error_of_one_file_stops_the_others_and_keeps_those_that_are_whole(hub: LoopbackHub) -> None:
-    files = made_up(100_000, shards=2)
-    commit = hub.add(NAME, files)
-    plan = make_plan(NAME)
-    wrong = tuple(
-        replace(file, sha256=hashlib.sha256(b"other").hexdigest()) if "00002" in file.name else file
-        for file in plan.files
-    )
-    with pytest.raises(IntegrityError, match="00002"):
-        fetch(replace(plan, files=wrong))
-
-    hub.forget()
-    assert contents(inb.download(NAME, commit).path) == files
-
-
-def test_a_plan_that_was_changed_by_hand_cannot_leave_the_folder(hub: LoopbackHub, tmp_path: Path) -> None:
-    hub.add(NAME, made_up())
-    plan = make_plan(NAME, output_dir=tmp_path / "mine")
-    hub.forget()
-    with pytest.raises(IntegrityError, match="would not stay"):
-        fetch(replace(plan, files=(replace(plan.files[0], name="../outside"),)))
-    assert hub.log == []
-    assert not (tmp_path / "outside").exists()
-
-
-def test_a_file_that_is_gone_from_the_hub_is_named(hub: LoopbackHub) -> None:
-    hub.add(NAME, made_up())
-    plan = make_plan(NAME)
-    hub.fault("*/tokenizer.json", "status", code=404, headers={"X-Error-Code": "EntryNotFound"})
-
-    with pytest.raises(ModelNotFound, match=r"tokenizer\.json"):
-        fetch(plan)
-    assert inb.download(NAME).name == NAME
-
-
-def test_a_cancel_before_the_start_asks_for_nothing(hub: LoopbackHub) -> None:
-    hub.add(NAME, made_up())
-    plan = make_plan(NAME)
-    hub.forget()
-    cancel = threading.Event()
-    cancel.set()
-
-    with pytest.raises(DownloadInterrupted, match="cancelled"):
-        fetch(plan, cancel=cancel)
-    with pytest.raises(DownloadInterrupted, match="cancelled"):
-        make_plan(NAME, cancel=cancel)
-    assert hub.log == []
 
 
 def test_without_links_files_lie_in_the_snapshot_itself(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
+from on_disk import NAME, contents
 
 import influence_nb as inb
 from influence_nb.errors import HubUnreachable, IntegrityError, InvalidData, ModelNotFound
@@ -15,17 +16,9 @@ from influence_nb.settings import settings
 from tests.loopback import LoopbackHub
 from tests.loopback.models import config, gguf, made_up
 
-NAME = "someone/model"
-
 
 def names(plan: inb.DownloadPlan) -> list[str]:
     return [file.name for file in plan.files]
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
-    }
 
 
 def test_a_plan_has_the_files_their_sizes_sums_and_reasons(hub: LoopbackHub) -> None:

@@ -14,8 +14,8 @@ from influence_nb.engine import device
 from influence_nb.errors import DeviceUnavailable, DownloadInterrupted, HubUnreachable, InvalidData
 from influence_nb.hub import search as searching
 from influence_nb.hub.hits import ModelHit, read_hit
-from influence_nb.hub.results import SearchResults, count, size
-from influence_nb.hub.search import parse_parameters, search
+from influence_nb.hub.query import Query, parse_parameters
+from influence_nb.hub.results import SearchResults
 from influence_nb.memory import DeviceBudget
 from influence_nb.settings import settings
 from tests.loopback import LoopbackHub
@@ -39,6 +39,16 @@ def hub(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> LoopbackHub:
     soon = replace(searching.PATIENCE, first_wait=0.01, longest_asked=0.01, answer_seconds=0.4)
     monkeypatch.setattr(searching, "PATIENCE", soon)
     return hub
+
+
+def search(
+    text: str | None = None,
+    token: str | None = None,
+    mirror: str | None = None,
+    cancel: threading.Event | None = None,
+    **more: Any,
+) -> SearchResults:
+    return searching.search(Query(text, **more), token=token, mirror=mirror, cancel=cancel)
 
 
 def ids(results: SearchResults) -> list[str]:
@@ -157,6 +167,12 @@ def test_links_to_another_page_stay_on_the_hub_that_was_asked_and_so_does_the_to
         assert ids(first.next()) == ["other/tiny-embedder", "other/tiny-chat-gguf"]
         assert [request.token for request in hub.requests(API)] == ["good", "good"]
         assert not other.log
+
+
+def test_more_results_are_told_of(hub: LoopbackHub):
+    first = search(limit=1)
+    assert ".next()" in repr(first)
+    assert ".next()" in first._repr_html_()
 
 
 def test_verdicts_come_from_whoever_knows_the_device_on_every_page(hub: LoopbackHub):
@@ -327,71 +343,3 @@ def test_nonsense_in_an_entry_is_what_is_not_known():
         "lastModified": "yesterday", "gated": "perhaps", "downloads": None, "pipeline_tag": 3, "createdAt": 7,
     })  # fmt: skip
     assert hit == ModelHit(id="a/b", author="a", gated="manual")
-
-
-# How results are shown
-
-
-HOSTILE = '<img src=x onerror="alert(1)">/&'
-
-
-def shown(**about: Any) -> SearchResults:
-    known = {
-        "downloads": 1_234_567,
-        "likes": 8,
-        "parameters": 1_540_000_000,
-        "size": 3_100_000_000,
-        "updated": NOW,
-    }
-    hits = [ModelHit(id="acme/one", license="mit", gated="auto", fits="int8", **known), ModelHit(**about)]
-    return SearchResults(hits, endpoint="https://hub.example")
-
-
-def test_results_are_a_sequence():
-    results = shown(id="acme/two")
-    assert len(results) == 2
-    assert (results[0].id, results[-1].id) == ("acme/one", "acme/two")
-    assert ids(results[1:]) == ["acme/two"]
-    assert results[1] in results
-    assert not SearchResults(())
-
-
-def test_a_frame_has_a_row_a_model_and_columns_of_numbers_and_dates():
-    frame = shown(id="acme/two").to_frame()
-    assert list(frame["id"]) == ["acme/one", "acme/two"]
-    assert frame["parameters"].isna().tolist() == [False, True]
-    assert frame["downloads"].sum() == 1_234_567
-    assert frame["updated"][0] == NOW
-    assert frame.loc[0, ["license", "gated", "fits"]].tolist() == ["mit", "auto", "int8"]
-    assert list(SearchResults(()).to_frame().columns) == list(frame.columns)
-
-
-def test_text_and_table_show_numbers_in_words_and_escape_what_the_hub_says():
-    results = shown(id=HOSTILE, license="<b>", task="&amp;", tags=("<i>",))
-    html = results._repr_html_()
-    for words in ("1.5B", "3.1 GB", "1,234,567", "2026-03-04", "as int8", "gated", "mit"):
-        assert words in html
-    for words in ("1.5B", "3.1 GB", "1,234,567", "2026-03-04", "as int8", HOSTILE):
-        assert words in repr(results)
-    assert "<img" not in html
-    assert "<b>" not in html
-    assert "&lt;img src=x onerror=&quot;alert(1)&quot;&gt;" in html
-    assert 'href="https://hub.example/acme/one"' in html
-
-
-def test_no_result_is_said_in_words():
-    assert repr(SearchResults(())) == "No model found."
-    assert "No model found." in SearchResults(())._repr_html_()
-
-
-def test_more_results_are_told_of(hub: LoopbackHub):
-    first = search(limit=1)
-    assert ".next()" in repr(first)
-    assert ".next()" in first._repr_html_()
-
-
-def test_amounts_are_written_as_people_say_them():
-    assert [count(n) for n in (None, 0, 950, 22_713_216, 134_515_008, 999_600_000, 1_711_376_384, 70_553_706_496)] == [
-        "", "0", "950", "23M", "135M", "1B", "1.7B", "71B"]  # fmt: skip
-    assert [size(n) for n in (None, 12, 1_500, 269_060_552, 3_400_000_000_000)] == [
-        "", "12 B", "1.5 kB", "269 MB", "3.4 TB"]  # fmt: skip

@@ -1,41 +1,30 @@
-"""How a hub is asked: what is tried again and for how long, what is not, where tokens go, how it is cancelled."""
+"""How a hub is asked: what is tried again and for how long, what is not, what does not answer, how it is cancelled."""
 
 from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
-from huggingface_hub import HfApi, get_session, hf_hub_download, set_client_factory
 from huggingface_hub.errors import HfHubHTTPError
-from huggingface_hub.utils import _http
+from on_disk import NAME
 
 import influence_nb as inb
-from influence_nb.errors import DownloadInterrupted, GatedModel, HubUnreachable, InvalidData
+from influence_nb.errors import DownloadInterrupted, HubUnreachable
 from influence_nb.hub import patience, transport
-from influence_nb.hub.patience import PATIENCE, Patience, asked_to_wait
+from influence_nb.hub.patience import PATIENCE, Patience
 from influence_nb.hub.transport import calling
-from influence_nb.settings import settings
 from tests.loopback import LoopbackHub
-from tests.loopback.models import made_up
 
-NAME = "someone/model"
+pytestmark = pytest.mark.usefixtures("model")
 
 
 @pytest.fixture
 def quick(hub: LoopbackHub) -> Patience:
     return patience.PATIENCE
-
-
-@pytest.fixture(autouse=True)
-def model(hub: LoopbackHub) -> str:
-    return hub.add(NAME, made_up())
 
 
 # What is tried again
@@ -125,27 +114,6 @@ def test_waits_follow_the_servers_wish_up_to_a_bound(
         assert all(PATIENCE.longest_asked <= wait <= PATIENCE.longest_asked + 1 for wait in waits)
     else:
         assert [wait <= PATIENCE.first_wait * 2**n for n, wait in enumerate(waits)] == [True] * 3
-
-
-def test_waits_grow_are_bounded_and_differ_from_each_other() -> None:
-    patience = Patience(first_wait=1, longest_wait=8)
-    drawn = {n: [patience.wait(n) for _ in range(500)] for n in (1, 2, 3, 4, 9)}
-
-    for n, bound in ((1, 1), (2, 2), (3, 4), (4, 8), (9, 8)):
-        assert bound * 0.9 < max(drawn[n]) <= bound
-        assert min(drawn[n]) < bound * 0.1
-        assert len(set(drawn[n])) == 500
-
-
-def test_wishes_to_wait_are_read_in_all_their_forms() -> None:
-    now = datetime(2026, 1, 1, 12, tzinfo=UTC)
-    assert asked_to_wait({"retry-after": "120"}) == 120
-    assert asked_to_wait({"Retry-After": "Thu, 01 Jan 2026 12:00:30 GMT"}, now) == 30
-    assert asked_to_wait({"Retry-After": "Thu, 01 Jan 2026 11:00:00 GMT"}, now) == 0
-    assert asked_to_wait({"RateLimit": '"api";r=0;t=55'}) == 55
-    assert asked_to_wait({"RateLimit": '"api";r=10;t=55'}) is None
-    assert asked_to_wait({"Retry-After": "soon"}) is None
-    assert asked_to_wait({}) is None
 
 
 def test_whoever_waits_is_told_why(hub: LoopbackHub) -> None:
@@ -257,184 +225,6 @@ class _Babbler:
         self.server.server_close()
 
 
-# Where tokens go
-
-
-def test_a_token_goes_to_the_hubs_own_host_alone(hub: LoopbackHub) -> None:
-    hub.add(NAME, made_up(), gated="manual")
-
-    inb.download(NAME, token="good")
-
-    assert {request.token for request in hub.requests(host="hub")} == {"good"}
-    assert {request.token for request in hub.requests(host="cdn")} == {None}
-    assert hub.requests(host="cdn")
-
-
-def test_a_redirect_of_a_question_to_another_host_leaves_the_token_behind(hub: LoopbackHub) -> None:
-    with LoopbackHub() as other:
-        other.add(NAME, made_up())
-        elsewhere = f"{other.endpoint}/api/models/{NAME}"
-        hub.fault("/api/*", "status", code=307, headers={"Location": elsewhere})
-        with calling(token="good") as call:
-            call.api.model_info(NAME)
-            get_session().get(elsewhere, headers=call.headers)
-
-        assert [request.token for request in hub.log] == ["good"]
-        assert [request.token for request in other.log] == [None, None]
-
-
-@pytest.mark.parametrize("source", ["argument", "environment", "login"])
-def test_tokens_come_from_the_argument_the_environment_or_the_login(
-    hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str
-) -> None:
-    from huggingface_hub import constants
-
-    (tmp_path / "token").write_text("good\n")
-    match source:
-        case "environment":
-            monkeypatch.setenv("HF_TOKEN", "good")
-        case "login":
-            monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-    hub.add(NAME, made_up(), gated="auto")
-
-    inb.download(NAME, token="good" if source == "argument" else None)
-
-    assert {request.token for request in hub.requests(host="hub")} == {"good"}
-
-
-def test_a_token_is_nowhere_afterwards(
-    hub: LoopbackHub, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    token = "hf_verySecretIndeed"
-    hub.tokens.add(token)
-    hub.add(NAME, made_up(), gated="manual", allowed_tokens={token})
-    plan = inb.plan(NAME, token=token)
-    inb.download(plan, token=token)
-    hub.add("someone/closed", made_up(), gated="manual")
-    with caplog.at_level("DEBUG"), pytest.raises(GatedModel) as caught:
-        inb.download("someone/closed", token=token)
-
-    with calling(token=token) as call:
-        said = [repr(plan), plan._repr_html_(), str(caught.value), repr(call), caplog.text]
-    written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
-    assert not any(token in text for text in said)
-    assert not any(token.encode() in data for data in written)
-
-
-@pytest.mark.parametrize("token", ["hf_a b", "hf_ä", "hf_a\nX-Header: b"])
-def test_what_cannot_be_a_token_is_refused_without_repeating_it(hub: LoopbackHub, token: str) -> None:
-    with pytest.raises(InvalidData, match="token") as caught:
-        inb.plan(NAME, token=token)
-    assert token not in str(caught.value)
-    assert caught.value.hint
-    assert hub.log == []
-
-
-# Addresses
-
-
-def test_the_mirror_is_the_argument_else_the_setting_else_the_hubs_own(
-    hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from huggingface_hub import constants
-
-    assert transport.endpoint("https://hub.example/base/") == "https://hub.example/base"
-    assert transport.endpoint() == hub.endpoint
-    monkeypatch.delenv("INFLUENCE_MIRROR")
-    settings.cache_clear()
-    assert transport.endpoint() == constants.ENDPOINT
-
-
-@pytest.mark.parametrize(
-    "address",
-    ["hub.example", "ftp://hub.example", "https://", "https://me:secret@hub.example", "http://h/?a=b"],
-)
-def test_what_cannot_be_an_address_is_refused_without_secrets(hub: LoopbackHub, address: str) -> None:
-    with pytest.raises(InvalidData, match="address") as caught:
-        inb.plan(NAME, mirror=address)
-    assert "secret" not in str(caught.value)
-    assert caught.value.hint
-
-
-# Other users of huggingface_hub
-
-
-def test_outside_of_a_call_huggingface_hub_works_as_ever(hub: LoopbackHub) -> None:
-    with calling() as call:
-        call.api.model_info(NAME)
-    hub.forget()
-    hub.fault("/api/*", "status", code=503)
-
-    with pytest.raises(HfHubHTTPError, match="503"):
-        HfApi(endpoint=hub.endpoint, token=False).model_info(NAME)
-    assert len(hub.log) == 1
-    assert hf_hub_download(NAME, "config.json", endpoint=hub.endpoint)
-
-
-def test_a_call_in_one_thread_does_not_bind_another(hub: LoopbackHub) -> None:
-    hub.fault("/api/*", "status", code=503)
-    raised: list[BaseException] = []
-
-    def ask() -> None:
-        try:
-            HfApi(endpoint=hub.endpoint, token=False).model_info(NAME)
-        except HfHubHTTPError as error:
-            raised.append(error)
-
-    with calling():
-        thread = threading.Thread(target=ask)
-        thread.start()
-        thread.join()
-    assert len(raised) == 1
-
-
-@pytest.fixture
-def own_factory() -> Iterator[list[httpx2.Client]]:
-    """A factory that somebody set for themselves, with a header of their own."""
-    before, made = _http._GLOBAL_CLIENT_FACTORY, []
-
-    def factory() -> httpx2.Client:
-        made.append(httpx2.Client(headers={"X-Mine": "yes"}, follow_redirects=True))
-        return made[-1]
-
-    set_client_factory(factory)
-    yield made
-    set_client_factory(before)
-
-
-def test_what_huggingface_hub_asks_for_itself_delays_nobody(
-    hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    from huggingface_hub import constants
-    from huggingface_hub.utils import _detect_agent
-
-    monkeypatch.setattr(_detect_agent, "_registry", None)
-    monkeypatch.setattr(constants, "AGENT_HARNESSES_PATH", str(tmp_path / "nowhere.json"))
-    with LoopbackHub() as default:
-        monkeypatch.setattr(constants, "ENDPOINT", default.endpoint)
-        inb.plan(NAME)
-        assert default.log == []
-    monkeypatch.setattr(constants, "ENDPOINT", hub.endpoint)
-    monkeypatch.setattr(_detect_agent, "_registry", None)
-    hub.fault("/api/agent-harnesses", "status", times=99, code=503)
-    inb.plan(NAME)
-    assert len(hub.requests("/api/agent-harnesses")) == 1
-
-
-def test_a_client_that_somebody_set_up_stays_in_use(
-    hub: LoopbackHub, own_factory: list[httpx2.Client]
-) -> None:
-    hub.fault("/api/*", "status", code=503)
-
-    inb.download(NAME)
-
-    assert {request.headers.get("x-mine") for request in hub.log} == {"yes"}
-    assert own_factory
-    again = len(own_factory)
-    inb.download(NAME)
-    assert len(own_factory) == again
-
-
 # Cancelling
 
 
@@ -469,24 +259,3 @@ def test_a_cancel_ends_a_name_that_is_being_looked_up(
         inb.plan(NAME, mirror="http://hub.example", cancel=cancel)
     assert not let_go.is_set()
     let_go.set()
-
-
-def test_a_cancel_does_not_disturb_who_uses_a_connection_after_us(hub: LoopbackHub, noise: bytes) -> None:
-    hub.add(NAME, {**made_up(), "vocab.json": noise[:1_000_000]})
-    inb.download(NAME)  # leaves idle connections behind, one of which is used next
-    with hub.hold("*/vocab.json", 500_000) as hold:
-        got: list[bytes] = []
-        url = f"{hub.endpoint}/{NAME}/resolve/main/vocab.json"
-        thread = threading.Thread(target=lambda: got.append(get_session().get(url).content))
-        thread.start()
-        assert hold.reached.wait(60)
-        cancel = threading.Event()
-        silent = hub.fault("*/config.json", "silent", times=9)
-        threading.Thread(target=lambda: (silent.happened.wait(), cancel.set()), daemon=True).start()
-        hub.add("someone/other", made_up())
-        with pytest.raises(DownloadInterrupted):
-            inb.download("someone/other", cancel=cancel)
-        inb.download(NAME)
-        hold.release()
-        thread.join(60)
-    assert got == [noise[:1_000_000]]

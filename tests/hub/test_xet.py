@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 from huggingface_hub import file_download
+from on_disk import NAME, contents
 
 import influence_nb as inb
 from influence_nb.errors import DownloadInterrupted, IntegrityError
 from influence_nb.settings import settings
 from tests.loopback import LoopbackHub
 from tests.loopback.models import made_up
-
-NAME = "someone/model"
 
 
 @pytest.fixture(autouse=True)
@@ -52,10 +51,6 @@ def keep_by_xet(
             bar.update(len(data))
 
     monkeypatch.setattr(file_download, "xet_get", xet_get)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
 def test_a_hub_without_xet_is_asked_by_plain_http(hub: LoopbackHub, files: dict[str, bytes]) -> None:

@@ -34,7 +34,7 @@ def test_a_file_of_the_first_version_grows(tmp_home: Path, tmp_path: Path) -> No
     assert [model.name for model in Library()] == ["mine"]
     with opened() as now:
         assert now.execute("pragma user_version").fetchone()[0] == len(database.MIGRATIONS)
-    assert list(tmp_home.glob("*.corrupt-*")) == []
+    assert set_aside() == []
 
 
 def test_what_a_download_brought_is_there_for_everyone_to_read(tmp_home: Path, tmp_path: Path) -> None:
@@ -104,6 +104,11 @@ def works_again(cache: Path, tmp_path: Path) -> None:
     assert records.known_sha256(out / "config.json") is not None
 
 
+def set_aside() -> list[Path]:
+    """The files that were renamed out of the way, under the names they have now."""
+    return list(records.database_path().parent.glob("influence.sqlite.corrupt-*"))
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_a_file_garbled_anywhere_loses_no_model(cache: Path, tmp_path: Path, seed: int) -> None:
     prepare(cache, tmp_path)
@@ -122,11 +127,20 @@ def test_a_file_garbled_anywhere_loses_no_model(cache: Path, tmp_path: Path, see
     works_again(cache, tmp_path)
 
 
-@pytest.mark.parametrize("text", [b"", b"x", b"not a database, but long enough to be looked at " * 100])
+@pytest.mark.parametrize("text", [b"xy", b"not a database, but long enough to be looked at " * 100])
 def test_a_file_that_is_something_else_is_set_aside(cache: Path, tmp_path: Path, text: bytes) -> None:
     prepare(cache, tmp_path)
     records.database_path().write_bytes(text)
     works_again(cache, tmp_path)
+    assert [path.read_bytes() for path in set_aside()] == [text]
+
+
+@pytest.mark.parametrize("text", [b"", b"x"])
+def test_a_file_that_sqlite_takes_for_empty_is_filled_again(cache: Path, tmp_path: Path, text: bytes) -> None:
+    prepare(cache, tmp_path)
+    records.database_path().write_bytes(text)
+    works_again(cache, tmp_path)
+    assert set_aside() == []
 
 
 def test_what_can_be_read_of_a_damaged_file_is_taken_over(cache: Path, tmp_path: Path) -> None:
@@ -140,7 +154,7 @@ def test_what_can_be_read_of_a_damaged_file_is_taken_over(cache: Path, tmp_path:
     data[(root - 1) * page : root * page] = b"\xa5" * page
     path.write_bytes(data)
     assert {model.name for model in Library()} == names
-    assert len(list(path.parent.glob("influence.sqlite.corrupt-*"))) >= 1
+    assert set_aside()
     assert {model.name for model in Library()} == names
     assert records.last_used("a/b") is not None
     assert Library()["c/d"].license == "mit"

@@ -92,6 +92,25 @@ def test_what_is_wanted_elsewhere_is_planned_at_once_and_the_place_stays(hub: Fa
     says(later, "<h4>acme/small</h4>")
 
 
+def test_what_a_download_is_given_goes_into_its_plan(hub: FakeHub, panel: DownloadPanel):
+    hub.add("acme/small")
+    panel.download("acme/small", "v2", output_dir="/data", include="*.json", token="good").result(WAIT)
+    asked = {"revision": "v2", "output_dir": "/data", "include": ("*.json",), "token": "good"}
+    assert asked.items() <= hub.asked[0].items()
+    with pytest.raises(TypeError, match="outputdir"):
+        panel.download("acme/small", outputdir="/data")
+
+
+def test_a_plan_that_is_shown_is_downloaded_as_it_is(hub: FakeHub, panel: DownloadPanel):
+    hub.add("acme/small")
+    panel.plan("acme/small").result(WAIT)
+    with pytest.raises(InvalidData, match="as it is") as refused:
+        panel.download(include="*.json")
+    assert "owner/name" in refused.value.hint
+    assert panel.jobs.jobs == []
+    assert panel.download().result(WAIT).name == "acme/small"
+
+
 def test_a_changed_form_has_to_be_planned_again(hub: FakeHub, panel: DownloadPanel):
     hub.add("acme/small")
     panel.plan("acme/small").result(WAIT)

@@ -92,7 +92,7 @@ def test_it_lists_what_is_here_whole_or_not(cache: Path) -> None:
 def test_verifying_by_button_is_shown_and_remembered(cache: Path) -> None:
     panel = opened()
     button(panel, "Check the bytes of a/one").click()
-    assert panel._task.result(WAIT).verified is True
+    assert panel._job.future.result(WAIT).verified is True
     assert "a/one is verified: 3 files" in text(panel)
     assert ">verified<" in text(panel)
     assert Library()["a/one"].verified is True
@@ -125,12 +125,12 @@ def test_removing_asks_once_more_and_says_what_it_frees(cache: Path) -> None:
     button(panel, "Keep it").click()
     assert row.question.layout.display == "none"
     assert "a/one@2222222" in Library()
-    assert panel._task is None
+    assert panel._job.future is None
 
     asked(panel, "Remove a/one@2222222")
     assert row.question.layout.display == ""
     button(panel, "Remove a/one@2222222 for good").click()
-    assert panel._task.result(WAIT) == config
+    assert panel._job.future.result(WAIT) == config
     assert names(panel) == ["a/one", "b/<two>", "c/cut"]
     assert f"a/one@2222222 was removed; {config} B became free." in text(panel)
     assert len(changes) == 1
@@ -140,7 +140,7 @@ def test_removing_asks_once_more_and_says_what_it_frees(cache: Path) -> None:
 def test_removing_the_row_of_main_leaves_the_other_revision(cache: Path) -> None:
     panel = opened()
     panel.sure_clicked(panel._list._rows[0].entry)  # type: ignore[arg-type]
-    panel._task.result(WAIT)
+    panel._job.future.result(WAIT)
     assert [(model.name, model.revision) for model in Library() if model.name == "a/one"] == [
         ("a/one", "2" * 40)
     ]
@@ -186,14 +186,14 @@ def test_loading_from_the_list(cache: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(api, "load", load)
     button(panel, "Load a/one").click()
     while "Loading: weights" not in text(panel):
-        assert not panel._task.done()
+        assert not panel._job.future.done()
     assert button(panel, "Check the bytes of a/one").disabled, "a load cannot be cancelled"
     with pytest.raises(InfluenceError, match="still busy with a/one"):
         panel.verify("b/<two>")
     button(panel, "Check the bytes of b/<two>").click()
     assert "still busy with a/one" in text(panel)
     gate.set()
-    model = panel._task.result(WAIT)
+    model = panel._job.future.result(WAIT)
     assert panel.state.selected is model
     assert "a/one is loaded." in text(panel)
 
@@ -234,7 +234,7 @@ def test_leftovers_are_shown_before_they_are_deleted(cache: Path) -> None:
     assert "1 unfinished download, of a/one" in text(panel)
     assert half.exists()
     button(panel, "Delete the leftovers").click()
-    assert panel._task.result(WAIT).bytes == 5000
+    assert panel._job.future.result(WAIT).bytes == 5000
     assert not half.exists()
     assert "1 leftover deleted; 5.00 kB became free." in text(panel)
 
@@ -320,7 +320,7 @@ def test_an_added_folder_is_only_taken_off_the_list(tmp_home: Path, tmp_path: Pa
     assert row.question.layout.display == ""
     assert "Its folder stays as it is" in text(panel)
     button(panel, "Remove mine for good").click()
-    assert panel._task.result(WAIT) == 0
+    assert panel._job.future.result(WAIT) == 0
     assert names(panel) == []
     assert (folder / "config.json").exists()
 

@@ -1,85 +1,28 @@
-"""SearchPanel without a browser: typing, one question at a time, pages, problems, what the page may ask for."""
+"""SearchPanel without a browser: what Python asks for, pages, problems, what the page may ask for."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import papermill
 import pytest
-from clock import Clock
-from search_page import field, page, shown, until, widgets
+from search_page import WAIT, field, page, shown, until, widgets
 
 from influence_nb import api
 from influence_nb.errors import HubUnreachable, InfluenceError, InvalidData
-from influence_nb.hub import search as searching
-from influence_nb.hub.hits import ModelHit
-from influence_nb.hub.results import SearchResults
-from influence_nb.settings import settings
-from influence_nb.widgets.newest import Pause
-from influence_nb.widgets.search import SETTLED, SearchPanel
+from influence_nb.widgets.search import SearchPanel
 from influence_nb.widgets.state import State
 from tests.loopback import LoopbackHub
 
-WAIT = 60
 API = "/api/models"
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
-    """Twelve models by acme and one by other, and a panel that gives up soon."""
-    with LoopbackHub() as made:
-        for number in range(12):
-            made.add(f"acme/chat-{number}", {"config.json": b"{}"}, downloads=100 - number,
-                     parameters={"BF16": (number + 1) * 10**9}, used_storage=2 * 10**9)  # fmt: skip
-        made.add("other/embedder", {"config.json": b"{}"}, downloads=5, task="feature-extraction")
-        soon = replace(searching.PATIENCE, first_wait=0.01, answer_seconds=0.4)
-        monkeypatch.setattr(searching, "PATIENCE", soon)
-        monkeypatch.setenv("INFLUENCE_MIRROR", made.endpoint)
-        settings.cache_clear()
-        yield made
-    settings.cache_clear()
-
-
-@pytest.fixture(autouse=True)
-def judge(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Up to three billion parameters fit, up to six as nf4."""
-
-    def of(device: str = "auto") -> Callable[[ModelHit], Any]:
-        return lambda hit: None if not hit.parameters else "yes" if hit.parameters <= 3e9 else "nf4"
-
-    monkeypatch.setattr(api, "judge", of)
-
-
-@pytest.fixture
-def panels() -> Iterator[Callable[..., SearchPanel]]:
-    """Makes panels, and closes them."""
-    made: list[SearchPanel] = []
-
-    def make(**keywords: Any) -> SearchPanel:
-        made.append(SearchPanel(**keywords))
-        return made[-1]
-
-    yield make
-    for panel in made:
-        panel.close()
-
-
-@pytest.fixture
-def typed(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock that panels made after it go by."""
-    clock = Clock()
-    monkeypatch.setattr("influence_nb.widgets.search.Pause", lambda seconds, act: Pause(seconds, act, clock))
-    return clock
-
-
-def test_python_searches_and_the_table_shows_it(hub: LoopbackHub, panels: Callable[..., SearchPanel]):
+def test_python_searches_and_the_table_shows_it(search_hub: LoopbackHub, panels: Callable[..., SearchPanel]):
     panel = panels()
     assert "Type part of a name" in panel.table.note
     found = panel.search("chat", limit=3).result(WAIT)
@@ -90,19 +33,19 @@ def test_python_searches_and_the_table_shows_it(hub: LoopbackHub, panels: Callab
     assert panel.table.status == "done"
     row = panel.table.rows[0]
     assert (row["parameters"], row["size"], row["fits"], row["gate"]) == ("1B", "2 GB", "yes", "open")
-    assert row["page"] == f"{hub.endpoint}/acme/chat-0"
+    assert row["page"] == f"{search_hub.endpoint}/acme/chat-0"
     assert list(panel.results) == list(found)
 
 
 def test_what_python_asks_for_stands_in_the_form_and_the_rest_of_the_form_counts(
-    hub: LoopbackHub, panels: Callable[..., SearchPanel]
+    search_hub: LoopbackHub, panels: Callable[..., SearchPanel]
 ):
     panel = panels()
     field(panel, "Author or organisation").value = " acme "
     panel.search(
         "chat", min_params=2_000_000_000, gated=False, sort="likes", limit=7, library="transformers"
     ).result(WAIT)
-    query = hub.requests(API)[-1].query
+    query = search_hub.requests(API)[-1].query
     assert query["author"] == ["acme"]
     assert query["num_parameters"] == ["min:2B"]
     assert query["gated"] == ["false"]
@@ -113,92 +56,13 @@ def test_what_python_asks_for_stands_in_the_form_and_the_rest_of_the_form_counts
     assert field(panel, "Filters (4)")
     field(panel, "Clear filters").click()
     panel.search().result(WAIT)
-    assert "author" not in hub.requests(API)[-1].query
-    assert hub.requests(API)[-1].query["search"] == ["chat"]
+    assert "author" not in search_hub.requests(API)[-1].query
+    assert search_hub.requests(API)[-1].query["search"] == ["chat"]
     with pytest.raises(InvalidData, match="sorted"):
         panel.search(sort="newest")
 
 
-def test_the_hub_is_asked_once_when_typing_pauses(
-    hub: LoopbackHub, panels: Callable[..., SearchPanel], typed: Clock
-):
-    panel = panels()
-    for text in ("c", "ch", "cha", "chat-1"):
-        field(panel, "Name").value = text
-    assert typed.counting(0.3) == 1
-    assert not hub.log
-    typed.pass_by(0.3)
-    until(panel, "rows", lambda rows: len(rows) == 3)
-    assert [request.query["search"] for request in hub.requests(API)] == [["chat-1"]]
-
-
-def test_enter_and_the_button_do_not_wait_for_the_pause(
-    hub: LoopbackHub, panels: Callable[..., SearchPanel], typed: Clock
-):
-    panel = panels()
-    name = field(panel, "Name")
-    name.value = "chat-7"
-    name._handle_msg(
-        {"content": {"data": {"method": "custom", "content": {"event": "submit"}}}, "buffers": []}
-    )
-    until(panel, "rows", lambda rows: [row["id"] for row in rows] == ["acme/chat-7"])
-    assert not typed.counting(0.3)
-    name.value = "embedder"
-    field(panel, "Search").click()
-    until(panel, "rows", lambda rows: [row["id"] for row in rows] == ["other/embedder"])
-    assert not typed.counting(0.3)
-    assert len(hub.requests(API)) == 2
-
-
-def test_never_two_questions_at_once_and_only_the_newest_is_shown(
-    panels: Callable[..., SearchPanel], monkeypatch: pytest.MonkeyPatch
-):
-    entered, gate, lock = threading.Event(), threading.Event(), threading.Lock()
-    asked: list[str] = []
-    both = []
-
-    def search(text: str, **_: Any) -> SearchResults:
-        with lock:
-            both.append(text)
-            assert len(both) == 1
-        asked.append(text)
-        entered.set()
-        assert gate.wait(WAIT)
-        both.remove(text)
-        return SearchResults([ModelHit(f"found/{text}")])
-
-    monkeypatch.setattr(searching, "search", search)
-    panel = panels()
-    seen: list[list[str]] = []
-    panel.table.observe(lambda change: seen.append([row["id"] for row in change["new"]]), "rows")
-    first = panel.search("a")
-    assert entered.wait(WAIT)
-    second, third = panel.search("b"), panel.search("c")
-    assert panel.table.status == "searching"
-    gate.set()
-    assert [hit.id for hit in third.result(WAIT)] == ["found/c"]
-    assert [hit.id for hit in first.result(WAIT)] == ["found/a"]
-    with pytest.raises(CancelledError):
-        second.result(WAIT)
-    assert asked == ["a", "c"]
-    assert seen == [["found/c"]]
-    assert panel.table.status == "done"
-
-
-def test_a_question_that_the_hub_sits_on_gives_way_to_the_next(
-    hub: LoopbackHub, panels: Callable[..., SearchPanel], monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(searching, "PATIENCE", replace(searching.PATIENCE, answer_seconds=600))
-    silence = hub.fault(API, "silent")
-    panel = panels()
-    first = panel.search("embedder")
-    assert silence.happened.wait(WAIT)
-    assert len(panel.search("chat-7").result(WAIT)) == 1
-    assert isinstance(first.exception(WAIT), InfluenceError)
-    assert panel.table.problem is None
-
-
-def test_more_adds_a_page_until_there_is_none(hub: LoopbackHub, panels: Callable[..., SearchPanel]):
+def test_more_adds_a_page_until_there_is_none(search_hub: LoopbackHub, panels: Callable[..., SearchPanel]):
     panel = panels()
     panel.search("chat", limit=5).result(WAIT)
     page(panel, {"type": "more"})
@@ -206,14 +70,14 @@ def test_more_adds_a_page_until_there_is_none(hub: LoopbackHub, panels: Callable
     assert len(panel.more().result(WAIT)) == 12
     assert panel.table.more == 0
     assert panel.table.note == "12 models for “chat”, most downloaded first."
-    assert len(hub.requests(API)) == 3
+    assert len(search_hub.requests(API)) == 3
     assert len(panel.more().result(WAIT)) == 12
-    assert len(hub.requests(API)) == 3
+    assert len(search_hub.requests(API)) == 3
 
 
-def test_more_waits_for_an_answer(hub: LoopbackHub, panels: Callable[..., SearchPanel]):
+def test_more_waits_for_an_answer(search_hub: LoopbackHub, panels: Callable[..., SearchPanel]):
     panel = panels()
-    silence = hub.fault(API, "silent")
+    silence = search_hub.fault(API, "silent")
     searched = panel.search("chat")
     assert silence.happened.wait(WAIT)
     with pytest.raises(InfluenceError, match="still being asked"):
@@ -223,11 +87,11 @@ def test_more_waits_for_an_answer(hub: LoopbackHub, panels: Callable[..., Search
 
 @pytest.mark.parametrize("then", [{"type": "retry"}, {"type": "more"}])
 def test_a_hub_that_cannot_be_reached_is_told_and_asked_again(
-    hub: LoopbackHub, panels: Callable[..., SearchPanel], then: dict[str, str]
+    search_hub: LoopbackHub, panels: Callable[..., SearchPanel], then: dict[str, str]
 ):
     panel = panels()
     panel.search("chat", limit=5).result(WAIT)
-    fault = hub.fault(API, "drop", times=1000)
+    fault = search_hub.fault(API, "drop", times=1000)
     failed = panel.more() if then["type"] == "more" else panel.search("chat-7")
     assert isinstance(failed.exception(WAIT), HubUnreachable)
     until(panel, "problem", lambda problem: problem is not None)
@@ -242,7 +106,7 @@ def test_a_hub_that_cannot_be_reached_is_told_and_asked_again(
 
 
 def test_what_cannot_be_searched_for_is_told_beside_the_last_answer(
-    hub: LoopbackHub, panels: Callable[..., SearchPanel]
+    search_hub: LoopbackHub, panels: Callable[..., SearchPanel]
 ):
     panel = panels()
     panel.search("chat-7").result(WAIT)
@@ -255,7 +119,7 @@ def test_what_cannot_be_searched_for_is_told_beside_the_last_answer(
     assert panel.table.problem is None
 
 
-def test_nothing_found_is_said_in_words(hub: LoopbackHub, panels: Callable[..., SearchPanel]):
+def test_nothing_found_is_said_in_words(search_hub: LoopbackHub, panels: Callable[..., SearchPanel]):
     panel = panels()
     assert not panel.search("zzz").result(WAIT)
     assert panel.table.note == "No model found for “zzz”. Fewer letters find more."
@@ -265,7 +129,7 @@ def test_nothing_found_is_said_in_words(hub: LoopbackHub, panels: Callable[..., 
 
 
 def test_a_click_asks_for_a_plan_as_often_as_it_is_clicked(
-    hub: LoopbackHub, panels: Callable[..., SearchPanel]
+    search_hub: LoopbackHub, panels: Callable[..., SearchPanel]
 ):
     state, wanted = State(), []
     panel = panels(state=state)
@@ -287,7 +151,7 @@ def test_a_click_asks_for_a_plan_as_often_as_it_is_clicked(
      {"type": "more", "id": "acme/chat-1"}, {"type": "close"}, {"type": ["plan"]}],
 )  # fmt: skip
 def test_what_the_page_may_not_ask_is_refused_and_the_panel_goes_on(
-    hub: LoopbackHub, panels: Callable[..., SearchPanel], content: Any
+    search_hub: LoopbackHub, panels: Callable[..., SearchPanel], content: Any
 ):
     panel = panels()
     panel.search("chat").result(WAIT)
@@ -299,7 +163,7 @@ def test_what_the_page_may_not_ask_is_refused_and_the_panel_goes_on(
 
 
 def test_hits_are_shown_before_it_is_known_what_fits(
-    hub: LoopbackHub, panels: Callable[..., SearchPanel], monkeypatch: pytest.MonkeyPatch
+    search_hub: LoopbackHub, panels: Callable[..., SearchPanel], monkeypatch: pytest.MonkeyPatch
 ):
     gate, quick = threading.Event(), api.judge
 
@@ -323,7 +187,7 @@ def test_hits_are_shown_before_it_is_known_what_fits(
 
 
 def test_a_device_that_cannot_be_asked_leaves_what_fits_unknown(
-    hub: LoopbackHub, panels: Callable[..., SearchPanel], monkeypatch: pytest.MonkeyPatch
+    search_hub: LoopbackHub, panels: Callable[..., SearchPanel], monkeypatch: pytest.MonkeyPatch
 ):
     def broken(device: str = "auto") -> Any:
         raise RuntimeError("no driver")
@@ -334,17 +198,19 @@ def test_a_device_that_cannot_be_asked_leaves_what_fits_unknown(
     assert panel.table.problem is None
 
 
-def test_a_token_goes_to_the_hub_and_into_no_widget(hub: LoopbackHub, panels: Callable[..., SearchPanel]):
+def test_a_token_goes_to_the_hub_and_into_no_widget(
+    search_hub: LoopbackHub, panels: Callable[..., SearchPanel]
+):
     panel = panels(token="good")
     panel.search("chat-7").result(WAIT)
-    assert [request.token for request in hub.requests(API)] == ["good"]
+    assert [request.token for request in search_hub.requests(API)] == ["good"]
     assert "good" not in str([one.get_state() for one in widgets(panel)]) + panel.static_html()
 
 
 def test_the_static_rendering_holds_the_last_results_and_no_markup_of_the_hubs(
-    hub: LoopbackHub, panels: Callable[..., SearchPanel]
+    search_hub: LoopbackHub, panels: Callable[..., SearchPanel]
 ):
-    hub.add("acme/<b>bold</b>", {"config.json": b"{}"}, license="<i>")
+    search_hub.add("acme/<b>bold</b>", {"config.json": b"{}"}, license="<i>")
     panel = panels()
     assert "Nothing was searched for" in panel.static_html()
     told: list[str] = []
@@ -356,39 +222,14 @@ def test_the_static_rendering_holds_the_last_results_and_no_markup_of_the_hubs(
     assert "<i>" not in told[-1]
 
 
-def test_a_typed_search_is_painted_before_the_static_rendering_follows(
-    hub: LoopbackHub, panels: Callable[..., SearchPanel], typed: Clock
-):
-    panel = panels()
-    told: list[str] = []
-    panel.on_static_change(lambda: told.append(panel.static_html()))
-    field(panel, "Name").value = "chat-7"
-    typed.pass_by(0.3)
-    until(panel, "rows", lambda rows: len(rows) == 1)
-    assert not told
-    typed.pass_by(SETTLED)
-    assert "acme/chat-7" in told[-1]
-
-
 def test_unknown_keywords_are_refused():
     with pytest.raises(TypeError, match="mirror"):
         SearchPanel(hub="x")
 
 
-def test_a_closed_panel_asks_nothing_any_more(
-    hub: LoopbackHub, panels: Callable[..., SearchPanel], typed: Clock
-):
-    panel = panels()
-    field(panel, "Name").value = "chat"
-    assert typed.running
-    panel.close()
-    assert not typed.running
-    assert not hub.log
-
-
-def test_papermill_waits_for_the_results_and_keeps_them(hub: LoopbackHub, tmp_path: Path):
+def test_papermill_waits_for_the_results_and_keeps_them(search_hub: LoopbackHub, tmp_path: Path):
     cells = [
-        f"import os, sys\nsys.path.insert(0, {str(ROOT)!r})\nos.environ['INFLUENCE_MIRROR'] = {hub.endpoint!r}\n"
+        f"import os, sys\nsys.path.insert(0, {str(ROOT)!r})\nos.environ['INFLUENCE_MIRROR'] = {search_hub.endpoint!r}\n"
         "from influence_nb.widgets import SearchPanel\npanel = SearchPanel()\npanel",
         "[hit.id for hit in panel.search('chat-7').result(60)]",
     ]
