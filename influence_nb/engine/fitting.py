@@ -11,6 +11,7 @@ from dataclasses import replace
 from influence_nb.engine import device as devices
 from influence_nb.engine.configs import completed
 from influence_nb.engine.model import Model
+from influence_nb.errors import CapabilityMissing
 from influence_nb.hub.headers import read_headers
 from influence_nb.hub.plan import DownloadPlan
 from influence_nb.memory import FitReport, ModelShape, estimate
@@ -65,6 +66,11 @@ def _read(
             return model.repo_id, read_heads(model.folder)
         return model.repo_id, read_headers(model, token=token, cancel=cancel)
     local = model.local if isinstance(model, Model) else model
+    if local is None:
+        raise CapabilityMissing(
+            "This model runs on another machine, whose memory is not known here.",
+            "Ask for a model of the library or of the Hub.",
+        )
     return local.name, read_heads(local.path)
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from influence_nb.engine import device as devices
 from influence_nb.engine import registry
 from influence_nb.engine.faults import translated
-from influence_nb.engine.model import Model
 from influence_nb.engine.quiet import quiet
+from influence_nb.engine.runtimes.transformers import TransformersModel
 from influence_nb.engine.watch import Watch
 from influence_nb.errors import BrokenModel, UnsupportedModel
 from influence_nb.store.models import CHAT_HEADS
@@ -33,7 +33,7 @@ Stage = Callable[[str, float | None], None]
 
 def load_model(
     local: LocalModel, device: str = "auto", dtype: str = "auto", on_progress: Stage | None = None
-) -> Model:
+) -> TransformersModel:
     """Load a causal language model, run it once, and put it on the list of loaded models.
 
     Args:
@@ -64,7 +64,7 @@ def load_model(
             tokenizer = words.result()
         tell("warm-up", None)
         watch.forget_peak()
-        model = Model(local, network, tokenizer, time.perf_counter() - started)
+        model = TransformersModel(local, network, tokenizer, time.perf_counter() - started)
         model.generate([0], temperature=0.0, max_new_tokens=1)
         model.forwards = 0
         model.memory_peak = max(watch.taken(), model.weights_size)

@@ -12,21 +12,22 @@ from typing import TYPE_CHECKING, Any
 from influence_nb.errors import InvalidData
 
 if TYPE_CHECKING:
-    from influence_nb.engine.model import Model
+    from influence_nb.engine.token_model import TokenModel
 
 Prompt = str | Sequence[Mapping[str, str]] | Sequence[int]
 
 
-def ids(prompt: Prompt, model: Model, vocabulary: int) -> list[int]:
+def ids(prompt: Prompt, model: TokenModel) -> list[int]:
     """The prompt's token ids: of a text as it stands, of messages through the chat template, or given as ids.
 
     Raises:
-        InvalidData: it is empty, of another kind, or has ids from `vocabulary` on.
+        InvalidData: it is empty, of another kind, or has ids outside the vocabulary.
         CapabilityMissing: messages, and the model has no chat template.
     """
     found = _ids(prompt, model)
     if not found:
         raise InvalidData("The prompt is empty.", "Give at least one character or one token id.")
+    vocabulary = model.vocabulary_size
     outside = [token for token in found if not 0 <= token < vocabulary]
     if outside:
         raise InvalidData(
@@ -35,7 +36,7 @@ def ids(prompt: Prompt, model: Model, vocabulary: int) -> list[int]:
     return found
 
 
-def _ids(prompt: Any, model: Model) -> list[int]:
+def _ids(prompt: Any, model: TokenModel) -> list[int]:
     if isinstance(prompt, str):
         return model.encode(prompt)
     if isinstance(prompt, bytes | Mapping) or not hasattr(prompt, "__iter__"):

@@ -1,6 +1,7 @@
-"""`Session`: a conversation that keeps its KV cache, so that each turn costs only what is new in it.
+"""`Session`: a conversation with a model, its turns, and the file that it is saved in.
 
-It knows a `Model` and messages; it does not know widgets or how they show versions of a message.
+It knows messages; it does not know how an answer comes about (`token_session.py`, `runtimes/endpoint.py`), nor
+widgets and how they show versions of a message.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from influence_nb.engine import template
 from influence_nb.engine.completion import Completion, TokenEvent, TokenStream
 from influence_nb.engine.sampling import Sampling, checked
-from influence_nb.errors import ContextTooLong, InfluenceError, InvalidData, InvalidSampling
+from influence_nb.errors import InfluenceError, InvalidData, InvalidSampling
 
 if TYPE_CHECKING:
     from influence_nb.engine.model import Model
@@ -24,7 +26,7 @@ WhenFull = Literal["stop", "drop_oldest"]
 _FORMAT = "influence_nb session"
 
 
-class Session:
+class Session(ABC):
     """A conversation with one model. Make it with `model.session()`.
 
     Attributes:
@@ -58,7 +60,6 @@ class Session:
         self.dropped = 0
         self.prompt_ids: tuple[int, ...] = ()
         self.completion: Completion | None = None
-        self._prefix = model.new_prefix()
         self._busy = threading.Lock()
 
     def send(
@@ -97,6 +98,7 @@ class Session:
         """Stream the assistant's answer to `messages` as they stand, and append it when it has ended."""
         return self._turn(None, sampling, cancel, overrides)
 
+    @abstractmethod
     def rendered(self) -> tuple[str, list[tuple[int, str]]]:
         """Exactly what the next reply would send: the rendered template, and its tokens as (id, text).
 
@@ -104,20 +106,13 @@ class Session:
 
         Raises:
             ContextTooLong: the next reply would raise it.
+            CapabilityMissing: the runtime cannot tell.
         """
-        ids, dropped = self._prompt(self.messages, self.sampling)
-        text = self.model.render(self._with_system(self.messages[dropped:]), self.switches)
-        return text, [(token, self.model.decode([token], special=True)) for token in ids]
 
     @property
+    @abstractmethod
     def context_used(self) -> int:
         """How many tokens the conversation takes up in the model's context, without turns that were dropped."""
-        if not self.messages:
-            return 0
-        try:
-            return len(self._prompt(self.messages, self.sampling)[0])
-        except ContextTooLong:
-            return len(self._ids(self.messages))
 
     def save(self, path: str | Path) -> Path:
         """Write the conversation as JSON; `Session.load` reads it."""
@@ -141,8 +136,8 @@ class Session:
             raise InvalidData(f"{path} cannot be written: {error}.", "Choose another place.") from error
         return path
 
-    @classmethod
-    def load(cls, path: str | Path, model: Model) -> Session:
+    @staticmethod
+    def load(path: str | Path, model: Model) -> Session:
         """The conversation in a file that `save` wrote, to go on with `model`.
 
         Raises:
@@ -152,8 +147,7 @@ class Session:
             state = json.loads(Path(path).read_text(encoding="utf-8"))
             if state["format"] != _FORMAT or state["version"] != 1:
                 raise ValueError("another format")
-            session = cls(
-                model,
+            session = model.session(
                 state["system"],
                 Sampling.from_dict(state["sampling"]),
                 state["when_full"],
@@ -188,10 +182,14 @@ class Session:
         self._check_idle()
         sampling = checked(sampling or self.sampling, overrides)
         messages = self.messages if said is None else [*self.messages, said]
-        prompt, dropped = self._prompt(messages, sampling)
-        self.prompt_ids, self.dropped = tuple(prompt), dropped
-        stream = self.model.stream_ids(prompt, sampling, cancel, self._prefix)
+        stream = self._answer(messages, sampling, cancel)
         return TokenStream(self._recorded(stream, said), stream.finished)
+
+    @abstractmethod
+    def _answer(
+        self, messages: Sequence[Mapping[str, str]], sampling: Sampling, cancel: threading.Event | None
+    ) -> TokenStream:
+        """The stream of an answer to `messages`; sets `prompt_ids` and `dropped`."""
 
     def _recorded(
         self, stream: TokenStream, said: dict[str, str] | None
@@ -222,23 +220,3 @@ class Session:
     def _with_system(self, messages: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
         system = [] if self.system is None else [{"role": "system", "content": self.system}]
         return [*system, *messages]
-
-    def _prompt(self, messages: Sequence[Mapping[str, str]], sampling: Sampling) -> tuple[list[int], int]:
-        """The ids to send, and how many of the oldest messages were left out to make them fit."""
-        size = self.model.context_length
-        room = 0 if size is None else min(sampling.max_new_tokens, size // 4)
-        turns = [place for place, message in enumerate(messages) if place and message["role"] == "user"]
-        for dropped in (0, *turns):
-            ids = self._ids(messages[dropped:])
-            more_to_drop = self.when_full == "drop_oldest" and bool(turns) and dropped != turns[-1]
-            if size is None or len(ids) + (room if more_to_drop else 1) <= size:
-                return ids, dropped
-            if self.when_full == "stop":
-                break
-        raise ContextTooLong(
-            f"The conversation is {len(ids)} tokens long; {self.model.name} has a context of {size}.",
-            'Shorten or clear it, or choose to leave out the oldest turns when it is full (when_full="drop_oldest").',
-        )
-
-    def _ids(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
-        return self.model.encode(self.model.render(self._with_system(messages), self.switches), special=False)

@@ -118,4 +118,6 @@ def _kind(model: Model) -> str:
 
 
 def _place(model: Model) -> str:
+    if model.local is None:
+        return _kind(model)
     return f"{_kind(model)}, in {Path(model.local.path).parent.name}"

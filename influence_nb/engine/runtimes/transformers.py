@@ -1,0 +1,283 @@
+"""Models run by transformers, in the decoding loop of our own: everything that a `Model` can do.
+
+It knows the network, the tokenizer and the worker thread; it does not know how it was found or loaded, nor who asks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+import weakref
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from influence_nb.engine import device as devices
+from influence_nb.engine import noise, template
+from influence_nb.engine.clock import Clock
+from influence_nb.engine.completion import Completion, TokenEvent, TokenStream, Usage
+from influence_nb.engine.faults import translated
+from influence_nb.engine.loop import Steps, decode
+from influence_nb.engine.prefix import PrefixCache
+from influence_nb.engine.quiet import quiet
+from influence_nb.engine.receipts import Receipt, package_versions
+from influence_nb.engine.row import Row
+from influence_nb.engine.sampling import Sampling
+from influence_nb.engine.token_model import TokenModel
+from influence_nb.engine.worker import Worker
+from influence_nb.errors import BrokenModel, ContextTooLong, InfluenceError, InvalidData
+from influence_nb.store import records
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from influence_nb.engine.loop import Network
+    from influence_nb.store.models import LocalModel
+
+
+class TransformersModel(TokenModel):
+    """A model in this process's memory, or its GPU's.
+
+    Attributes:
+        tokenizer: the transformers tokenizer.
+        network: the transformers model; None after `unload`.
+        weights_size: bytes of its weights in memory.
+    """
+
+    runtime = "transformers"
+    local: LocalModel
+
+    def __init__(
+        self,
+        local: LocalModel,
+        network: Network,
+        tokenizer: PreTrainedTokenizerBase,
+        load_seconds: float,
+    ) -> None:
+        super().__init__(local.name, local, str(network.device), str(network.dtype).removeprefix("torch."))
+        self.tokenizer = tokenizer
+        self.network: Network | None = network
+        self.load_seconds = load_seconds
+        self.weights_size = sum(weight.numel() * weight.element_size() for weight in network.parameters())
+        self.memory_peak = self.weights_size
+        self._attention = str(getattr(network.config, "_attn_implementation", "unknown"))
+        self.vocabulary_size = int(network.get_input_embeddings().num_embeddings)
+        self._defaults = {k: v for k, v in network.generation_config.to_dict().items() if v is not None}
+        self._ends = self._end_ids()
+        text_config = network.config.get_text_config()
+        self._context: int | None = getattr(text_config, "max_position_embeddings", None)
+        self._worker = Worker(f"influence {self.name}")
+        self._prefixes: weakref.WeakSet[PrefixCache] = weakref.WeakSet()
+        network.register_forward_pre_hook(self._count)
+
+    # -- generating -----------------------------------------------------------------------------------------------
+
+    def stream_ids(
+        self,
+        prompt: Sequence[int],
+        sampling: Sampling,
+        cancel: threading.Event | None = None,
+        prefix: PrefixCache | None = None,
+    ) -> TokenStream:
+        """See `TokenModel`."""
+        self._loaded()
+        if self._context is not None and len(prompt) >= self._context:
+            raise ContextTooLong(
+                f"The prompt is {len(prompt)} tokens long; {self.name} has a context of {self._context}.",
+                "Shorten the prompt: at least one token must be left for the answer.",
+            )
+        if sampling.seed is None:
+            sampling = sampling.replace(seed=noise.draw_seed())
+        room = None if self._context is None else self._context - len(prompt)
+        row = Row(prompt, sampling, self.tokenizer, self._ends, room)
+        stop = threading.Event()
+        clock = Clock()
+        cached = [0]
+
+        def cancelled() -> bool:
+            return stop.is_set() or self._closing.is_set() or (cancel is not None and cancel.is_set())
+
+        def job() -> Iterator[TokenEvent]:
+            clock.begin()
+            with quiet(), translated("generating", InfluenceError, "The model is still loaded: try again."):
+                cache, cached[0] = prefix.take(prompt) if prefix is not None else (None, 0)
+                steps = Steps(self._loaded(), [prompt], cache)
+                del cache
+                for _, event in decode(steps, [row], self._ends, cancelled):
+                    clock.tick()
+                    yield event
+                if prefix is not None and not self._closing.is_set():
+                    fed = [*prompt, *(event.id for event in row.events if event.id is not None)][: steps.fed]
+                    prefix.keep(fed, steps.cache)
+
+        def events() -> Generator[TokenEvent, None, None]:
+            clock.called = time.perf_counter()
+            self._loaded()
+            running = self._worker.run(job)
+            try:
+                for event in running:  # noqa: UP028 - `yield from` would close `running` with us
+                    yield event
+            finally:
+                stop.set()
+                for _ in running:  # until the worker has seen it
+                    pass
+
+        done: list[Completion] = []
+
+        def finished() -> Completion | None:
+            if not done and row.finish_reason is not None:
+                done.append(self._completion(row, clock, cached[0]))
+            return done[0] if done else None
+
+        return TokenStream(events(), finished)
+
+    # -- text and tokens ------------------------------------------------------------------------------------------
+
+    def encode(self, text: str, special: bool = True) -> list[int]:
+        """See `TokenModel`."""
+        try:
+            ids: list[int] = self.tokenizer(text, add_special_tokens=special)["input_ids"]
+        except (
+            TypeError,
+            ValueError,
+        ) as error:  # how tokenizers say it of lone surrogates, and of what is no str
+            raise InvalidData(
+                "This is not text that can be encoded.", "Give a str of whole characters."
+            ) from error
+        return ids
+
+    def decode(self, ids: Sequence[int], special: bool = False) -> str:
+        """See `TokenModel`."""
+        text = self.tokenizer.decode(
+            list(ids), skip_special_tokens=not special, clean_up_tokenization_spaces=False
+        )
+        assert isinstance(text, str)
+        return text
+
+    def render(
+        self, messages: Sequence[Mapping[str, str]], switches: Mapping[str, bool] | None = None
+    ) -> str:
+        """See `TokenModel`."""
+        return template.render(self.tokenizer, messages, switches)
+
+    def template_switches(self) -> dict[str, bool]:
+        """See `TokenModel`."""
+        return template.switches(self.tokenizer)
+
+    # -- facts ----------------------------------------------------------------------------------------------------
+
+    @property
+    def chat_template(self) -> str | None:
+        """See `TokenModel`."""
+        template = self.tokenizer.chat_template
+        return None if template is None else str(template)
+
+    @property
+    def context_length(self) -> int | None:
+        """See `TokenModel`."""
+        return self._context
+
+    def generation_defaults(self) -> dict[str, Any]:
+        """See `TokenModel`."""
+        return dict(self._defaults)
+
+    def report(self) -> dict[str, Any]:
+        """See `TokenModel`."""
+        used, total = devices.memory(self.device)
+        return {
+            "name": self.name,
+            "architecture": self.local.architecture,
+            "parameters": self.local.parameters,
+            "weights": self._weight_bytes,
+            "device": self.device,
+            "dtype": self.dtype,
+            "attention": self._attention,
+            "context_length": self._context,
+            "load_seconds": self.load_seconds,
+            "memory_used": used,
+            "memory_total": total,
+        }
+
+    @cached_property
+    def _weight_bytes(self) -> int:
+        return sum(tensor.nbytes for tensor in self._loaded().parameters())
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    def new_prefix(self) -> PrefixCache:
+        """See `TokenModel`."""
+        prefix = PrefixCache()
+        self._prefixes.add(prefix)
+        return prefix
+
+    @property
+    def is_loaded(self) -> bool:
+        """See `TokenModel`."""
+        return self.network is not None
+
+    def _give_back(self) -> None:
+        self._worker.close()
+        for prefix in list(self._prefixes):
+            prefix.clear()
+        self.network = None
+        devices.give_back()
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _loaded(self) -> Network:
+        if self.network is None:
+            raise self._unloaded()
+        return self.network
+
+    def _count(self, *_: object) -> None:
+        self.forwards += 1
+
+    def _end_ids(self) -> frozenset[int]:
+        """What ends a turn: the generation config's tokens and the chat template's; else the tokenizer's."""
+        said = self._defaults.get("eos_token_id")
+        ends = set(said if isinstance(said, list) else [said] if said is not None else [])
+        if odd := [end for end in ends if not isinstance(end, int)]:
+            raise BrokenModel(
+                f"{self.name} names {odd[0]!r} as an end of its turns, which is no token's id.",
+                "Look at eos_token_id in its generation_config.json and config.json.",
+            )
+        ends |= template.end_of_turn(self.tokenizer)
+        if not ends and self.tokenizer.eos_token_id is not None:
+            ends = {self.tokenizer.eos_token_id}
+        return frozenset(ends)
+
+    def _completion(self, row: Row, clock: Clock, cached: int) -> Completion:
+        made = len(row.events)
+        timings = clock.timings(self.load_seconds, made)
+        usage = Usage(len(row.prompt), made, cached)
+        receipts: list[Receipt] = []
+
+        def receipt() -> Receipt:
+            if not receipts:
+                receipts.append(self._receipt(row))
+            return receipts[0]
+
+        assert row.finish_reason is not None
+        return Completion(row.text, tuple(row.events), row.finish_reason, usage, timings, receipt)
+
+    def _receipt(self, row: Row) -> Receipt:
+        words = self.chat_template
+        return Receipt(
+            model=self.name,
+            revision=self.local.revision,
+            files=records.hashes(Path(self.local.path)),
+            template_sha256=hashlib.sha256(words.encode()).hexdigest() if words else None,
+            prompt_ids=tuple(row.prompt),
+            sampling=row.sampling.to_dict(),
+            seed=row.sampling.seed or 0,
+            dtype=self.dtype,
+            quantization=self.local.quantization,
+            device=self.device,
+            attention=self._attention,
+            batch_shape=(1, len(row.prompt)),
+            runtime=self.runtime,
+            versions=package_versions(),
+            output_ids=tuple(event.id for event in row.events if event.id is not None),
+        )

@@ -1,0 +1,86 @@
+"""`TokenModel`: a model that renders and tokenizes here, and takes token ids.
+
+It does not know which library runs it.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from influence_nb.engine import prompts
+from influence_nb.engine.completion import TokenStream
+from influence_nb.engine.model import Model
+from influence_nb.engine.prefix import PrefixCache
+from influence_nb.engine.sampling import Sampling, checked
+from influence_nb.engine.session import WhenFull
+from influence_nb.engine.token_session import TokenSession
+from influence_nb.errors import CapabilityMissing
+
+
+class TokenModel(Model):
+    """A `Model` whose tokens are known here; runtimes give it the calls below."""
+
+    vocabulary_size: int
+    """How many ids the model knows."""
+
+    @property
+    @abstractmethod
+    def chat_template(self) -> str | None:
+        """The Jinja template that turns messages into text; None for a model that holds no conversation."""
+
+    def stream(
+        self,
+        prompt: prompts.Prompt,
+        sampling: Sampling | None = None,
+        cancel: threading.Event | None = None,
+        **overrides: Any,
+    ) -> TokenStream:
+        """See `Model`."""
+        sampling = checked(sampling or Sampling(), overrides)
+        return self.stream_ids(prompts.ids(prompt, self), sampling, cancel)
+
+    def session(
+        self,
+        system: str | None = None,
+        sampling: Sampling | None = None,
+        when_full: WhenFull = "stop",
+        switches: Mapping[str, bool] | None = None,
+    ) -> TokenSession:
+        """See `Model`."""
+        if not self.chat_template:
+            raise CapabilityMissing(
+                f"{self.name} has no chat template, so it cannot hold a conversation.",
+                "Load a chat or instruct model, or continue plain text with model.generate('Once upon a time').",
+            )
+        return TokenSession(self, system, sampling, when_full, switches)
+
+    @abstractmethod
+    def stream_ids(
+        self,
+        prompt: Sequence[int],
+        sampling: Sampling,
+        cancel: threading.Event | None = None,
+        prefix: PrefixCache | None = None,
+    ) -> TokenStream:
+        """`stream` for token ids, reusing and then refilling `prefix` if there is one."""
+
+    @abstractmethod
+    def new_prefix(self) -> PrefixCache:
+        """A holder for a KV cache, which `unload` empties."""
+
+    @abstractmethod
+    def encode(self, text: str, special: bool = True) -> list[int]:
+        """The token ids of `text`, with the tokenizer's own special tokens unless `special` is False."""
+
+    @abstractmethod
+    def decode(self, ids: Sequence[int], special: bool = False) -> str:
+        """The text of token ids; special tokens are shown if `special`."""
+
+    @abstractmethod
+    def render(
+        self, messages: Sequence[Mapping[str, str]], switches: Mapping[str, bool] | None = None
+    ) -> str:
+        """The text that the chat template makes of `messages`; errors as `engine.template.render`'s."""
