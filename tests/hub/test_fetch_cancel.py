@@ -57,20 +57,12 @@ def test_a_cancel_before_the_start_asks_for_nothing(hub: LoopbackHub) -> None:
     assert hub.log == []
 
 
-def test_a_cancel_ends_a_question_that_is_not_answered(
-    hub: LoopbackHub, files: dict[str, bytes], commit: str
+@pytest.mark.parametrize("silent", ["/api/*", WEIGHTS])
+def test_a_cancel_ends_a_question_or_a_file_of_which_nothing_comes(
+    hub: LoopbackHub, files: dict[str, bytes], commit: str, silent: str
 ) -> None:
-    silent = hub.fault("/api/*", "silent", times=100)
-    cancelled(silent.happened.wait)
-    hub.faults.clear()
-    assert contents(inb.download(NAME).path) == files
-
-
-def test_a_cancel_ends_a_file_of_which_nothing_comes(
-    hub: LoopbackHub, files: dict[str, bytes], commit: str
-) -> None:
-    silent = hub.fault(WEIGHTS, "silent", times=100, host="cdn")
-    cancelled(silent.happened.wait)
+    fault = hub.fault(silent, "silent", times=100, host="cdn" if silent == WEIGHTS else "hub")
+    cancelled(fault.happened.wait)
     hub.faults.clear()
     assert contents(inb.download(NAME).path) == files
 

@@ -1,4 +1,4 @@
-"""A DownloadPanel as a person sees it: its texts, fields and buttons, and waiting for what is to be seen."""
+"""A DownloadPanel as a person uses it: clicks, what a page sends, and waiting for what is to be seen."""
 
 from __future__ import annotations
 
@@ -6,28 +6,11 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from on_page import button, controls, shown, text
+
 from influence_nb.widgets import DownloadPanel
 
 WAIT = 60
-
-
-def controls(widget: Any) -> list[Any]:
-    """Every widget in a panel, in order."""
-    found = [widget]
-    for child in getattr(widget, "children", ()):
-        found += controls(child)
-    return found
-
-
-def field(panel: Any, label: str) -> Any:
-    return next(one for one in controls(panel) if getattr(one, "description", None) == label)
-
-
-def button(panel: Any, tooltip: str) -> Any:
-    """The button with this tooltip that is to be seen."""
-    found = [one for one in controls(panel) if getattr(one, "tooltip", None) == tooltip]
-    assert found, f"there is no button {tooltip!r}"
-    return found[0]
 
 
 def click(panel: DownloadPanel, tooltip: str) -> None:
@@ -39,16 +22,6 @@ def click(panel: DownloadPanel, tooltip: str) -> None:
 
     until(panel, ready)
     button(panel, tooltip).click()
-
-
-def shown(one: Any) -> bool:
-    return bool(one.layout.display != "none")
-
-
-def text(widget: Any) -> str:
-    """All that is to be read in it, as HTML."""
-    parts = [str(one.value) for one in controls(widget) if type(one).__name__ == "HTML"]
-    return " ".join(part for part in parts if not part.startswith("<style>"))
 
 
 def until(panel: DownloadPanel, condition: Callable[[], bool]) -> None:

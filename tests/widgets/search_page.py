@@ -1,4 +1,4 @@
-"""What the tests of SearchPanel share: a page that talks to it, its fields by their labels, waiting for its table."""
+"""What the tests of SearchPanel share: a page that talks to it, and waiting for its table."""
 
 from __future__ import annotations
 
@@ -32,14 +32,3 @@ def until(panel: SearchPanel, name: str, fits: Callable[[Any], bool]) -> None:
     look()
     assert there.wait(WAIT), getattr(panel.table, name)
     panel.table.unobserve(look, name)
-
-
-def widgets(panel: Any) -> list[Any]:
-    found = [panel]
-    for child in getattr(panel, "children", ()):
-        found += widgets(child)
-    return found
-
-
-def field(panel: SearchPanel, label: str) -> Any:
-    return next(one for one in widgets(panel) if getattr(one, "description", None) == label)

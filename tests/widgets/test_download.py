@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from download_page import click, says, text, until
+from download_page import click, says, until
 from fake_hub import FakeHub
+from on_page import text
 
 from influence_nb import api
 from influence_nb.errors import DownloadInterrupted, HubUnreachable, InvalidData

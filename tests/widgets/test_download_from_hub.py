@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import nbformat
-import papermill
 import pytest
-from download_page import button, click, field, says, text, type_secret, until
+from download_page import click, says, type_secret, until
+from in_papermill import executed, read
+from on_page import button, field, text
 
 from influence_nb import api
 from influence_nb.errors import DownloadInterrupted, GatedModel, HubUnreachable, ModelNotFound
@@ -173,11 +173,8 @@ def test_papermill_waits_for_the_model_and_keeps_the_rendering_without_the_token
         "panel.download().result(60).name",
         "panel.download('acme/small', token=os.environ['A_TOKEN']).result(60).name",
     ]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, tmp_path / "in.ipynb")
-    papermill.execute_notebook(tmp_path / "in.ipynb", tmp_path / "out.ipynb", progress_bar=False)
-    done: Any = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+    out = executed(tmp_path, *cells)
+    done = read(out)
     assert [cell.outputs[-1]["data"]["text/plain"] for cell in done.cells[1:]] == [
         "'acme/gated'",
         "'acme/small'",
@@ -186,4 +183,4 @@ def test_papermill_waits_for_the_model_and_keeps_the_rendering_without_the_token
     assert "acme/gated: done" in static
     assert "acme/small: done" in static
     assert done.metadata.widgets  # papermill keeps the widgets' state
-    assert TOKEN not in (tmp_path / "out.ipynb").read_text()
+    assert TOKEN not in out.read_text()

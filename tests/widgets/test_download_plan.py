@@ -6,8 +6,9 @@ import threading
 from typing import Any
 
 import pytest
-from download_page import button, click, field, press_enter, says, text, until
+from download_page import click, press_enter, says, until
 from fake_hub import FakeFile, FakeHub
+from on_page import button, field, text
 
 from influence_nb import api
 from influence_nb.errors import HubUnreachable, InvalidData, ModelNotFound

@@ -7,8 +7,9 @@ from typing import Any
 
 import ipywidgets
 import pytest
-from download_page import click, controls, field, says, shown, text, type_secret
+from download_page import click, says, type_secret
 from fake_hub import FakeHub
+from on_page import controls, field, shown, text
 
 from influence_nb import api
 from influence_nb.errors import GatedModel

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import on_page
 import pytest
 from fake_model import FakeModel
 
@@ -42,22 +43,12 @@ def opened(**keywords: Any) -> LibraryPanel:
     return panel
 
 
-def controls(panel: Any) -> list[Any]:
-    """Every widget that is on the page, in order."""
-    if panel.layout.display == "none":
-        return []
-    found = [panel]
-    for child in getattr(panel, "children", ()):
-        found += controls(child)
-    return found
-
-
 def button(panel: LibraryPanel, name: str) -> Any:
-    return next(one for one in controls(panel) if getattr(one, "tooltip", None) == name)
+    return on_page.button(panel, name, hidden=False)
 
 
 def text(panel: LibraryPanel) -> str:
-    return " ".join(str(one.value) for one in controls(panel) if type(one).__name__ == "HTML")
+    return on_page.text(panel, hidden=False)
 
 
 def names(panel: LibraryPanel) -> list[str]:

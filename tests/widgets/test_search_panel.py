@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import nbformat
-import papermill
 import pytest
-from search_page import WAIT, field, page, shown, until, widgets
+from in_papermill import executed, read
+from on_page import controls, field
+from search_page import WAIT, page, shown, until
 
 from influence_nb import api
 from influence_nb.errors import HubUnreachable, InfluenceError, InvalidData
@@ -204,7 +204,7 @@ def test_a_token_goes_to_the_hub_and_into_no_widget(
     panel = panels(token="good")
     panel.search("chat-7").result(WAIT)
     assert [request.token for request in search_hub.requests(API)] == ["good"]
-    assert "good" not in str([one.get_state() for one in widgets(panel)]) + panel.static_html()
+    assert "good" not in str([one.get_state() for one in controls(panel)]) + panel.static_html()
 
 
 def test_the_static_rendering_holds_the_last_results_and_no_markup_of_the_hubs(
@@ -233,11 +233,7 @@ def test_papermill_waits_for_the_results_and_keeps_them(search_hub: LoopbackHub,
         "from influence_nb.widgets import SearchPanel\npanel = SearchPanel()\npanel",
         "[hit.id for hit in panel.search('chat-7').result(60)]",
     ]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, tmp_path / "in.ipynb")
-    papermill.execute_notebook(tmp_path / "in.ipynb", tmp_path / "out.ipynb", progress_bar=False)
-    first, second = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells
+    first, second = read(executed(tmp_path, *cells)).cells
     assert second.outputs[0]["data"]["text/plain"] == "['acme/chat-7']"
     live, static = first.outputs
     assert "application/vnd.jupyter.widget-view+json" in live["data"]

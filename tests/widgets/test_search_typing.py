@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from clock import Clock
-from search_page import WAIT, field, until
+from on_page import field
+from search_page import WAIT, until
 
 from influence_nb.errors import InfluenceError
 from influence_nb.hub import search as searching
