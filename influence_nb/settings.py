@@ -25,7 +25,7 @@ class Settings(BaseSettings):
 
     home: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("influence_nb", appauthor=False)),
-        description="Where our own state lives: the starter models and one SQLite file.",
+        description="Where our own state lives: the starter models, one SQLite file and its journal.",
     )
     offline: bool = Field(default=False, description="Ask no package index and no hub for anything.")
     mirror: str | None = Field(

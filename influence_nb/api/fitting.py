@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from influence_nb.api.shelf import here
+from influence_nb.arguments import expect_event, expect_text
 from influence_nb.engine.device import resolve
 from influence_nb.errors import HubUnreachable, InvalidData, ModelNotFound
 from influence_nb.hub import starters
@@ -62,6 +63,8 @@ def fit(
     """
     from influence_nb.engine.fitting import fit_model
 
+    expect_text(token=token, mirror=mirror)
+    expect_event(cancel)
     check_wishes(dtype, quantization, context, batch)
     resolve(device)
     found = _to_fit(model, quantization, mirror, token, cancel)

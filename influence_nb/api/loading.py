@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from influence_nb.api.shelf import here, starter
+from influence_nb.arguments import expect_call
 from influence_nb.engine import registry
 from influence_nb.engine.load import Stage, load_model
 from influence_nb.hub import starters
@@ -47,6 +48,7 @@ def load(
         DeviceUnavailable: no such device.
         OutOfMemory: the device has no room.
     """
+    expect_call(on_progress=on_progress)
     local = _find(model, on_progress)
     with _loading:
         for present in registry.loaded():

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from influence_nb.arguments import quoted
 from influence_nb.engine import registry
 from influence_nb.engine.convert import gguf_to_safetensors
 from influence_nb.errors import ModelNotFound
@@ -31,7 +32,7 @@ def here(model: object) -> LocalModel:
     if isinstance(model, LocalModel):
         return model
     if not isinstance(model, str | Path):
-        raise ModelNotFound(f"{model!r} is not a model.", "Give a name, a folder, or a LocalModel.")
+        raise ModelNotFound(f"{quoted(model)} is not a model.", "Give a name, a folder, or a LocalModel.")
     as_path = Path(model).expanduser()
     if isinstance(model, Path) or _is_folder(as_path) or str(model).startswith((".", "/", "~")):
         return LocalModel.from_folder(as_path)

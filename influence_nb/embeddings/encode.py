@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from influence_nb.arguments import quoted
 from influence_nb.embeddings.pooling import check_pooling, pool, read_recipe
 from influence_nb.embeddings.weights import load
 from influence_nb.embeddings.whole import whole
@@ -75,7 +76,7 @@ def _local(
         return model
     if not isinstance(model, (str, Path, NoneType)):
         raise InvalidData(
-            f"{model!r} is neither a model's name nor a folder.",
+            f"{quoted(model)} is neither a model's name nor a folder.",
             f"Give a name such as {STARTER!r}, a folder, or a model of inb.library().",
         )
     name = STARTER if model is None else model

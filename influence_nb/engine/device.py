@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from influence_nb.arguments import quoted
 from influence_nb.errors import DeviceUnavailable, UnsupportedModel
 from influence_nb.memory.budget import DeviceBudget
 
@@ -66,8 +67,8 @@ def resolve(name: str = "auto") -> torch.device:
         return torch.device(wanted)
     known = wanted == "mps" or (wanted.startswith("cuda:") and wanted[5:].isdigit())
     if not known:
-        raise DeviceUnavailable(f"{name!r} is not a device.", f"Use one of: auto, {', '.join(here)}.")
-    reason = f"there is no device {name!r} in this machine"
+        raise DeviceUnavailable(f"{quoted(name)} is not a device.", f"Use one of: auto, {', '.join(here)}.")
+    reason = f"there is no device {quoted(name)} in this machine"
     if wanted.startswith("cuda:") and not torch.backends.cuda.is_built():  # type: ignore[no-untyped-call]
         reason += " that this build of torch can use (it was built without CUDA)"
     raise DeviceUnavailable(f"{reason[0].upper()}{reason[1:]}.", f"Use one of: auto, {', '.join(here)}.")
@@ -85,7 +86,9 @@ def resolve_dtype(name: str, device: torch.device, checkpoint: torch.dtype | Non
     import torch
 
     if name not in DTYPES:
-        raise UnsupportedModel(f"{name!r} is not a dtype to load in.", f"Use one of: {', '.join(DTYPES)}.")
+        raise UnsupportedModel(
+            f"{quoted(name)} is not a dtype to load in.", f"Use one of: {', '.join(DTYPES)}."
+        )
     if name != "auto":
         chosen: torch.dtype = getattr(torch, name)
         return chosen

@@ -83,7 +83,7 @@ class Model(ABC):
         Raises:
             InvalidSampling: an override that is unknown or out of range.
             ContextTooLong: the prompt does not fit the model's context.
-            InvalidData: an empty prompt, or ids outside the vocabulary.
+            InvalidData: an empty prompt, ids outside the vocabulary, or a `cancel` that is no event.
             OutOfMemory: no room for the KV cache (raised while streaming).
         """
 
@@ -97,8 +97,16 @@ class Model(ABC):
     ) -> Session:
         """A conversation that keeps its KV cache between turns.
 
+        Args:
+            system: the system prompt; None for the template's own.
+            sampling: used where a turn names none.
+            when_full: "stop" or "drop_oldest", see `Session`.
+            switches: variables for the chat template, such as {"enable_thinking": False}.
+
         Raises:
             CapabilityMissing: the model has no chat template.
+            InvalidData: an argument of the wrong kind, or a switch that the template does not read.
+            InvalidSampling: `sampling` is none.
         """
 
     def template_switches(self) -> dict[str, bool]:

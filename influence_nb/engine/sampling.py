@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from influence_nb.arguments import quoted
 from influence_nb.errors import InvalidSampling
 
 if TYPE_CHECKING:
@@ -197,21 +198,23 @@ class Sampling:
         )
 
 
-def checked(sampling: Sampling, overrides: Mapping[str, Any]) -> Sampling:
-    """`sampling` with some parameters changed, once it is sure that it is one.
+def checked(sampling: Sampling | None, overrides: Mapping[str, Any]) -> Sampling:
+    """`sampling`, or else `Sampling()`, with some parameters changed, once it is sure that it is one.
 
     Raises:
         InvalidSampling: it is something else, or a parameter is unknown or out of range.
     """
+    if sampling is None:
+        sampling = Sampling()
     if not isinstance(sampling, Sampling):
         raise InvalidSampling(
-            f"sampling is a {type(sampling).__name__}.", "Give a Sampling: Sampling(temperature=0.7)."
+            f"sampling={quoted(sampling)} is no Sampling.", "Give a Sampling: Sampling(temperature=0.7)."
         )
     return sampling.replace(**overrides)
 
 
 def _invalid(name: str, value: object, why: str, hint: str) -> InvalidSampling:
-    error = InvalidSampling(f"{name}={value!r} {why}.", hint)
+    error = InvalidSampling(f"{name}={quoted(value)} {why}.", hint)
     error.field = name
     return error
 
@@ -221,7 +224,7 @@ def _unknown(name: str, known: set[str]) -> InvalidSampling:
 
     near = difflib.get_close_matches(name, sorted(known), n=1)
     hint = f"Did you mean {near[0]}?" if near else f"Known are: {', '.join(sorted(known))}."
-    error = InvalidSampling(f"Sampling has no parameter {name!r}.", hint)
+    error = InvalidSampling(f"Sampling has no parameter {quoted(name)}.", hint)
     error.field = name
     return error
 
@@ -272,7 +275,9 @@ def _checked_bias(value: Any) -> dict[int, float]:
     try:
         bias = {int(token): float(amount) for token, amount in dict(value).items()}
     except (TypeError, ValueError):
-        raise _invalid("logit_bias", value, "is not a mapping", "Write {token id: bias}.") from None
+        raise _invalid(
+            "logit_bias", value, "does not map token ids to numbers", "Write {token id: bias}."
+        ) from None
     odd = any(isinstance(token, bool | float) for token in dict(value))
     if odd or any(
         token < 0 or not (abs(amount) <= _MOST_BIAS or amount == -math.inf) for token, amount in bias.items()

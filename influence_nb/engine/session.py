@@ -14,6 +14,7 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from influence_nb.arguments import expect_text, quoted
 from influence_nb.engine import template
 from influence_nb.engine.completion import Completion, TokenEvent, TokenStream
 from influence_nb.engine.sampling import Sampling, checked
@@ -50,11 +51,19 @@ class Session(ABC):
         switches: Mapping[str, bool] | None = None,
     ) -> None:
         if when_full not in ("stop", "drop_oldest"):
-            raise InvalidData(f"when_full={when_full!r} is unknown.", 'Use "stop" or "drop_oldest".')
+            raise InvalidData(f"when_full={quoted(when_full)} is unknown.", 'Use "stop" or "drop_oldest".')
+        expect_text(system=system)
+        if not isinstance(switches, Mapping | None) or not all(
+            isinstance(name, str) for name in switches or {}
+        ):
+            raise InvalidData(
+                f"switches={quoted(switches)} does not map names to values.",
+                'Write {"enable_thinking": False}.',
+            )
         self.model = model
         self.messages: list[dict[str, str]] = []
         self.system = system
-        self.sampling = sampling or Sampling()
+        self.sampling = checked(sampling, {})
         self.switches = dict(switches or {})
         self.when_full: WhenFull = when_full
         self.dropped = 0
@@ -151,8 +160,10 @@ class Session(ABC):
                 state["system"],
                 Sampling.from_dict(state["sampling"]),
                 state["when_full"],
-                state["switches"],
             )
+            session.switches = dict(
+                state["switches"]
+            )  # of another model's template, perhaps: it ignores them
             if not isinstance(state["system"], str | None):
                 raise ValueError("its system prompt is not text")
             session.messages = template.checked(state["messages"]) if state["messages"] else []
@@ -180,7 +191,7 @@ class Session(ABC):
         overrides: Mapping[str, Any],
     ) -> TokenStream:
         self._check_idle()
-        sampling = checked(sampling or self.sampling, overrides)
+        sampling = checked(self.sampling if sampling is None else sampling, overrides)
         messages = self.messages if said is None else [*self.messages, said]
         stream = self._answer(messages, sampling, cancel)
         return TokenStream(self._recorded(stream, said), stream.finished)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from influence_nb.errors import CapabilityMissing, InvalidData
+from influence_nb.errors import BrokenModel, CapabilityMissing, InvalidData
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -28,6 +28,7 @@ def render(
 
     Raises:
         CapabilityMissing: the model has no chat template.
+        BrokenModel: the template is no template.
         InvalidData: a message without role or content, or messages that the template refuses.
     """
     plain = checked(messages)
@@ -41,6 +42,11 @@ def render(
             plain, tokenize=False, add_generation_prompt=True, **(switches or {})
         )
     except Exception as error:
+        if type(error).__name__ == "TemplateSyntaxError":
+            raise BrokenModel(
+                f"The model's chat template cannot be read: {error}.",
+                "Fetch the model again, or give it plain text to continue: model.generate('Once upon a time').",
+            ) from error
         raise InvalidData(
             f"The model's chat template refuses these messages: {error}",
             "Check the roles and their order; some templates allow no system message.",
@@ -80,27 +86,47 @@ def switches(tokenizer: PreTrainedTokenizerBase) -> dict[str, bool]:
         return {}
 
 
-def _boolean_names(template: str) -> set[str]:
-    """Variables that the template reads, never sets, and uses as conditions."""
-    from jinja2 import nodes
+def variables(tokenizer: PreTrainedTokenizerBase) -> set[str] | None:
+    """What the template reads beside the messages, such as enable_thinking; None where that cannot be told."""
+    if not isinstance(tokenizer.chat_template, str):
+        return None
+    try:
+        return _given(_parsed(tokenizer.chat_template))
+    except Exception:  # rendering will say what is wrong
+        return None
+
+
+def _parsed(template: str) -> Any:
     from jinja2.ext import loopcontrols
-    from jinja2.meta import find_undeclared_variables
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     environment = ImmutableSandboxedEnvironment(extensions=[loopcontrols])
     # transformers' {% generation %} marks are not plain jinja
     plain = template.replace("{% generation %}", "").replace("{% endgeneration %}", "")
-    tree = environment.parse(plain)
-    given = find_undeclared_variables(tree) - {
+    return environment.parse(plain)
+
+
+def _given(tree: Any) -> set[str]:
+    """Variables that the template reads and never sets, and that only its user can give."""
+    from jinja2.meta import find_undeclared_variables
+
+    return set(find_undeclared_variables(tree)) - {
         "add_generation_prompt", "documents", "messages", "raise_exception", "strftime_now", "tools",
         "builtin_tools", "custom_tools", "bos_token", "eos_token", "unk_token", "pad_token",
     }  # fmt: skip
+
+
+def _boolean_names(template: str) -> set[str]:
+    """Those of them that are used as conditions."""
+    from jinja2 import nodes
+
+    tree = _parsed(template)
     tested = {test.node.name for test in tree.find_all(nodes.Test)
               if test.name in ("true", "false") and isinstance(test.node, nodes.Name)}  # fmt: skip
     conditions = [node.test for node in tree.find_all(nodes.If)]
     conditions += [node.test for node in tree.find_all(nodes.CondExpr)]
     tested |= {name.name for condition in conditions for name in _bare_names(condition)}
-    return given & tested
+    return _given(tree) & tested
 
 
 def _bare_names(test: Any) -> list[Any]:

@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from influence_nb.arguments import expect_event
 from influence_nb.engine import prompts
 from influence_nb.engine.completion import TokenStream
 from influence_nb.engine.model import Model
@@ -17,7 +18,7 @@ from influence_nb.engine.prefix import PrefixCache
 from influence_nb.engine.sampling import Sampling, checked
 from influence_nb.engine.session import WhenFull
 from influence_nb.engine.token_session import TokenSession
-from influence_nb.errors import CapabilityMissing
+from influence_nb.errors import CapabilityMissing, InvalidData, InvalidSampling
 
 
 class TokenModel(Model):
@@ -25,6 +26,10 @@ class TokenModel(Model):
 
     vocabulary_size: int
     """How many ids the model knows."""
+
+    def template_variables(self) -> set[str] | None:
+        """The names that the chat template reads beside the messages; None where they cannot be told."""
+        return None
 
     @property
     @abstractmethod
@@ -39,7 +44,8 @@ class TokenModel(Model):
         **overrides: Any,
     ) -> TokenStream:
         """See `Model`."""
-        sampling = checked(sampling or Sampling(), overrides)
+        sampling = checked(sampling, overrides)
+        self.check_request(sampling, cancel)
         return self.stream_ids(prompts.ids(prompt, self), sampling, cancel)
 
     def session(
@@ -55,7 +61,30 @@ class TokenModel(Model):
                 f"{self.name} has no chat template, so it cannot hold a conversation.",
                 "Load a chat or instruct model, or continue plain text with model.generate('Once upon a time').",
             )
-        return TokenSession(self, system, sampling, when_full, switches)
+        session = TokenSession(self, system, sampling, when_full, switches)
+        known = self.template_variables()
+        if known is not None and (unknown := sorted(set(session.switches) - known)):
+            raise InvalidData(
+                f"The chat template of {self.name} has no variable {unknown[0]!r}.",
+                f"It reads: {', '.join(sorted(known))}." if known else "It has none: leave switches out.",
+            )
+        return session
+
+    def check_request(self, sampling: Sampling, cancel: threading.Event | None) -> None:
+        """Go on only if this model can take such a request.
+
+        Raises:
+            InvalidSampling: a bias for an id outside the vocabulary.
+            InvalidData: `cancel` is no event.
+        """
+        expect_event(cancel)
+        if outside := [token for token in sampling.logit_bias if token >= self.vocabulary_size]:
+            error = InvalidSampling(
+                f"logit_bias names the token id {outside[0]}, which is outside the vocabulary of {self.name}.",
+                f"Ids go from 0 to {self.vocabulary_size - 1}.",
+            )
+            error.field = "logit_bias"
+            raise error
 
     @abstractmethod
     def stream_ids(

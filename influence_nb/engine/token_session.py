@@ -53,6 +53,7 @@ class TokenSession(Session):
     def _answer(
         self, messages: Sequence[Mapping[str, str]], sampling: Sampling, cancel: threading.Event | None
     ) -> TokenStream:
+        self.model.check_request(sampling, cancel)
         prompt, dropped = self._prompt(messages, sampling)
         self.prompt_ids, self.dropped = tuple(prompt), dropped
         return self.model.stream_ids(prompt, sampling, cancel, self._prefix)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath, PureWindowsPath
 
+from influence_nb.arguments import quoted
 from influence_nb.errors import IntegrityError, InvalidData
 
 
@@ -233,7 +234,7 @@ def _by_format(
         left.update(other)
     if quantization is not None and not any(why.startswith("weights, GGUF") for why in chosen.values()):
         raise InvalidData(
-            f"There is no quantization {quantization!r} to choose: the repository has no GGUF files.",
+            f"There is no quantization {quoted(quantization)} to choose: the repository has no GGUF files.",
             "Leave `quantization` out; other weights are quantized when they are loaded.",
         )
     return chosen, left
@@ -332,7 +333,7 @@ def _one_gguf(names: list[str], quantization: str | None) -> tuple[str | None, l
         wanted = quantization.upper().replace("-", "_")
         if wanted not in kinds:
             raise InvalidData(
-                f"There is no quantization {quantization!r} in this repository.",
+                f"There is no quantization {quoted(quantization)} in this repository.",
                 f"It has: {', '.join(sorted(set(kinds))) or 'none that its file names tell'}.",
             )
         kind: str | None = wanted

@@ -21,6 +21,7 @@ from influence_nb.errors import (
     NotEnoughDisk,
     SettingsError,
 )
+from influence_nb.hub.names import not_a_name
 from influence_nb.hub.transport import LATER, PORTAL
 
 if TYPE_CHECKING:
@@ -94,14 +95,6 @@ def translating(asked: Asked) -> Iterator[None]:
         if (ours := _from_client(error, asked)) is None:
             raise
         raise ours from error
-
-
-def not_a_name(repo_id: object) -> ModelNotFound:
-    """For what cannot be the name of a repository."""
-    return ModelNotFound(
-        f"{repo_id!r} is not the name of a model on a hub.",
-        'Names look like "owner/name": letters, digits, "-", "_" and ".", one slash at most.',
-    )
 
 
 def from_answer(error: HfHubHTTPError, asked: Asked) -> InfluenceError:

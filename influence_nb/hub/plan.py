@@ -6,7 +6,6 @@ It asks a hub what there is and looks at the disk; it fetches nothing.
 from __future__ import annotations
 
 import html
-import re
 import shutil
 import threading
 from collections.abc import Iterable
@@ -14,11 +13,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from influence_nb.errors import HubUnreachable, InvalidData, ModelNotFound, NotEnoughDisk
+from influence_nb.arguments import expect_event, expect_path, expect_text, quoted
+from influence_nb.errors import HubUnreachable, InvalidData, NotEnoughDisk
 from influence_nb.hub import known_names, listing, remembered
 from influence_nb.hub.choose import RemoteFile, choose
-from influence_nb.hub.faults import Asked, not_a_name, translating
+from influence_nb.hub.faults import Asked, translating
 from influence_nb.hub.listing import COMMIT, Listing
+from influence_nb.hub.names import check_revision, repository
 from influence_nb.hub.places import Place, place, size_of
 from influence_nb.hub.transport import calling, endpoint
 
@@ -189,7 +190,7 @@ def plan(
     A revision that is a commit and was asked for before is answered from this machine, without a request.
 
     Args:
-        repo_id: "owner/name".
+        repo_id: "owner/name", or the address of its page.
         revision: a branch, tag or commit; None for the default branch. The plan is pinned to the commit it is at.
         include: patterns such as "*.json"; given, only what matches is taken, whatever its format.
         exclude: patterns of what is never taken. In both "*" goes across "/".
@@ -205,11 +206,16 @@ def plan(
         GatedModel: the hub refused the token, or shows nothing before a licence is accepted.
         HubUnreachable: it does not answer, or INFLUENCE_OFFLINE is set.
         IntegrityError: it names files that would leave their folder; nothing was written.
-        InvalidData: no such quantization, patterns that leave nothing, an address or a token that is none.
+        InvalidData: no such quantization, patterns that leave nothing, an address or a token that is none, an argument
+            of the wrong kind.
         DownloadInterrupted: cancelled.
     """
-    _check(repo_id, revision)
-    include, exclude = _tuple(include), _tuple(exclude)
+    repo_id = repository(repo_id)
+    check_revision(revision, repo_id)
+    expect_text(quantization=quantization, token=token)
+    expect_path(output_dir=output_dir)
+    expect_event(cancel)
+    include, exclude = _tuple("include", include), _tuple("exclude", exclude)
     hub = endpoint(mirror)
     where = None if output_dir is None else Path(output_dir).expanduser().absolute()
     found = None
@@ -232,27 +238,6 @@ def plan(
         better = _look_closer(found, unknown, token, cancel)
         chosen = tuple((better.get(file.name, file), why) for file, why in chosen)
     return _planned(found, chosen, choice.left_out, revision, where)
-
-
-def _check(repo_id: str, revision: str | None) -> None:
-    from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils._validators import validate_repo_id
-
-    if not isinstance(repo_id, str):
-        raise not_a_name(repo_id)
-    try:
-        validate_repo_id(repo_id)
-    except HFValidationError as error:
-        raise not_a_name(repo_id) from error
-    if revision is not None and (
-        not isinstance(revision, str)
-        or not re.fullmatch(r"[^\x00-\x20\x7f~^:?*\[\\]{1,255}", revision)
-        or any(part in ("", ".", "..") for part in revision.split("/"))
-    ):
-        raise ModelNotFound(
-            f"{revision!r} is not a revision of {repo_id}.",
-            "Give a branch, a tag or a commit; leave it out for the newest.",
-        )
 
 
 def _ask(
@@ -343,13 +328,19 @@ def _disk_free(root: Path) -> int:
     return 0
 
 
-def _tuple(patterns: Iterable[str] | None) -> tuple[str, ...] | None:
+def _tuple(name: str, patterns: object) -> tuple[str, ...] | None:
     if patterns is None:
         return None
-    found = (patterns,) if isinstance(patterns, str) else tuple(patterns)
-    if odd := [pattern for pattern in found if not isinstance(pattern, str)]:
-        raise InvalidData(f"{odd[0]!r} is not a pattern of file names.", 'Give texts such as "*.json".')
-    return found
+    given = (
+        tuple(patterns) if isinstance(patterns, Iterable) and not isinstance(patterns, str) else (patterns,)
+    )
+    texts = tuple(pattern for pattern in given if isinstance(pattern, str))
+    if len(texts) < len(given):
+        raise InvalidData(
+            f"{name}={quoted(patterns)} holds what is no pattern of file names.",
+            'Give texts such as "*.json".',
+        )
+    return texts
 
 
 def _bytes(count: int | None) -> str:

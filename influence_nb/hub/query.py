@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from influence_nb.arguments import quoted
 from influence_nb.errors import InvalidData
 from influence_nb.hub.hits import PROPERTIES
 
@@ -59,17 +60,19 @@ def parameters(query: Query) -> dict[str, Any]:
         )
     if query.sort not in SORTS:
         raise InvalidData(
-            f"Results cannot be sorted by {query.sort!r}.", f"Sort by one of: {', '.join(SORTS)}."
+            f"Results cannot be sorted by {quoted(query.sort)}.", f"Sort by one of: {', '.join(SORTS)}."
         )
     if query.gated not in (None, True, False):
-        raise InvalidData(f"gated={query.gated!r} is not a choice.", "Give True, False, or None for both.")
+        raise InvalidData(
+            f"gated={quoted(query.gated)} is not a choice.", "Give True, False, or None for both."
+        )
     if not isinstance(query.limit, int) or isinstance(query.limit, bool) or not 1 <= query.limit <= MOST:
         raise InvalidData(
-            f"limit={query.limit!r} is not a page's length.", f"Give a whole number from 1 to {MOST}."
+            f"limit={quoted(query.limit)} is not a page's length.", f"Give a whole number from 1 to {MOST}."
         )
     wanted = {"search": query.text, "author": query.author, "pipeline_tag": query.task}
     said: dict[str, Any] = {name: _plain(value) for name, value in wanted.items() if value}
-    license = query.license and f"license:{query.license.removeprefix('license:')}"
+    license = query.license and f"license:{_plain(query.license).removeprefix('license:')}"
     if tags := [_plain(tag) for tag in (query.library, license, query.language) if tag]:
         said["filter"] = tags
     if least is not None or most is not None:
@@ -95,7 +98,7 @@ def parse_parameters(value: int | float | str | None, name: str = "value") -> in
     elif isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
         return int(value)
     raise InvalidData(
-        f"{name}={value!r} is not a number of parameters.",
+        f"{name}={quoted(value)} is not a number of parameters.",
         'Give a number, or text such as "135M" or "1.5B" (K, M, B and T are thousands to trillions).',
     )
 
@@ -104,7 +107,7 @@ def _plain(value: Any) -> str:
     try:
         value.encode()
     except (AttributeError, UnicodeEncodeError):
-        raise InvalidData(f"{value!r} is not text to search for.", "Give a string.") from None
+        raise InvalidData(f"{quoted(value)} is not text to search for.", "Give a string.") from None
     return str(value).strip()
 
 

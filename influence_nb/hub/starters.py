@@ -21,6 +21,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from influence_nb.arguments import quoted
 from influence_nb.errors import (
     DownloadInterrupted,
     HubUnreachable,
@@ -178,7 +179,7 @@ def starter(name: str) -> Starter:
         near = difflib.get_close_matches(name, STARTERS, n=1, cutoff=0.3)
         meant = f"Did you mean {near[0]}? " if near else ""
         raise ModelNotFound(
-            f"There is no starter model called {name!r}.", f"{meant}There are: {', '.join(STARTERS)}."
+            f"There is no starter model called {quoted(name)}.", f"{meant}There are: {', '.join(STARTERS)}."
         ) from None
 
 

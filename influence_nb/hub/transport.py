@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from influence_nb.arguments import expect_event, expect_text, quoted
 from influence_nb.errors import HubUnreachable, InvalidData
 from influence_nb.hub.call import SLICE, Call, shut, socket_of, under_way
 from influence_nb.hub.patience import Patience, asked_to_wait
@@ -62,6 +63,7 @@ def calling(
         DownloadInterrupted: inside: cancelled.
         InvalidData: something that no token or no address can be.
     """
+    expect_event(cancel)
     check_online()
     call = Call(endpoint(mirror), find_token(token), cancel, patience, on_wait)
     call.check()
@@ -101,11 +103,12 @@ def endpoint(mirror: str | None = None) -> str:
     """
     from huggingface_hub import constants
 
+    expect_text(mirror=mirror)
     address = (mirror or settings().mirror or constants.ENDPOINT).strip().rstrip("/")
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidData(
-            f"{address!r} is not the address of a hub.",
+            f"{quoted(address)} is not the address of a hub.",
             'Give one such as "https://huggingface.co", as argument or as INFLUENCE_MIRROR.',
         )
     if parts.username or parts.password or parts.query or parts.fragment:
@@ -124,6 +127,7 @@ def find_token(token: str | None = None) -> str | None:
     """
     from huggingface_hub import get_token
 
+    expect_text(token=token)
     found = (token or get_token() or "").strip()
     if not all("!" <= character <= "~" for character in found):
         raise InvalidData(

@@ -1,7 +1,7 @@
 """The one SQLite file: opened, brought up to date, set aside when it is damaged.
 
-It is a memory, not a source of truth: losing it loses no model. A file that cannot be written or is locked means
-working without memory. It does not know what the rows mean.
+It is a memory, not a source of truth: losing it loses no model, and a new one is filled from the journal. A file that
+cannot be written or is locked means working without memory. It does not know what the rows mean.
 
 It uses the standard library's client: `sqlite_utils` imports pandas, which takes longer than listing 500 models.
 """
@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from influence_nb.errors import InfluenceError
 from influence_nb.settings import settings
+from influence_nb.store.journal import replay
 
 T = TypeVar("T")
 BUSY_SECONDS = 10.0
@@ -107,6 +108,8 @@ def _migrate(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
     if ours:
         connection.execute(f"pragma application_id = {_OURS}")
+    if done == 0:
+        replay(connection)
     connection.execute(f"pragma user_version = {max(done, len(MIGRATIONS))}")
     connection.commit()
 

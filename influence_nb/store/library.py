@@ -15,6 +15,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from influence_nb.arguments import quoted
 from influence_nb.errors import BrokenModel, InvalidData, ModelNotFound
 from influence_nb.hub import starters
 from influence_nb.hub.progress import OnProgress
@@ -248,7 +249,7 @@ def _not_found(name: str, names: list[str]) -> ModelNotFound:
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
     here = f"Here are: {', '.join(names)}." if names else "No model is here yet: run `influence starters`."
     return ModelNotFound(
-        f"There is no model called {name!r} on this machine.",
+        f"There is no model called {quoted(name)} on this machine.",
         f"Did you mean {' or '.join(near)}? {here}" if near else here,
     )
 

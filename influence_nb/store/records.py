@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from influence_nb.store import journal
 from influence_nb.store.database import attempt, database_path
 from influence_nb.store.folder import model_files
 from influence_nb.store.listing import listing, signature
@@ -210,6 +211,7 @@ def forget(path: str | Path) -> None:
             db.execute(f"delete from {table} where path = ?", [str(path)])
 
     attempt(work)
+    journal.note_forgotten(str(path))
 
 
 _DOWNLOAD = "path, repo_id, commit_sha, revision, license, in_cache, checksum"
@@ -241,6 +243,7 @@ def _replace(table: str, **values: Any) -> None:
                 raise sqlite3.DatabaseError(f"the index of {table} does not fit its rows")
 
     attempt(work)
+    journal.note(table, values)
 
 
 def _checksum(repo_id: str, files: Any) -> str:

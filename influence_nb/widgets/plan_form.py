@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 import ipywidgets
 
 from influence_nb.errors import InvalidData
+from influence_nb.hub.names import bare
 from influence_nb.hub.starters import STARTERS
 from influence_nb.settings import settings
 from influence_nb.widgets.form import page_button, suggesting_field, text_field
@@ -72,7 +72,7 @@ class PlanForm(ipywidgets.VBox):
     def request(self) -> Request:
         """What the fields say now; `repo_id` is "" while none is typed."""
         typed = {name: field.value.strip() for name, field in self._fields.items()}
-        repo_id = _repository(typed.pop("repo_id"))
+        repo_id = bare(typed.pop("repo_id"))
         made = Request(repo_id, **{name: value or None for name, value in typed.items()})
         kept = self._patterns
         if kept is not None and kept.repo_id == repo_id:
@@ -84,7 +84,7 @@ class PlanForm(ipywidgets.VBox):
         self._patterns = request
         for name, field in self._fields.items():
             value = getattr(request, name) or ""
-            if (_repository(field.value) if name == "repo_id" else field.value.strip()) != value:
+            if (bare(field.value) if name == "repo_id" else field.value.strip()) != value:
                 field.value = value
 
     def offer(self, quantizations: Sequence[str]) -> None:
@@ -99,7 +99,7 @@ def make_request(repo_id: str, **more: Any) -> Request:
         InvalidData: as in `check`.
     """
     if isinstance(repo_id, str):
-        repo_id = _repository(repo_id.strip())
+        repo_id = bare(repo_id)
     for name in ("include", "exclude"):
         patterns = more.get(name)
         if patterns is not None:
@@ -125,13 +125,6 @@ def check(request: Request) -> None:
             f"{name} is a starter: it does not come from the Hub, and is not planned.",
             f"Load it in the Load panel, or fetch it with influence_nb.download({name!r}).",
         )
-
-
-def _repository(text: str) -> str:
-    """The repository's name, also where the address of its page was given, as copied from a browser."""
-    if not text.startswith(("https://", "http://")):
-        return text
-    return "/".join(urlsplit(text).path.strip("/").split("/")[:2])
 
 
 def _mirror() -> str:

@@ -117,7 +117,7 @@ def test_patterns_choose_and_leave_out(hub: LoopbackHub) -> None:
     with pytest.raises(InvalidData, match="No file is left") as caught:
         inb.plan(NAME, include=["*.gguf"])
     assert "config.json" in caught.value.hint
-    with pytest.raises(InvalidData, match="not a pattern"):
+    with pytest.raises(InvalidData, match="no pattern"):
         inb.plan(NAME, include=[3])  # type: ignore[list-item]
 
 

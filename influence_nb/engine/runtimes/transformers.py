@@ -166,6 +166,10 @@ class TransformersModel(TokenModel):
         """See `TokenModel`."""
         return template.switches(self.tokenizer)
 
+    def template_variables(self) -> set[str] | None:
+        """See `TokenModel`."""
+        return template.variables(self.tokenizer)
+
     # -- facts ----------------------------------------------------------------------------------------------------
 
     @property

@@ -1,0 +1,64 @@
+"""The arguments of public calls: whether one is of the kind it has to be, and how a value is quoted in a message.
+
+It does not know what an argument means; ranges are checked where they are known.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from pathlib import Path
+
+from influence_nb.errors import InvalidData
+
+_LONGEST = 80
+_SECRETS = ("token", "key")
+"""Whatever these hold is not quoted."""
+_quoting = reprlib.Repr()
+_quoting.maxstring = _quoting.maxother = _quoting.maxlong = _LONGEST
+
+
+def quoted(value: object) -> str:
+    """A value as a message shows it: `repr`, its middle left out from 80 characters on."""
+    return _quoting.repr(value)
+
+
+def expect_text(**given: object) -> None:
+    """Refuse what is neither text nor None.
+
+    Raises:
+        InvalidData: names the argument and its value.
+    """
+    for name, value in given.items():
+        if value is not None and not isinstance(value, str):
+            shown = name if name in _SECRETS else f"{name}={quoted(value)}"
+            raise InvalidData(f"{shown} is not text.", f"Give {name} as a str, or leave it out.")
+
+
+def expect_call(**given: object) -> None:
+    """Refuse what can neither be called nor is None; errors as `expect_text`'s."""
+    for name, value in given.items():
+        if value is not None and not callable(value):
+            raise InvalidData(
+                f"{name}={quoted(value)} cannot be called.", f"Give {name} as a function, or leave it out."
+            )
+
+
+def expect_event(cancel: object) -> None:
+    """Refuse what is no event that somebody can set; errors as `expect_text`'s."""
+    if cancel is not None and not callable(getattr(cancel, "is_set", None)):
+        raise InvalidData(
+            f"cancel={quoted(cancel)} is not an event.",
+            "Give a threading.Event(); calling its set() from any thread is what cancels.",
+        )
+
+
+def expect_path(**given: object) -> None:
+    """Refuse what is neither a path nor None, an empty one too; errors as `expect_text`'s."""
+    for name, value in given.items():
+        if value is None:
+            continue
+        if not isinstance(value, str | Path) or not str(value).strip() or "\0" in str(value):
+            raise InvalidData(
+                f"{name}={quoted(value)} is not a path.",
+                f'Give {name} as a str or a Path; "." is this folder.',
+            )
