@@ -9,9 +9,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from influence_nb.settings import settings
+
+hypothesis.settings.register_profile("influence_nb", deadline=None)  # a busy machine is no bug
+hypothesis.settings.load_profile("influence_nb")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -57,6 +57,7 @@ def fit(
         ModelNotFound: no such model, here or on the Hub.
         GatedModel, HubUnreachable: the Hub does not show it, or does not answer.
         BrokenModel: a file is missing or damaged.
+        UnsupportedModel: its repository holds nothing that can be loaded here.
         DeviceUnavailable: no such device.
         InvalidData: no such dtype or quantization, or a context or batch below 1.
         DownloadInterrupted: cancelled.

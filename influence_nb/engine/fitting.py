@@ -11,7 +11,7 @@ from dataclasses import replace
 from influence_nb.engine import device as devices
 from influence_nb.engine.configs import completed
 from influence_nb.engine.model import Model
-from influence_nb.errors import CapabilityMissing
+from influence_nb.errors import CapabilityMissing, UnsupportedModel
 from influence_nb.hub.headers import read_headers
 from influence_nb.hub.plan import DownloadPlan
 from influence_nb.memory import FitReport, ModelShape, estimate
@@ -62,6 +62,11 @@ def _read(
     model: Model | LocalModel | DownloadPlan, token: str | None, cancel: threading.Event | None
 ) -> tuple[str, Headers]:
     if isinstance(model, DownloadPlan):
+        if model.lacks:
+            raise UnsupportedModel(
+                f"{model.repo_id} {model.lacks}, so there is nothing to fit.",
+                "Choose another repository of the model.",
+            )
         if model.remaining == 0:
             return model.repo_id, read_heads(model.folder)
         return model.repo_id, read_headers(model, token=token, cancel=cancel)

@@ -18,6 +18,7 @@ from influence_nb.errors import HubUnreachable, InvalidData, NotEnoughDisk
 from influence_nb.hub import known_names, listing, remembered
 from influence_nb.hub.choose import RemoteFile, choose
 from influence_nb.hub.faults import Asked, translating
+from influence_nb.hub.lacking import lacking
 from influence_nb.hub.listing import COMMIT, Listing
 from influence_nb.hub.names import check_revision, repository
 from influence_nb.hub.places import Place, place, size_of
@@ -99,6 +100,15 @@ class DownloadPlan:
         return tuple(file.name for file in self.files if file.name.endswith(".py"))
 
     @property
+    def lacks(self) -> str | None:
+        """Why a model will not load from these files: "has no weights ..."; None where their names do not tell."""
+        if any(
+            file.why.startswith("asked for") for file in self.files
+        ):  # by patterns: whoever asks knows for what
+            return None
+        return lacking((file.name for file in self.files), self.left_out)
+
+    @property
     def format(self) -> str:
         """Of the weights: "safetensors", "gguf" or "pytorch"; "other" where there are none."""
         ends = {Path(file.name).suffix for file in self.files}
@@ -162,8 +172,9 @@ class DownloadPlan:
         )
 
     def _summary(self) -> str:
+        count = len(self.files)
         said = [
-            f"{len(self.files)} files, {_bytes(self.total)}",
+            f"{count} file{'s' * (count != 1)}, {_bytes(self.total)}",
             f"{_bytes(self.remaining)} to fetch" if self.remaining else "all of it here",
             f"{_bytes(self.disk_free)} free",
         ]
@@ -171,6 +182,8 @@ class DownloadPlan:
             said.append(f"gated ({self.gated})")
         if self.needs_code:
             said.append("wants code of its own to run")
+        if self.lacks:
+            said.append(f"will not load: it {self.lacks}")
         return ", ".join(said)
 
 

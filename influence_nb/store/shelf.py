@@ -16,6 +16,7 @@ from typing import Any
 from influence_nb.errors import BrokenModel
 from influence_nb.hub import starters
 from influence_nb.hub.cache import CachedModel, cached_models
+from influence_nb.hub.lacking import lacking
 from influence_nb.hub.removal import INCOMPLETE
 from influence_nb.store import records
 from influence_nb.store.folder import inspect
@@ -137,6 +138,11 @@ class _Looking:
                 reason, hint = reason.replace(f"{path}/", "").replace(str(path), "It"), _again(name)
                 if half := _unfinished(path):
                     reason = f"Its download was not finished ({half / 1e6:,.0f} MB are kept). {reason}"
+            if download is not None and (lack := _lacking_from_the_start(path, entries)):
+                reason, hint = (
+                    f"It {lack}.",
+                    "It is here as its repository has it: choose another model, or remove it.",
+                )
             return IncompleteModel(name, path, revision, source, total(entries), reason, hint)
         if download is not None and download.license:
             facts = {**facts, "license": download.license}
@@ -199,6 +205,18 @@ def _check_sizes(path: Path, entries: tuple[Entry, ...]) -> None:
                 f"{path / entry.name} has {entry.size} bytes; the Hub's has {sums.size}.",
                 "Fetch the model again: only that file is fetched.",
             )
+
+
+def _lacking_from_the_start(path: Path, entries: tuple[Entry, ...]) -> str | None:
+    """What a download that is here as it came lacks to be a model; None if it is not, or its files do not tell."""
+    known = records.download_of(path)
+    if known is None:
+        return None
+    sizes = {entry.name: entry.size for entry in entries}
+    for name, sums in known.files.items():
+        if sizes.get(name) is None or sums.size not in (None, sizes[name]):
+            return None
+    return lacking(known.files)
 
 
 def _unfinished(snapshot: Path) -> int:

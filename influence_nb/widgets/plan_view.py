@@ -163,6 +163,9 @@ def _notes(plan: DownloadPlan) -> Iterable[str]:
         files = f" ({', '.join(plan.code_files)})" if plan.code_files else ""
         words = f"This repository brings code of its own{files}. It is fetched as files and is not run."
         yield f'<p class="inb-note">{escape(words)}</p>'
+    if plan.lacks:
+        words = f"It can be fetched but not loaded: it {plan.lacks}."
+        yield f'<p class="inb-note" role="alert" data-kind="problem">{escape(words)}</p>'
     if short := short_of_disk(plan):
         yield f'<p class="inb-note" role="alert" data-kind="problem">{escape(short)}</p>'
 

@@ -33,7 +33,7 @@ def test_the_pieces_add_up_to_the_text(words: Any, text: str) -> None:
     assert "\ufffd" not in "".join(found)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(max_size=40))
 def test_any_text_comes_back_whole(text: str) -> None:
     words = _words()

@@ -45,6 +45,7 @@ class FakePlan:
     output_dir: Path | None = None
     left_out: tuple[tuple[str, str], ...] = (("pytorch_model.bin", "pickled; safetensors are there"),)
     license: str | None = "apache-2.0"
+    lacks: str | None = None
 
     @property
     def total(self) -> int:
