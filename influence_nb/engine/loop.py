@@ -38,6 +38,9 @@ class Steps:
         network: a causal language model of transformers.
         prompts: token ids, one list a row; shorter ones are padded on the left and masked.
         cache: the KV cache of the first tokens of a single row's prompt, or None.
+
+    Attributes:
+        shape: (rows, tokens of the longest prompt), padding included.
     """
 
     def __init__(self, network: Network, prompts: Sequence[Sequence[int]], cache: Any = None) -> None:
@@ -55,6 +58,7 @@ class Steps:
             inputs[cache[0]] = cache[1]
         self._network = network
         self._fed = 0
+        self.shape = (len(prompts), longest)
         network.generate(
             **inputs,
             custom_generate=self._prepared,

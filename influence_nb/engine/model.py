@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from influence_nb.engine import registry
+from influence_nb.engine import batch, registry
 from influence_nb.engine.completion import Completion, TokenStream
 from influence_nb.engine.prompts import Prompt
 from influence_nb.engine.sampling import Sampling
 from influence_nb.engine.session import Session, WhenFull
-from influence_nb.errors import CapabilityMissing
+from influence_nb.errors import CapabilityMissing, InfluenceError
 
 if TYPE_CHECKING:
     from influence_nb.store.models import LocalModel
@@ -86,6 +87,51 @@ class Model(ABC):
             InvalidData: an empty prompt, or ids outside the vocabulary.
             OutOfMemory: no room for the KV cache (raised while streaming).
         """
+
+    def batch(
+        self,
+        prompts: Iterable[Prompt],
+        sampling: Sampling | Sequence[Sampling] | None = None,
+        cancel: threading.Event | None = None,
+        on_progress: batch.OnProgress | None = None,
+        **overrides: Any,
+    ) -> list[Completion]:
+        """Generate for many prompts, several at once where the runtime can. Stateless, as `generate`.
+
+        In float32 each completion equals that of `generate` with the same prompt, sampling and seed, token for token.
+
+        Args:
+            prompts: each as `stream` takes it.
+            sampling: one for all, or one a prompt; `Sampling()` by default. Prompts without a seed draw one each.
+            cancel: set it, from any thread, to stop at the next token: what is done is kept, the rest has the
+                finish_reason "cancelled".
+            on_progress: called with a `BatchProgress`, in the calling thread; what it raises stops the batch.
+            overrides: single parameters of `sampling`, for all prompts.
+
+        Returns:
+            The completions, in the order of `prompts`.
+
+        Raises:
+            BatchIncomplete: some prompts failed. Raised once all others are done, which it carries.
+            InvalidData: `prompts` is no list of prompts.
+            InvalidSampling: an override that is unknown or out of range; not one sampling a prompt.
+        """
+        wanted = batch.requests(prompts, sampling, overrides)
+        return batch.collect(self._batch(wanted, cancel), len(wanted), on_progress)
+
+    def _batch(
+        self, requests: Sequence[batch.Request], cancel: threading.Event | None
+    ) -> Generator[tuple[int, batch.Outcome], None, None]:
+        """What becomes of each prompt, as it comes; here one after the other."""
+        for place, request in enumerate(requests):
+            try:
+                stream = self.stream(request.prompt, request.sampling, cancel)
+                with closing(stream):
+                    for event in stream:
+                        yield place, event
+                    yield place, stream.completion
+            except InfluenceError as error:
+                yield place, error
 
     @abstractmethod
     def session(

@@ -10,14 +10,16 @@ import threading
 import time
 import weakref
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from influence_nb.engine import device as devices
-from influence_nb.engine import noise, template
-from influence_nb.engine.clock import Clock
+from influence_nb.engine import groups, noise, template
+from influence_nb.engine.batch import Outcome, Request
 from influence_nb.engine.completion import Completion, TokenEvent, TokenStream, Usage
+from influence_nb.engine.configs import completed
 from influence_nb.engine.faults import translated
 from influence_nb.engine.loop import Steps, decode
 from influence_nb.engine.prefix import PrefixCache
@@ -25,10 +27,13 @@ from influence_nb.engine.quiet import quiet
 from influence_nb.engine.receipts import Receipt, package_versions
 from influence_nb.engine.row import Row
 from influence_nb.engine.sampling import Sampling
+from influence_nb.engine.together import Together, together
 from influence_nb.engine.token_model import TokenModel
 from influence_nb.engine.worker import Worker
 from influence_nb.errors import BrokenModel, ContextTooLong, InfluenceError, InvalidData
+from influence_nb.memory import ModelShape
 from influence_nb.store import records
+from influence_nb.store.heads import read_heads
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -70,6 +75,7 @@ class TransformersModel(TokenModel):
         self._context: int | None = getattr(text_config, "max_position_embeddings", None)
         self._worker = Worker(f"influence {self.name}")
         self._prefixes: weakref.WeakSet[PrefixCache] = weakref.WeakSet()
+        self._together: Together | None = None
         network.register_forward_pre_hook(self._count)
 
     # -- generating -----------------------------------------------------------------------------------------------
@@ -83,6 +89,29 @@ class TransformersModel(TokenModel):
     ) -> TokenStream:
         """See `TokenModel`."""
         self._loaded()
+        row = self.row(prompt, sampling)
+
+        def events() -> Generator[TokenEvent, None, None]:
+            row.clock.called = time.perf_counter()
+            with closing(self.decoded([row], cancel, prefix)) as running:
+                for _, event in running:
+                    yield event
+
+        done: list[Completion] = []
+
+        def finished() -> Completion | None:
+            if not done and row.finish_reason is not None:
+                done.append(self.completion(row))
+            return done[0] if done else None
+
+        return TokenStream(events(), finished)
+
+    def row(self, prompt: Sequence[int], sampling: Sampling) -> Row:
+        """A text to be made, with a seed if it had none.
+
+        Raises:
+            ContextTooLong: the prompt leaves no room for a token.
+        """
         if self._context is not None and len(prompt) >= self._context:
             raise ContextTooLong(
                 f"The prompt is {len(prompt)} tokens long; {self.name} has a context of {self._context}.",
@@ -91,47 +120,64 @@ class TransformersModel(TokenModel):
         if sampling.seed is None:
             sampling = sampling.replace(seed=noise.draw_seed())
         room = None if self._context is None else self._context - len(prompt)
-        row = Row(prompt, sampling, self.tokenizer, self._ends, room)
+        return Row(prompt, sampling, self.tokenizer, self._ends, room)
+
+    def decoded(
+        self, rows: Sequence[Row], cancel: threading.Event | None = None, prefix: PrefixCache | None = None
+    ) -> Generator[tuple[Row, TokenEvent], None, None]:
+        """Run rows together, on the worker thread when its turn comes; closing the generator stops them.
+
+        Args:
+            rows: whose lengths may stand beside each other (`together`).
+            prefix: a cache for the beginning of a single row, filled again afterwards.
+        """
         stop = threading.Event()
-        clock = Clock()
-        cached = [0]
 
         def cancelled() -> bool:
             return stop.is_set() or self._closing.is_set() or (cancel is not None and cancel.is_set())
 
-        def job() -> Iterator[TokenEvent]:
-            clock.begin()
+        def job() -> Iterator[tuple[Row, TokenEvent]]:
+            for row in rows:
+                row.clock.begin()
             with quiet(), translated("generating", InfluenceError, "The model is still loaded: try again."):
-                cache, cached[0] = prefix.take(prompt) if prefix is not None else (None, 0)
-                steps = Steps(self._loaded(), [prompt], cache)
+                cache = None
+                if prefix is not None:
+                    cache, rows[0].cached = prefix.take(rows[0].prompt)
+                steps = Steps(self._loaded(), [row.prompt for row in rows], cache)
                 del cache
-                for _, event in decode(steps, [row], self._ends, cancelled):
-                    clock.tick()
-                    yield event
+                for row in rows:
+                    row.batch_shape = steps.shape
+                yield from decode(steps, rows, self._ends, cancelled)
                 if prefix is not None and not self._closing.is_set():
-                    fed = [*prompt, *(event.id for event in row.events if event.id is not None)][: steps.fed]
-                    prefix.keep(fed, steps.cache)
+                    made = (event.id for event in rows[0].events if event.id is not None)
+                    prefix.keep([*rows[0].prompt, *made][: steps.fed], steps.cache)
 
-        def events() -> Generator[TokenEvent, None, None]:
-            clock.called = time.perf_counter()
-            self._loaded()
-            running = self._worker.run(job)
-            try:
-                for event in running:  # noqa: UP028 - `yield from` would close `running` with us
-                    yield event
-            finally:
-                stop.set()
-                for _ in running:  # until the worker has seen it
-                    pass
+        self._loaded()
+        running = self._worker.run(job)
+        try:
+            for item in running:  # noqa: UP028 - `yield from` would close `running` with us
+                yield item
+        finally:
+            stop.set()
+            for _ in running:  # until the worker has seen it
+                pass
 
-        done: list[Completion] = []
+    def _batch(
+        self, requests: Sequence[Request], cancel: threading.Event | None
+    ) -> Generator[tuple[int, Outcome], None, None]:
+        self._loaded()
+        return groups.run(self, requests, cancel)
 
-        def finished() -> Completion | None:
-            if not done and row.finish_reason is not None:
-                done.append(self._completion(row, clock, cached[0]))
-            return done[0] if done else None
+    def together(self) -> Together:
+        """Which rows this network can run in one batch; tried once, on the worker thread."""
+        if self._together is None:
 
-        return TokenStream(events(), finished)
+            def job() -> Iterator[Together]:
+                with quiet(), translated("trying a batch", InfluenceError, "Run the prompts one by one."):
+                    yield together(self._loaded())
+
+            self._together = next(iter(self._worker.run(job)))
+        return self._together
 
     # -- text and tokens ------------------------------------------------------------------------------------------
 
@@ -201,6 +247,14 @@ class TransformersModel(TokenModel):
         }
 
     @cached_property
+    def shape(self) -> ModelShape | None:
+        """What decides how much memory it takes; None where its files no longer say."""
+        try:
+            return read_heads(Path(self.local.path)).shape(completed)
+        except InfluenceError:
+            return None
+
+    @cached_property
     def _weight_bytes(self) -> int:
         return sum(tensor.nbytes for tensor in self._loaded().parameters())
 
@@ -248,10 +302,11 @@ class TransformersModel(TokenModel):
             ends = {self.tokenizer.eos_token_id}
         return frozenset(ends)
 
-    def _completion(self, row: Row, clock: Clock, cached: int) -> Completion:
+    def completion(self, row: Row) -> Completion:
+        """The whole of a row that has finished."""
         made = len(row.events)
-        timings = clock.timings(self.load_seconds, made)
-        usage = Usage(len(row.prompt), made, cached)
+        timings = row.clock.timings(self.load_seconds, made)
+        usage = Usage(len(row.prompt), made, row.cached)
         receipts: list[Receipt] = []
 
         def receipt() -> Receipt:
@@ -276,7 +331,7 @@ class TransformersModel(TokenModel):
             quantization=self.local.quantization,
             device=self.device,
             attention=self._attention,
-            batch_shape=(1, len(row.prompt)),
+            batch_shape=row.batch_shape,
             runtime=self.runtime,
             versions=package_versions(),
             output_ids=tuple(event.id for event in row.events if event.id is not None),
