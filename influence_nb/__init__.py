@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from influence_nb.api import download, fit, library, load, load_encoder, loaded, plan, search
     from influence_nb.embeddings.encode import Encoder
     from influence_nb.embeddings.map import EmbeddingMap
+    from influence_nb.engine.batch import BatchProgress
     from influence_nb.engine.completion import Completion, TokenEvent
     from influence_nb.engine.model import Model
     from influence_nb.engine.receipts import Receipt
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from influence_nb.widgets.workbench import Workbench
 
 _HOMES = {
+    "BatchProgress": "engine.batch",
     "Completion": "engine.completion",
     "DownloadPlan": "hub.plan",
     "EmbeddingMap": "embeddings.map",
