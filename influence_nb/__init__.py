@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from influence_nb.engine.model import Model
     from influence_nb.engine.receipts import Receipt
     from influence_nb.engine.sampling import Sampling
+    from influence_nb.engine.score import TokenScores
     from influence_nb.engine.session import Session
     from influence_nb.errors import InfluenceError
     from influence_nb.hub.hits import ModelHit
@@ -56,6 +57,7 @@ _HOMES = {
     "SearchResults": "hub.results",
     "Session": "engine.session",
     "TokenEvent": "engine.completion",
+    "TokenScores": "engine.score",
     "Workbench": "widgets.workbench",
     "download": "api",
     "fit": "api",

@@ -43,9 +43,7 @@ SAMPLINGS = [
 
 
 def singles(model: inb.Model, prompts: list[Any] = PROMPTS, samplings: Any = SAMPLINGS) -> list[list[int]]:
-    return [
-        model.generate(prompt, sampling).ids for prompt, sampling in zip(prompts, samplings, strict=True)
-    ]
+    return [model.generate(prompt, sampling).ids for prompt, sampling in zip(prompts, samplings, strict=True)]
 
 
 def watched(model: inb.Model) -> tuple[list[int], Any]:
@@ -97,7 +95,9 @@ def test_rows_that_have_ended_leave(model: inb.Model) -> None:
 
 def test_a_bad_prompt_fails_alone(model: inb.Model) -> None:
     prompts = ["hello", "", [5] * 300, "half a \ud800 character", None, "lazy dog."]
-    with pytest.raises(BatchIncomplete, match=r"4 of 6 prompts failed; the first is number 1: .*empty") as told:
+    with pytest.raises(
+        BatchIncomplete, match=r"4 of 6 prompts failed; the first is number 1: .*empty"
+    ) as told:
         model.batch(prompts, GREEDY)
     found = told.value
     assert {place: type(error) for place, error in found.failures.items()} == {
@@ -124,7 +124,9 @@ def test_a_row_that_cannot_go_on_fails_alone(model: inb.Model) -> None:
     assert all(told.value.completions[place].ids == expected[place] for place in (0, 1, 3, 4, 5))
 
 
-def short_of_memory(model: inb.Model, monkeypatch: pytest.MonkeyPatch, most: int, after: int = 0) -> list[int]:
+def short_of_memory(
+    model: inb.Model, monkeypatch: pytest.MonkeyPatch, most: int, after: int = 0
+) -> list[int]:
     """From the forward pass `after` on, more than `most` rows are too many. Returns the rows of each pass."""
     forward, rows = model.network.forward, []
 
@@ -173,7 +175,9 @@ def test_a_prompt_for_which_there_is_no_room_fails_alone(
     assert [one is None for one in told.value.completions] == [False, True, False]
 
 
-def test_a_group_takes_no_more_memory_than_there_is(model: inb.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_group_takes_no_more_memory_than_there_is(
+    model: inb.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     expected = singles(model)
     model.batch(["a", "b"], GREEDY)
     shape = model.shape
@@ -280,7 +284,9 @@ def test_unloading_ends_a_batch_and_says_so(load: Callable[..., inb.Model]) -> N
             unloading.append(threading.Thread(target=model.unload))
             unloading[0].start()
 
-    found = model.batch([[5] * 4, [6] * 4], [before_that, GREEDY.replace(max_new_tokens=200)], on_progress=unload)
+    found = model.batch(
+        [[5] * 4, [6] * 4], [before_that, GREEDY.replace(max_new_tokens=200)], on_progress=unload
+    )
     unloading[0].join()
     assert found[0].finish_reason == "length"
     assert found[1].finish_reason == "cancelled"
@@ -303,5 +309,11 @@ def test_on_the_starter_a_batch_equals_single_calls() -> None:
     model = inb.load(device="cpu", dtype="float32")
     asked = ["Name three colours.", "What is the capital of France? Answer in one sentence.", "Hi"]
     prompts = [[{"role": "user", "content": text}] for text in asked] + ["1, 2, 3,", "Once upon a time " * 30]
-    samplings = [Sampling(seed=3, max_new_tokens=16), GREEDY, Sampling(seed=5, max_new_tokens=7), GREEDY, GREEDY]
+    samplings = [
+        Sampling(seed=3, max_new_tokens=16),
+        GREEDY,
+        Sampling(seed=5, max_new_tokens=7),
+        GREEDY,
+        GREEDY,
+    ]
     assert [one.ids for one in model.batch(prompts, samplings)] == singles(model, prompts, samplings)
