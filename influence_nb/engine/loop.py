@@ -23,6 +23,9 @@ Network = Any
 _PIECE = 512
 """Tokens in one piece of a long prefill: a cancel is seen after one, and activations take no more room than that."""
 
+SHORT = 2 * _PIECE
+"""A prompt of up to so many tokens runs at once."""
+
 _CACHE_NAMES = ("cache", "past_key_values", "cache_params", "state")
 """What architectures call their cache: the first from transformers 5.24 on, the others before."""
 
@@ -38,12 +41,21 @@ class Steps:
         network: a causal language model of transformers.
         prompts: token ids, one list a row; shorter ones are padded on the left and masked.
         cache: the KV cache of the first tokens of a single row's prompt, or None.
+        cached: how many tokens `cache` holds.
+        at_once: whether a cache takes several tokens at once (`engine.abilities.goes_on`).
 
     Attributes:
         shape: (rows, tokens of the longest prompt), padding included.
     """
 
-    def __init__(self, network: Network, prompts: Sequence[Sequence[int]], cache: Any = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        prompts: Sequence[Sequence[int]],
+        cache: Any = None,
+        cached: int = 0,
+        at_once: bool = True,
+    ) -> None:
         import torch
         from transformers import GenerationConfig
 
@@ -58,6 +70,7 @@ class Steps:
             inputs[cache[0]] = cache[1]
         self._network = network
         self._fed = 0
+        self._cached, self._at_once = cached, at_once
         self.shape = (len(prompts), longest)
         network.generate(
             **inputs,
@@ -90,14 +103,31 @@ class Steps:
                 raise Cancelled
 
         held = self._held_in_pieces()
-        if held is not None and self._ids.shape[1] - held.get_seq_length() > 2 * _PIECE:
+        if held is not None and self._ids.shape[1] - held.get_seq_length() > SHORT:
             self._config.prefill_chunk_size = _PIECE
         watching = self._network.register_forward_pre_hook(check, prepend=True)
         try:
+            if self._cached and not self._at_once:
+                return self._one_by_one()
             outputs = self._network._prefill(self._ids, self._config, self._inputs)
         finally:
             watching.remove()
         return self._after(outputs)
+
+    def _one_by_one(self) -> torch.Tensor:
+        """The prompt's tokens after the cached ones, each in a pass of its own."""
+        ids, here = self._ids, self._cached + 1
+        self._ids = ids[:, :here]
+        for name in ("attention_mask", "position_ids"):
+            if self._inputs.get(name) is not None:
+                self._inputs[name] = self._inputs[name][..., :here]
+        inputs = self._network.prepare_inputs_for_generation(
+            self._ids, next_sequence_length=1, **self._inputs
+        )
+        logits = self._after(self._network(**inputs, return_dict=True))
+        for token in ids[0, here:].tolist():
+            logits = self.step([token])
+        return logits
 
     def pieces(self, size: int, skip: int, cancelled: Callable[[], bool]) -> Iterator[torch.Tensor]:
         """Run a single prompt in pieces; yields the raw logits at each of its places, (tokens, vocabulary).
@@ -138,7 +168,8 @@ class Steps:
         """The cache, if a prompt may go into it piece by piece: not where all layers are recurrent."""
         inputs = self._inputs if inputs is None else inputs
         held: Any = inputs.get("cache", inputs.get("past_key_values"))
-        return None if held is None or all(getattr(held, "is_linear", [False])) else held
+        apart = self._at_once and not all(getattr(held, "is_linear", [False]))
+        return held if held is not None and apart else None
 
     def step(self, tokens: Sequence[int]) -> torch.Tensor:
         """Append one token a row and run it. Returns the next raw logits, float32 (rows, vocabulary)."""

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
 
-    from influence_nb.engine.loop import Network
     from influence_nb.engine.prompts import Prompt
     from influence_nb.engine.runtimes.transformers import TransformersModel
 
@@ -146,7 +145,7 @@ def score(
     window = _whole("window", window, min(context or _WINDOW_WITHOUT_CONTEXT, _WINDOW), 2, context)
     stride = _whole("stride", stride, max(window // 2, 1), 1, window - 1)
     pieces = model.on_worker(
-        lambda stopped: windows(model.loaded(), ids, window, stride, stopped), "scoring", cancel
+        lambda stopped: windows(model, ids, window, stride, stopped), "scoring", cancel
     )
     found: list[Scored] = []
     done = 1
@@ -176,7 +175,7 @@ def score(
 
 
 def windows(
-    network: Network, ids: Sequence[int], window: int, stride: int, cancelled: Callable[[], bool]
+    model: TransformersModel, ids: Sequence[int], window: int, stride: int, cancelled: Callable[[], bool]
 ) -> Iterator[Scored]:
     """The scores of all tokens but the first, in order; stops early once `cancelled` has answered True."""
     import torch
@@ -188,8 +187,8 @@ def windows(
         if begin + len(part) <= end:
             return
         with torch.no_grad():
-            steps = Steps(network, [part])
-            size = max(1, min(_PIECE, _ENTRIES // int(network.get_input_embeddings().num_embeddings)))
+            size = max(1, min(_PIECE, _ENTRIES // model.vocabulary_size))
+            steps = Steps(model.loaded(), [part], at_once=len(part) <= size or model.goes_on())
             place = 0
             try:
                 for logits in steps.pieces(size, first - 1, cancelled):

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from influence_nb.engine import device as devices
 from influence_nb.engine import groups, noise, template
+from influence_nb.engine.abilities import Together, goes_on, together
 from influence_nb.engine.batch import Outcome, Request
 from influence_nb.engine.completion import Completion, TokenEvent, TokenStream, Usage
 from influence_nb.engine.configs import completed
 from influence_nb.engine.faults import translated
-from influence_nb.engine.loop import Steps, decode
+from influence_nb.engine.loop import SHORT, Steps, decode
 from influence_nb.engine.prefix import PrefixCache
 from influence_nb.engine.prompts import Prompt
 from influence_nb.engine.quiet import quiet
@@ -29,7 +30,6 @@ from influence_nb.engine.receipts import Receipt, package_versions
 from influence_nb.engine.row import Row
 from influence_nb.engine.sampling import Sampling
 from influence_nb.engine.score import OnTokens, TokenScores, score
-from influence_nb.engine.together import Together, together
 from influence_nb.engine.token_model import TokenModel
 from influence_nb.engine.worker import Worker
 from influence_nb.errors import BrokenModel, ContextTooLong, InfluenceError, InvalidData
@@ -81,6 +81,7 @@ class TransformersModel(TokenModel):
         self._worker = Worker(f"influence {self.name}")
         self._prefixes: weakref.WeakSet[PrefixCache] = weakref.WeakSet()
         self._together: Together | None = None
+        self._goes_on: bool | None = None
         network.register_forward_pre_hook(self._count)
 
     # -- generating -----------------------------------------------------------------------------------------------
@@ -140,13 +141,15 @@ class TransformersModel(TokenModel):
         def job(stopped: Callable[[], bool]) -> Iterator[tuple[Row, TokenEvent]]:
             for row in rows:
                 row.clock.begin()
-            cache = None
+            cache, cached, at_once = None, 0, True
+            if prefix or max(len(row.prompt) for row in rows) > SHORT:
+                at_once = self.goes_on()
             if prefix is not None:
-                cache, rows[0].cached = prefix.take(rows[0].prompt)
-            steps = Steps(self.loaded(), [row.prompt for row in rows], cache)
+                cache, cached = prefix.take(rows[0].prompt, at_once)
+            steps = Steps(self.loaded(), [row.prompt for row in rows], cache, cached, at_once)
             del cache
             for row in rows:
-                row.batch_shape = steps.shape
+                row.batch_shape, row.cached = steps.shape, cached
             yield from decode(steps, rows, self._ends, stopped)
             if prefix is not None and not self._closing.is_set():
                 made = (event.id for event in rows[0].events if event.id is not None)
@@ -197,6 +200,12 @@ class TransformersModel(TokenModel):
         if self._together is None:
             [self._together] = self.on_worker(lambda _: iter([together(self.loaded())]), "trying a batch")
         return self._together
+
+    def goes_on(self) -> bool:
+        """Whether its caches take several tokens at once; tried once, on the worker thread that asks."""
+        if self._goes_on is None:
+            self._goes_on = goes_on(self.loaded())
+        return self._goes_on
 
     def score(
         self,

@@ -1,7 +1,8 @@
-"""Which rows a network can run in one batch, found by trying: with padding, of one length only, or one at a time.
+"""What a network's rows and caches can do, found by trying on a few tokens: no list of architectures says it.
 
-Padding must not change what a row comes to. Attention masks it out; recurrent states, convolutions and attention in
-blocks do only where an architecture sees to it. It does not know architectures by name, nor prompts.
+Padding must not change what a row comes to: attention masks it out; recurrent states, convolutions and attention in
+blocks do only where an architecture sees to it. A cache must go on where it ended: some recurrent states do for a
+single token only, and forget what was before several. It does not know prompts, sessions or batches.
 """
 
 from __future__ import annotations
@@ -55,17 +56,53 @@ def together(network: Network) -> Together:
     return Together(rows, mixed, _fixed_positions(network))
 
 
-def _same(alone: Sequence[torch.Tensor], network: Network, rows: list[list[int]]) -> bool:
+def goes_on(network: Network) -> bool:
+    """Whether a cache can be gone on with by several tokens at once, as a session's next turn does.
+
+    Where it cannot it can by one token after the other, since that is what generating does.
+    """
+    import torch
+
+    context = getattr(network.config.get_text_config(), "max_position_embeddings", None) or 2 * _LONG
+    length = min(_SHORT, max(3, context // 2))
+    vocabulary = int(network.get_input_embeddings().num_embeddings)
+    prompt = [(7 * place + 3) % vocabulary for place in range(length)]
+    try:
+        with torch.no_grad():
+            whole = Steps(network, [prompt]).prefill(lambda: False)
+            begun = Steps(network, [prompt[: length * 2 // 3]])
+            begun.prefill(lambda: False)
+            if begun.cache is None:
+                return False
+            return _equal(network, Steps(network, [prompt], begun.cache).prefill(lambda: False), whole)
+    except Exception:  # however an architecture says that it cannot
+        return False
+
+
+def sees_ahead(network: Network) -> bool:
+    """Whether a token's logits depend on the token after it, as in encoders: then there is nothing to generate."""
+    import torch
+
+    one, other = torch.tensor([[1, 2, 3, 4]]), torch.tensor([[1, 2, 3, 5]])
+    with torch.no_grad():
+        first, second = (network(ids.to(network.device)).logits[:, :-1].float() for ids in (one, other))
+    return not _equal(network, second, first)
+
+
+def _equal(network: Network, found: torch.Tensor, expected: torch.Tensor) -> bool:
+    """Whether logits differ by no more than rounding does in the network's dtype."""
     import torch
 
     tolerance = 1e-3 if network.dtype == torch.float32 else 0.25
+    return bool((found - expected).abs().max() <= tolerance * expected.std())
+
+
+def _same(alone: Sequence[torch.Tensor], network: Network, rows: list[list[int]]) -> bool:
     try:
-        for expected, found in zip(alone, _logits(network, rows), strict=True):
-            if not (found - expected).abs().max() <= tolerance * expected.std():
-                return False
+        pairs = zip(alone, _logits(network, rows), strict=True)
+        return all(_equal(network, found, expected) for expected, found in pairs)
     except Exception:  # however an architecture says that it cannot
         return False
-    return True
 
 
 def _logits(network: Network, rows: list[list[int]]) -> Iterator[torch.Tensor]:
