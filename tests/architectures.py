@@ -112,24 +112,6 @@ def scoring(model: inb.Model) -> str:
 CHECKS: tuple[Callable[[inb.Model], str], ...] = (generation, session_reuse, batch, forked_caches, scoring)
 
 
-def drawn(into: Path) -> Iterator[tuple[str, Path]]:
-    """(kind, folder of a random tiny model) of architectures that nobody chose."""
-    left = DRAWN
-    for kind, network in shrunk.drawn(SEED, 1000):
-        folder = into / kind
-        tiny.sharpen(network)
-        network.save_pretrained(folder)
-        tiny.tokenizer().save_pretrained(folder)
-        try:
-            inb.load(folder, device="cpu", dtype="float32").unload()
-        except UnsupportedModel:  # an encoder that could have been a decoder
-            continue
-        yield kind, folder
-        left -= 1
-        if not left:
-            return
-
-
 def run(folder: Path) -> tuple[str, dict[str, str]]:
     """(the class, {check: what came out}) of the model in a folder."""
     model = inb.load(folder, device="cpu", dtype="float32")
@@ -139,14 +121,34 @@ def run(folder: Path) -> tuple[str, dict[str, str]]:
         model.unload()
 
 
+def drawn(into: Path) -> Iterator[tuple[str, tuple[str, dict[str, str]]]]:
+    """(kind, what `run` gave) of architectures that nobody chose."""
+    left = DRAWN
+    for kind, network in shrunk.drawn(SEED, 1000):
+        folder = into / kind
+        tiny.sharpen(network)
+        network.save_pretrained(folder)
+        tiny.tokenizer().save_pretrained(folder)
+        try:
+            yield kind, run(folder)
+        except UnsupportedModel:  # an encoder that could have been a decoder
+            continue
+        left -= 1
+        if not left:
+            return
+
+
 def table(found: dict[str, tuple[str, dict[str, str]]]) -> str:
     """The table in Markdown; `found` is what `run` gave for each kind."""
+    import transformers
+
     names = [check.__name__ for check in CHECKS]
     head = ["architecture", "model type", *(name.replace("_", " ") for name in names)]
     lines = [head, ["---"] * len(head)]
     for kind, (architecture, results) in found.items():
         lines.append([architecture, f"`{kind}`", *(results[name] for name in names)])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"With transformers {transformers.__version__}:\n\n{rows}"
 
 
 def on_page() -> str:
@@ -156,10 +158,10 @@ def on_page() -> str:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as into:
-        found = {}
-        named = ((kind, tiny.build(Path(into) / kind, kind)) for kind in tiny.KINDS)
-        for kind, folder in chain(named, drawn(Path(into))):
-            found[kind] = run(folder)
+        found: dict[str, Any] = {}
+        named = ((kind, run(tiny.build(Path(into) / kind, kind))) for kind in tiny.KINDS)
+        for kind, results in chain(named, drawn(Path(into))):
+            found[kind] = results
             print(kind, *found[kind], flush=True)
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     PAGE.write_text(f"{before}{BEGIN}\n\n{table(found)}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8")

@@ -144,9 +144,7 @@ def score(
     context = model.context_length
     window = _whole("window", window, min(context or _WINDOW_WITHOUT_CONTEXT, _WINDOW), 2, context)
     stride = _whole("stride", stride, max(window // 2, 1), 1, window - 1)
-    pieces = model.on_worker(
-        lambda stopped: windows(model, ids, window, stride, stopped), "scoring", cancel
-    )
+    pieces = model.on_worker(lambda stopped: windows(model, ids, window, stride, stopped), "scoring", cancel)
     found: list[Scored] = []
     done = 1
     with closing(pieces):

@@ -21,15 +21,17 @@ def test_a_family_is_held_to_all_of_it(tiny_folder: Callable[..., Path], kind: s
 
 
 def test_architectures_that_nobody_chose_are_held_to_the_same(tmp_path: Path) -> None:
-    for kind, folder in architectures.drawn(tmp_path):
-        FOUND[kind] = architectures.run(folder)
+    FOUND.update(architectures.drawn(tmp_path))
     assert len(FOUND.keys() - set(tiny.KINDS)) == architectures.DRAWN
 
 
 def test_the_table_in_the_docs_is_what_came_out() -> None:
-    if not FOUND.keys() >= set(tiny.KINDS) or architectures.SEED != architectures.USUAL_SEED:
+    if len(FOUND) < len(tiny.KINDS) + architectures.DRAWN or architectures.SEED != architectures.USUAL_SEED:
         pytest.skip("not all architectures of the table were run")
-    assert architectures.on_page() == architectures.table(FOUND), "run: python -m tests.architectures"
+    ours, theirs = architectures.table(FOUND), architectures.on_page()
+    if ours.splitlines()[0] != theirs.splitlines()[0]:
+        pytest.skip("the table is of another version of transformers, which registers other architectures")
+    assert ours == theirs, "run: python -m tests.architectures"
 
 
 @pytest.fixture
@@ -94,7 +96,7 @@ def test_an_encoder_with_a_head_that_could_generate(tmp_path: Path, decoder: boo
     with pytest.raises(UnsupportedModel, match=r"BertLMHeadModel\) is an encoder") as refused:
         inb.load(tmp_path)
     assert "load_encoder" in refused.value.hint
-    assert inb.loaded() == []
+    assert tmp_path.name not in [model.name for model in inb.loaded()]
 
 
 @pytest.mark.hub
