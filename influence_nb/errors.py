@@ -20,12 +20,17 @@ It knows nothing of torch, the Hub or the widgets: foreign errors are translated
       CapabilityMissing     the runtime cannot do what was asked
       EndpointError         a remote server failed
       InvalidData           data of the wrong shape or kind
+      BatchIncomplete       some prompts of a batch failed; the others are done
       SettingsError         an INFLUENCE_* setting that cannot be read
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 __all__ = [
+    "BatchIncomplete",
     "BrokenModel",
     "CapabilityMissing",
     "ContextTooLong",
@@ -126,6 +131,26 @@ class EndpointError(InfluenceError):
 
 class InvalidData(InfluenceError, ValueError):
     """Data of the wrong shape or kind."""
+
+
+class BatchIncomplete(InfluenceError):
+    """Some prompts of a batch failed; the others are done, and here.
+
+    Attributes:
+        completions: a `Completion` for each prompt, in their order; None in the place of one that failed.
+        failures: {place of the prompt: what went wrong}.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        completions: Sequence[Any] = (),
+        failures: Mapping[int, InfluenceError] | None = None,
+    ) -> None:
+        super().__init__(message, hint)
+        self.completions: list[Any] = list(completions)
+        self.failures = dict(failures or {})
 
 
 class SettingsError(InfluenceError):

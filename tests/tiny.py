@@ -137,6 +137,16 @@ def build(folder: Path, kind: str = "llama", seed: int = 0, **changes: Any) -> P
     return save(folder, made, seed)
 
 
+def sharpen(network: Any) -> None:
+    """Weights larger than at birth, so that greedy choices are not ties and no part counts for nothing."""
+    import torch
+
+    with torch.no_grad():
+        for weight in network.parameters():
+            if weight.dim() > 1:
+                weight.mul_(4)
+
+
 def save(folder: Path, made: Any, seed: int = 0) -> Path:
     """Save a random model of that config, float32, with the tokenizer, in `folder`."""
     import torch
@@ -145,10 +155,7 @@ def save(folder: Path, made: Any, seed: int = 0) -> Path:
     words = tokenizer()
     torch.manual_seed(seed)
     network = AutoModelForCausalLM.from_config(made, dtype=torch.float32)
-    with torch.no_grad():
-        for weight in network.parameters():
-            if weight.dim() > 1:
-                weight.mul_(4)  # sharper than at birth, so that greedy choices are not ties
+    sharpen(network)
     network.save_pretrained(folder)
     words.save_pretrained(folder)
     return folder

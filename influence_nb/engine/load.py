@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from influence_nb.engine import device as devices
 from influence_nb.engine import registry
+from influence_nb.engine.abilities import sees_ahead
 from influence_nb.engine.faults import translated
 from influence_nb.engine.quiet import quiet
 from influence_nb.engine.runtimes.transformers import TransformersModel
@@ -157,6 +158,11 @@ def _network(
                 "The configuration is of a smaller model: fetch config.json again.",
             )
         network.eval().to(target)
+        if getattr(config, "is_decoder", None) is False and sees_ahead(network):
+            raise UnsupportedModel(
+                f"{local.name} ({local.architecture}) is an encoder: each of its tokens sees those after it.",
+                "Encoders are for embeddings: use inb.load_encoder. To chat, load a causal language model.",
+            )
         return network
 
 

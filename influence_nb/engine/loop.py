@@ -23,6 +23,9 @@ Network = Any
 _PIECE = 512
 """Tokens in one piece of a long prefill: a cancel is seen after one, and activations take no more room than that."""
 
+SHORT = 2 * _PIECE
+"""A prompt of up to so many tokens runs at once."""
+
 _CACHE_NAMES = ("cache", "past_key_values", "cache_params", "state")
 """What architectures call their cache: the first from transformers 5.24 on, the others before."""
 
@@ -38,9 +41,21 @@ class Steps:
         network: a causal language model of transformers.
         prompts: token ids, one list a row; shorter ones are padded on the left and masked.
         cache: the KV cache of the first tokens of a single row's prompt, or None.
+        cached: how many tokens `cache` holds.
+        at_once: whether a cache takes several tokens at once (`engine.abilities.goes_on`).
+
+    Attributes:
+        shape: (rows, tokens of the longest prompt), padding included.
     """
 
-    def __init__(self, network: Network, prompts: Sequence[Sequence[int]], cache: Any = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        prompts: Sequence[Sequence[int]],
+        cache: Any = None,
+        cached: int = 0,
+        at_once: bool = True,
+    ) -> None:
         import torch
         from transformers import GenerationConfig
 
@@ -55,6 +70,8 @@ class Steps:
             inputs[cache[0]] = cache[1]
         self._network = network
         self._fed = 0
+        self._cached, self._at_once = cached, at_once
+        self.shape = (len(prompts), longest)
         network.generate(
             **inputs,
             custom_generate=self._prepared,
@@ -85,16 +102,74 @@ class Steps:
             if cancelled():
                 raise Cancelled
 
-        held: Any = self._inputs.get("cache", self._inputs.get("past_key_values"))
-        in_pieces = held is not None and not all(getattr(held, "is_linear", [False]))
-        if in_pieces and self._ids.shape[1] - held.get_seq_length() > 2 * _PIECE:
+        held = self._held_in_pieces()
+        if held is not None and self._ids.shape[1] - held.get_seq_length() > SHORT:
             self._config.prefill_chunk_size = _PIECE
         watching = self._network.register_forward_pre_hook(check, prepend=True)
         try:
+            if self._cached and not self._at_once:
+                return self._one_by_one()
             outputs = self._network._prefill(self._ids, self._config, self._inputs)
         finally:
             watching.remove()
         return self._after(outputs)
+
+    def _one_by_one(self) -> torch.Tensor:
+        """The prompt's tokens after the cached ones, each in a pass of its own."""
+        ids, here = self._ids, self._cached + 1
+        self._ids = ids[:, :here]
+        for name in ("attention_mask", "position_ids"):
+            if self._inputs.get(name) is not None:
+                self._inputs[name] = self._inputs[name][..., :here]
+        inputs = self._network.prepare_inputs_for_generation(
+            self._ids, next_sequence_length=1, **self._inputs
+        )
+        logits = self._after(self._network(**inputs, return_dict=True))
+        for token in ids[0, here:].tolist():
+            logits = self.step([token])
+        return logits
+
+    def pieces(self, size: int, skip: int, cancelled: Callable[[], bool]) -> Iterator[torch.Tensor]:
+        """Run a single prompt in pieces; yields the raw logits at each of its places, (tokens, vocabulary).
+
+        Args:
+            size: tokens in a piece; a network that takes its prompt only as a whole gets it so.
+            skip: so many places at the beginning are run for what follows them only; their logits are not wanted,
+                and those of whole pieces are left out as (tokens, 0).
+
+        Raises:
+            Cancelled: `cancelled` answered True before a piece began.
+        """
+        inputs, ids = self._inputs, self._ids
+        self._inputs = {}
+        slices = inputs.pop("logits_to_keep", None) is not None
+        held = self._held_in_pieces(inputs)
+        length = ids.shape[1]
+        size = size if held is not None else length
+        mask, positions = inputs.pop("attention_mask", None), inputs.pop("position_ids", None)
+        for begin in range(0, length, size):
+            if cancelled():
+                raise Cancelled
+            end = min(begin + size, length)
+            wanted = end > skip
+            if mask is not None:
+                inputs["attention_mask"] = mask[:, :end]
+            if positions is not None:
+                inputs["position_ids"] = positions[..., begin:end]
+            prepared = self._network.prepare_inputs_for_generation(
+                ids[:, begin:end], is_first_iteration=True, **inputs
+            )
+            if slices:
+                prepared["logits_to_keep"] = 0 if wanted else 1
+            outputs = self._network(**prepared, return_dict=True)
+            yield outputs.logits[0] if wanted else outputs.logits.new_empty(end - begin, 0)
+
+    def _held_in_pieces(self, inputs: dict[str, Any] | None = None) -> Any:
+        """The cache, if a prompt may go into it piece by piece: not where all layers are recurrent."""
+        inputs = self._inputs if inputs is None else inputs
+        held: Any = inputs.get("cache", inputs.get("past_key_values"))
+        apart = self._at_once and not all(getattr(held, "is_linear", [False]))
+        return held if held is not None and apart else None
 
     def step(self, tokens: Sequence[int]) -> torch.Tensor:
         """Append one token a row and run it. Returns the next raw logits, float32 (rows, vocabulary)."""

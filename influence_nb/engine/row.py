@@ -1,6 +1,6 @@
 """One text in the making: takes the tokens drawn for it, knows when it ends and what may be shown.
 
-It does not know models, logits or the other rows.
+It does not know models, logits or what the other rows hold.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
+from influence_nb.engine.clock import Clock
 from influence_nb.engine.completion import FinishReason, TokenEvent
 from influence_nb.engine.detokenize import Detokenizer
 
@@ -27,6 +28,12 @@ class Row:
         tokenizer: turns ids into text.
         ends: the ids that end a turn.
         room: how many new tokens the context still holds, >= 1.
+
+    Attributes:
+        limit: the most new tokens that it takes.
+        clock: when things happened to it.
+        cached: how many of the prompt's tokens came from a KV cache.
+        batch_shape: (rows, tokens with padding) of the prefill that it was part of.
     """
 
     def __init__(
@@ -41,8 +48,12 @@ class Row:
         self.sampling = sampling
         self.events: list[TokenEvent] = []
         self.finish_reason: FinishReason | None = None
+        self.limit = sampling.max_new_tokens if room is None else min(sampling.max_new_tokens, room)
+        self.clock = Clock()
+        self.cached = 0
+        self.batch_shape = (1, len(self.prompt))
         self._ends = frozenset(ends)
-        self._limit = sampling.max_new_tokens if room is None else min(sampling.max_new_tokens, room)
+        self._tokenizer = tokenizer
         self._text = Detokenizer(tokenizer)
         self._held = ""
         self._shown: list[str] = []
@@ -54,7 +65,7 @@ class Row:
             text = self._rest()
         else:
             text = self._release(self._held + self._text.push(pick.id))
-            if self.finish_reason is None and len(self.events) + 1 >= self._limit:
+            if self.finish_reason is None and len(self.events) + 1 >= self.limit:
                 self.finish_reason = "length"
                 text += self._rest()
         event = TokenEvent(
@@ -62,7 +73,14 @@ class Row:
         )
         self.events.append(event)
         self._shown.append(text)
+        self.clock.tick()
         return event
+
+    def again(self) -> Row:
+        """The same row before its first token, asked for when this one was."""
+        fresh = Row(self.prompt, self.sampling, self._tokenizer, self._ends, self.limit)
+        fresh.clock.called = self.clock.called
+        return fresh
 
     def cancel(self) -> TokenEvent:
         """End here. The closing event carries no token, only text that was held back."""

@@ -9,32 +9,42 @@ import hashlib
 import threading
 import time
 import weakref
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from influence_nb.engine import device as devices
-from influence_nb.engine import noise, template
-from influence_nb.engine.clock import Clock
+from influence_nb.engine import groups, noise, template
+from influence_nb.engine.abilities import Together, goes_on, together
+from influence_nb.engine.batch import Outcome, Request
 from influence_nb.engine.completion import Completion, TokenEvent, TokenStream, Usage
+from influence_nb.engine.configs import completed
 from influence_nb.engine.faults import translated
-from influence_nb.engine.loop import Steps, decode
+from influence_nb.engine.loop import SHORT, Steps, decode
 from influence_nb.engine.prefix import PrefixCache
+from influence_nb.engine.prompts import Prompt
 from influence_nb.engine.quiet import quiet
 from influence_nb.engine.receipts import Receipt, package_versions
 from influence_nb.engine.row import Row
 from influence_nb.engine.sampling import Sampling
+from influence_nb.engine.score import OnTokens, TokenScores, score
 from influence_nb.engine.token_model import TokenModel
 from influence_nb.engine.worker import Worker
 from influence_nb.errors import BrokenModel, ContextTooLong, InfluenceError, InvalidData
+from influence_nb.memory import ModelShape
 from influence_nb.store import records
+from influence_nb.store.heads import read_heads
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from influence_nb.engine.loop import Network
     from influence_nb.store.models import LocalModel
+
+
+T = TypeVar("T")
 
 
 class TransformersModel(TokenModel):
@@ -70,6 +80,8 @@ class TransformersModel(TokenModel):
         self._context: int | None = getattr(text_config, "max_position_embeddings", None)
         self._worker = Worker(f"influence {self.name}")
         self._prefixes: weakref.WeakSet[PrefixCache] = weakref.WeakSet()
+        self._together: Together | None = None
+        self._goes_on: bool | None = None
         network.register_forward_pre_hook(self._count)
 
     # -- generating -----------------------------------------------------------------------------------------------
@@ -82,7 +94,30 @@ class TransformersModel(TokenModel):
         prefix: PrefixCache | None = None,
     ) -> TokenStream:
         """See `TokenModel`."""
-        self._loaded()
+        self.loaded()
+        row = self.row(prompt, sampling)
+
+        def events() -> Generator[TokenEvent, None, None]:
+            row.clock.called = time.perf_counter()
+            with closing(self.decoded([row], cancel, prefix)) as running:
+                for _, event in running:
+                    yield event
+
+        done: list[Completion] = []
+
+        def finished() -> Completion | None:
+            if not done and row.finish_reason is not None:
+                done.append(self.completion(row))
+            return done[0] if done else None
+
+        return TokenStream(events(), finished)
+
+    def row(self, prompt: Sequence[int], sampling: Sampling) -> Row:
+        """A text to be made, with a seed if it had none.
+
+        Raises:
+            ContextTooLong: the prompt leaves no room for a token.
+        """
         if self._context is not None and len(prompt) >= self._context:
             raise ContextTooLong(
                 f"The prompt is {len(prompt)} tokens long; {self.name} has a context of {self._context}.",
@@ -91,47 +126,98 @@ class TransformersModel(TokenModel):
         if sampling.seed is None:
             sampling = sampling.replace(seed=noise.draw_seed())
         room = None if self._context is None else self._context - len(prompt)
-        row = Row(prompt, sampling, self.tokenizer, self._ends, room)
-        stop = threading.Event()
-        clock = Clock()
-        cached = [0]
+        return Row(prompt, sampling, self.tokenizer, self._ends, room)
 
-        def cancelled() -> bool:
+    def decoded(
+        self, rows: Sequence[Row], cancel: threading.Event | None = None, prefix: PrefixCache | None = None
+    ) -> Generator[tuple[Row, TokenEvent], None, None]:
+        """Run rows together, on the worker thread when its turn comes; closing the generator stops them.
+
+        Args:
+            rows: whose lengths may stand beside each other (`together`).
+            prefix: a cache for the beginning of a single row, filled again afterwards.
+        """
+
+        def job(stopped: Callable[[], bool]) -> Iterator[tuple[Row, TokenEvent]]:
+            for row in rows:
+                row.clock.begin()
+            cache, cached, at_once = None, 0, True
+            if prefix or max(len(row.prompt) for row in rows) > SHORT:
+                at_once = self.goes_on()
+            if prefix is not None:
+                cache, cached = prefix.take(rows[0].prompt, at_once)
+            steps = Steps(self.loaded(), [row.prompt for row in rows], cache, cached, at_once)
+            del cache
+            for row in rows:
+                row.batch_shape, row.cached = steps.shape, cached
+            yield from decode(steps, rows, self._ends, stopped)
+            if prefix is not None and not self._closing.is_set():
+                made = (event.id for event in rows[0].events if event.id is not None)
+                prefix.keep([*rows[0].prompt, *made][: steps.fed], steps.cache)
+
+        return self.on_worker(job, "generating", cancel)
+
+    def on_worker(
+        self,
+        job: Callable[[Callable[[], bool]], Iterator[T]],
+        doing: str,
+        cancel: threading.Event | None = None,
+    ) -> Generator[T, None, None]:
+        """Run `job` on the worker thread when its turn comes; closing the generator stops it.
+
+        Args:
+            job: is given a function that says whether it is to stop.
+            doing: what it does, as it stands after "While ".
+            cancel: stops it too, and so does `unload`.
+        """
+        stop = threading.Event()
+
+        def stopped() -> bool:
             return stop.is_set() or self._closing.is_set() or (cancel is not None and cancel.is_set())
 
-        def job() -> Iterator[TokenEvent]:
-            clock.begin()
-            with quiet(), translated("generating", InfluenceError, "The model is still loaded: try again."):
-                cache, cached[0] = prefix.take(prompt) if prefix is not None else (None, 0)
-                steps = Steps(self._loaded(), [prompt], cache)
-                del cache
-                for _, event in decode(steps, [row], self._ends, cancelled):
-                    clock.tick()
-                    yield event
-                if prefix is not None and not self._closing.is_set():
-                    fed = [*prompt, *(event.id for event in row.events if event.id is not None)][: steps.fed]
-                    prefix.keep(fed, steps.cache)
+        def work() -> Iterator[T]:
+            with quiet(), translated(doing, InfluenceError, "The model is still loaded: try again."):
+                yield from job(stopped)
 
-        def events() -> Generator[TokenEvent, None, None]:
-            clock.called = time.perf_counter()
-            self._loaded()
-            running = self._worker.run(job)
-            try:
-                for event in running:  # noqa: UP028 - `yield from` would close `running` with us
-                    yield event
-            finally:
-                stop.set()
-                for _ in running:  # until the worker has seen it
-                    pass
+        self.loaded()
+        running = self._worker.run(work)
+        try:
+            for item in running:  # noqa: UP028 - `yield from` would close `running` with us
+                yield item
+        finally:
+            stop.set()
+            for _ in running:  # until the worker has seen it
+                pass
 
-        done: list[Completion] = []
+    def _batch(
+        self, requests: Sequence[Request], cancel: threading.Event | None
+    ) -> Generator[tuple[int, Outcome], None, None]:
+        self.loaded()
+        return groups.run(self, requests, cancel)
 
-        def finished() -> Completion | None:
-            if not done and row.finish_reason is not None:
-                done.append(self._completion(row, clock, cached[0]))
-            return done[0] if done else None
+    def together(self) -> Together:
+        """Which rows this network can run in one batch; tried once, on the worker thread."""
+        if self._together is None:
+            [self._together] = self.on_worker(lambda _: iter([together(self.loaded())]), "trying a batch")
+        return self._together
 
-        return TokenStream(events(), finished)
+    def goes_on(self) -> bool:
+        """Whether its caches take several tokens at once; tried once, on the worker thread that asks."""
+        if self._goes_on is None:
+            self._goes_on = goes_on(self.loaded())
+        return self._goes_on
+
+    def score(
+        self,
+        prompt: Prompt,
+        window: int | None = None,
+        stride: int | None = None,
+        cancel: threading.Event | None = None,
+        on_progress: OnTokens | None = None,
+    ) -> TokenScores:
+        """See `Model`."""
+        self.loaded()
+        return score(self, prompt, window, stride, cancel, on_progress)
 
     # -- text and tokens ------------------------------------------------------------------------------------------
 
@@ -205,8 +291,16 @@ class TransformersModel(TokenModel):
         }
 
     @cached_property
+    def shape(self) -> ModelShape | None:
+        """What decides how much memory it takes; None where its files no longer say."""
+        try:
+            return read_heads(Path(self.local.path)).shape(completed)
+        except InfluenceError:
+            return None
+
+    @cached_property
     def _weight_bytes(self) -> int:
-        return sum(tensor.nbytes for tensor in self._loaded().parameters())
+        return sum(tensor.nbytes for tensor in self.loaded().parameters())
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -230,7 +324,12 @@ class TransformersModel(TokenModel):
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
-    def _loaded(self) -> Network:
+    def loaded(self) -> Network:
+        """The network.
+
+        Raises:
+            CapabilityMissing: the model was unloaded.
+        """
         if self.network is None:
             raise self._unloaded()
         return self.network
@@ -252,10 +351,11 @@ class TransformersModel(TokenModel):
             ends = {self.tokenizer.eos_token_id}
         return frozenset(ends)
 
-    def _completion(self, row: Row, clock: Clock, cached: int) -> Completion:
+    def completion(self, row: Row) -> Completion:
+        """The whole of a row that has finished."""
         made = len(row.events)
-        timings = clock.timings(self.load_seconds, made)
-        usage = Usage(len(row.prompt), made, cached)
+        timings = row.clock.timings(self.load_seconds, made)
+        usage = Usage(len(row.prompt), made, row.cached)
         receipts: list[Receipt] = []
 
         def receipt() -> Receipt:
@@ -280,7 +380,7 @@ class TransformersModel(TokenModel):
             quantization=self.local.quantization,
             device=self.device,
             attention=self._attention,
-            batch_shape=(1, len(row.prompt)),
+            batch_shape=row.batch_shape,
             runtime=self.runtime,
             versions=package_versions(),
             output_ids=tuple(event.id for event in row.events if event.id is not None),
