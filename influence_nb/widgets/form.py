@@ -55,9 +55,9 @@ STYLE = """<style>
 .inb-form .inb-loaded { align-items: center; justify-content: space-between; padding: 2px 0 2px 8px;
   border-top: 1px solid var(--jp-border-color2, #ddd); }
 .inb-form .inb-loaded .widget-html-content { line-height: 1.5; }
-.inb-workbench > .lm-TabBar, .inb-workbench > .lm-TabBar > .lm-TabBar-content { height: auto; min-height: 0; }
-.inb-workbench > .lm-TabBar > .lm-TabBar-content { flex-wrap: wrap; }
-.inb-workbench > .lm-TabBar .lm-TabBar-tab { flex: 0 1 auto; min-width: max-content; }
+.jupyter-widgets.inb-workbench > .lm-TabBar { height: auto; min-height: 0; }
+.jupyter-widgets.inb-workbench > .lm-TabBar > .lm-TabBar-content { flex-wrap: wrap; }
+.jupyter-widgets.inb-workbench > .lm-TabBar .lm-TabBar-tab { flex: 0 1 7em; min-width: max-content; }
 </style>"""
 
 

@@ -43,7 +43,7 @@ LIBRARY_STYLE = """<style>
 .inb-library .inb-never { opacity: .75; }
 .inb-library .inb-model-doing { font-size: 12px; font-variant-numeric: tabular-nums; padding: 2px 0; }
 .inb-library .inb-model-doing .inb-track { display: block; margin: 3px 0; }
-.inb-library .inb-ask { align-items: center; gap: 10px; padding: 4px 10px; flex-wrap: wrap;
+.inb-library .inb-ask { align-items: center; gap: 4px 10px; margin-top: 4px; padding: 4px 10px; flex-wrap: wrap;
   border-left: 3px solid var(--jp-warn-color1, #f57c00); background: var(--jp-layout-color2, rgba(128,128,128,.12)); }
 .inb-library .inb-ask > .widget-html { flex: 1 1 20em; min-width: 0; margin: 0; }
 .inb-library .inb-ask button { width: auto; }

@@ -17,6 +17,7 @@ import traitlets
 from influence_nb.errors import InfluenceError, InvalidData
 from influence_nb.hub.results import SearchResults, cells, count
 from influence_nb.widgets.base import answer_on_own_loop, readable
+from influence_nb.widgets.here import here
 
 STATIC = Path(__file__).parent / "static"
 
@@ -68,6 +69,9 @@ class ResultsTable(anywidget.AnyWidget):
     wanted = traitlets.Unicode().tag(sync=True)
     """The model whose download is being planned; "" for none."""
 
+    stale = traitlets.Bool(False).tag(sync=True)
+    """Whether the rows answer an earlier question: the one asked last has no answer."""
+
     judging = traitlets.Bool(False).tag(sync=True)
     """Whether it is still being worked out which models fit."""
 
@@ -84,10 +88,11 @@ class ResultsTable(anywidget.AnyWidget):
             for name, value in values.items():
                 setattr(self, name, value)
 
-    def say(self, error: Exception, retry: bool = False) -> InfluenceError:
-        """Show what went wrong; returned as an error of ours."""
+    def say(self, error: Exception, retry: bool = False, **values: Any) -> InfluenceError:
+        """Show what went wrong, and set other traits with it; returned as an error of ours."""
         said = readable(error)
-        self.show(status="done", problem={"message": said.message, "hint": said.hint, "retry": retry})
+        problem = {"message": said.message, "hint": here(said.hint), "retry": retry}
+        self.show(status="done", problem=problem, **values)
         return said
 
     def _on_page(self, _: Any, content: Any, buffers: Any) -> None:
