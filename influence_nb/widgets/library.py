@@ -26,6 +26,7 @@ from influence_nb.widgets.base import (
     in_background,
     readable,
     static_block,
+    static_table,
     strict,
 )
 from influence_nb.widgets.form import STYLE, message, page_button
@@ -179,16 +180,9 @@ class LibraryPanel(StaticFallback, ipywidgets.VBox):
         """The list of models, for a reader without a kernel."""
         if not self._entries:
             return static_block("Models on this machine", "<p>None.</p>")
-        cell = "text-align:left;padding:2px 14px 2px 0"
-        rows = "".join(
-            "<tr>"
-            + "".join(f'<td style="{cell}">{text}</td>' for text in words.static_cells(entry))
-            + "</tr>"
-            for entry in self._entries[:_LISTED]
-        )
+        rows = (words.static_cells(entry) for entry in self._entries[:_LISTED])
+        table = static_table({"model": False, "weights": False, "size": True, "checked": False}, rows)
         more = len(self._entries) - _LISTED
-        names = "".join(f'<th style="{cell}">{name}</th>' for name in ("model", "weights", "size", "checked"))
-        table = f"<table><thead><tr>{names}</tr></thead><tbody>{rows}</tbody></table>"
         rest = f'<p style="{MUTED}">and {more} more</p>' if more > 0 else ""
         return static_block("Models on this machine", table, rest)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from influence_nb.hub.choose import gguf_kind
 from influence_nb.widgets.amounts import data, many
-from influence_nb.widgets.base import MUTED, escape, static_block
+from influence_nb.widgets.base import MUTED, escape, static_block, static_table
 from influence_nb.widgets.here import here
 
 if TYPE_CHECKING:
@@ -63,18 +63,10 @@ def plan_html(plan: DownloadPlan, fit: str = "", stale: bool = False) -> str:
 
 def plan_static(plan: DownloadPlan) -> str:
     """The plan for a reader without a kernel: its sums and its files."""
-    cell = "text-align:left;padding:2px 14px 2px 0"
-    rows = "".join(
-        f'<tr><td style="{cell}">{escape(file.name)}</td><td style="{cell}">{_size(file.size)}</td>'
-        f'<td style="{cell}">{escape(file.why)}</td><td style="{cell}">{_where(file)}</td></tr>'
-        for file in plan.files
-    )
-    heads = "".join(
-        f'<th scope="col" style="{cell}">{name}</th>' for name in ("file", "size", "why", "where")
-    )
+    rows = ([escape(file.name), _size(file.size), escape(file.why), _where(file)] for file in plan.files)
+    table = static_table({"file": False, "size": True, "why": False, "where": False}, rows)
     facts = f"<p>{' · '.join(_amounts(plan))}</p>"
     about = f'<p style="{MUTED}">{" · ".join(_about(plan))}</p>'
-    table = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
     return static_block(f"Plan of {plan.repo_id}", about, facts, table)
 
 

@@ -16,7 +16,8 @@ import traitlets
 
 from influence_nb.errors import InfluenceError, InvalidData
 from influence_nb.hub.results import SearchResults, cells, count
-from influence_nb.widgets.base import answer_on_own_loop, readable
+from influence_nb.widgets.base import answer_on_own_loop, escape, readable, static_table
+from influence_nb.widgets.form import link
 from influence_nb.widgets.here import here
 
 STATIC = Path(__file__).parent / "static"
@@ -39,6 +40,20 @@ def rows(results: SearchResults) -> list[dict[str, str]]:
         }
         for hit in results
     ]
+
+
+def static_results(results: SearchResults) -> str:
+    """The hits as a plain table that is as narrow as the page's; "" for none."""
+    if not results:
+        return ""
+    heads = {"model": False, "parameters": True, "size": True, "fits here": False, "licence": False, "downloads": True}
+
+    def cells(one: dict[str, str]) -> list[str]:
+        gate = "" if one["gate"] == "open" else ", gated"
+        shown = [one["parameters"], one["size"], one["fits"], one["license"] + gate, one["downloads"]]
+        return [link(one["page"], one["id"]), *map(escape, shown)]
+
+    return static_table(heads, map(cells, rows(results)))
 
 
 class ResultsTable(anywidget.AnyWidget):

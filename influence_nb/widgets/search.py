@@ -21,7 +21,7 @@ from influence_nb.hub.query import Query
 from influence_nb.hub.results import SearchResults
 from influence_nb.widgets.base import StaticFallback, escape, in_background, static_block, strict
 from influence_nb.widgets.newest import Newest, Pause, Turn
-from influence_nb.widgets.results import ResultsTable, rows
+from influence_nb.widgets.results import ResultsTable, rows, static_results
 from influence_nb.widgets.search_form import SearchForm, filters_of
 from influence_nb.widgets.state import State
 
@@ -154,7 +154,7 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
         if self.table.note == BEGIN or not (self.table.note or self.results):
             return static_block("Search the Hub", "<p>Nothing was searched for.</p>")
         note = f'<p style="margin:0 0 6px">{escape(self.table.note)}</p>' if self.table.note else ""
-        return static_block("Models found on the Hub", note, self.results.to_html() if self.results else "")
+        return static_block("Models found on the Hub", note, static_results(self.results))
 
     def close(self) -> None:
         """Ask nothing any more, and leave the page."""
