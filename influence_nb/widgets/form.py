@@ -18,7 +18,7 @@ from influence_nb.widgets.here import here
 
 STYLE = """<style>
 .inb-form { padding: 4px; max-width: 60em; color: var(--jp-ui-font-color1, inherit);
-  --inb-ground-now: #1565c0; --inb-ground-good: #2e7d32; --inb-ground-bad: #c62828; }
+  --inb-ground-now: #1565c0; --inb-ground-done: #2e7d32; --inb-ground-bad: #c62828; }
 .inb-form, .inb-form .widget-box { overflow: visible; } /* else the ring around what has the focus is cut off */
 .inb-form .widget-html-content { overflow-wrap: anywhere; }
 .inb-form a { color: var(--jp-content-link-color, #1976d2); text-decoration: underline; }

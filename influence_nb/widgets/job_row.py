@@ -44,7 +44,7 @@ ROW_STYLE = """<style>
   white-space: nowrap; display: inline-block; border: 1px solid var(--jp-border-color1, #bdbdbd);
   font-weight: 400; vertical-align: 1px; }
 .inb-chip[data-status=running] { color: white; border-color: transparent; background: var(--inb-ground-now); }
-.inb-chip[data-status=done] { color: white; border-color: transparent; background: var(--inb-ground-good); }
+.inb-chip[data-status=done] { color: white; border-color: transparent; background: var(--inb-ground-done); }
 .inb-chip[data-status=failed] { color: white; border-color: transparent; background: var(--inb-ground-bad); }
 .inb-job-facts { display: flex; flex-wrap: wrap; gap: 0 16px; font-size: 12px; font-variant-numeric: tabular-nums; }
 .inb-job-facts > :nth-child(1) { min-width: 3.2em; font-weight: 600; }
