@@ -56,4 +56,6 @@ def _fill(hub: LoopbackHub, encoder: Path) -> None:
         if path.is_file()
     }
     about = {"task": "sentence-similarity", "library": "sentence-transformers", "license": "apache-2.0"}
-    hub.add(ENCODER, files, **about, downloads=100_000_000, likes=4_000)  # of the real ones' order of magnitude
+    hub.add(
+        ENCODER, files, **about, downloads=100_000_000, likes=4_000
+    )  # of the real ones' order of magnitude

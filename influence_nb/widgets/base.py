@@ -82,7 +82,10 @@ def static_table(heads: Mapping[str, bool], rows: Iterable[Sequence[str]]) -> st
     style = "text-align:{};vertical-align:top;padding:2px 14px 2px 0;white-space:normal"
 
     def line(tag: str, cells: Iterable[str]) -> str:
-        made = (f'<{tag} style="{style.format(side)}">{one}</{tag}>' for one, side in zip(cells, sides, strict=True))
+        made = (
+            f'<{tag} style="{style.format(side)}">{one}</{tag}>'
+            for one, side in zip(cells, sides, strict=True)
+        )
         return f"<tr>{''.join(made)}</tr>"
 
     body = "".join(line("td", row) for row in rows)

@@ -159,7 +159,9 @@ def message(text: str, hint: str = "", kind: str = "note") -> str:
 
 def linked(text: str) -> str:
     """Plain text as HTML, in which addresses of the web are links that open a new tab."""
-    return "".join(link(part, part) if at % 2 else escape(part) for at, part in enumerate(_ADDRESS.split(text)))
+    return "".join(
+        link(part, part) if at % 2 else escape(part) for at, part in enumerate(_ADDRESS.split(text))
+    )
 
 
 def link(address: str | None, words: str) -> str:

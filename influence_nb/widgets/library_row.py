@@ -10,7 +10,7 @@ from typing import Protocol
 
 import ipywidgets
 
-from influence_nb.store.models import IncompleteModel, LocalModel
+from influence_nb.store.models import LocalModel
 from influence_nb.widgets.form import page_button
 from influence_nb.widgets.library_words import Entry, can_be_had_again, facts
 

@@ -144,7 +144,11 @@ def moment(progress: Progress) -> str:
     parts = [f"{words} · {share:.0f}%", f"{data(progress.all_done)} of {data(progress.all_total)}"]
     parts += [
         part
-        for part in ("" if waiting else rate(progress.bytes_per_second), f"{left} left" if left else "", progress.file)
+        for part in (
+            "" if waiting else rate(progress.bytes_per_second),
+            f"{left} left" if left else "",
+            progress.file,
+        )
         if part
     ]
     text = " · ".join(escape(part) for part in parts)
@@ -181,9 +185,7 @@ def pruned(done: Pruned) -> str:
     count = len(done.removed)
     still = len(done.kept)
     kept = f"{still} {'is' if still == 1 else 'are'} being downloaded again and will stay." if still else ""
-    return message(
-        f"{many(count, 'leftover')} deleted; {data(done.bytes)} became free.", kept
-    )
+    return message(f"{many(count, 'leftover')} deleted; {data(done.bytes)} became free.", kept)
 
 
 def removal(entry: Entry, freed: int) -> str:

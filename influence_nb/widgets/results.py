@@ -46,7 +46,14 @@ def static_results(results: SearchResults) -> str:
     """The hits as a plain table that is as narrow as the page's; "" for none."""
     if not results:
         return ""
-    heads = {"model": False, "parameters": True, "size": True, "fits here": False, "licence": False, "downloads": True}
+    heads = {
+        "model": False,
+        "parameters": True,
+        "size": True,
+        "fits here": False,
+        "licence": False,
+        "downloads": True,
+    }
 
     def cells(one: dict[str, str]) -> list[str]:
         gate = "" if one["gate"] == "open" else ", gated"

@@ -207,7 +207,9 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
 
     def _fail(self, error: Exception, query: Query) -> None:
         stale = query != self._query  # else what is shown answers it, though not anew
-        self.table.say(error, isinstance(error, HubUnreachable), **({"stale": True, "note": ""} if stale else {}))
+        self.table.say(
+            error, isinstance(error, HubUnreachable), **({"stale": True, "note": ""} if stale else {})
+        )
 
     def _show(self, turn: Turn, found: SearchResults, query: Query) -> SearchResults:
         """Show what was found at once, and what of it fits as soon as that is known."""

@@ -35,4 +35,4 @@ CONTRAST = """root => {
   }
   return low;
 }"""
-"""What Playwright's `evaluate` takes: lists the texts below 4.5, each with its ratio; disabled controls are not asked."""
+"""What Playwright's `evaluate` takes: lists texts below 4.5 with their ratio, but for disabled ones."""

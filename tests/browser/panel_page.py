@@ -20,7 +20,9 @@ def open_panel(lab: LabServer, panel: str, hub: LoopbackHub, place: Path, theme:
         "INFLUENCE_HOME": str(place / "home"),
         "HF_HUB_CACHE": str(place / "cache"),
     }
-    cell = f"import os\nos.environ.update({environment!r})\nimport influence_nb as inb\npanel = {panel}\npanel"
+    cell = (
+        f"import os\nos.environ.update({environment!r})\nimport influence_nb as inb\npanel = {panel}\npanel"
+    )
     page = lab.open([cell], theme=theme)
     page.run_cell(0)
     return page

@@ -31,7 +31,9 @@ def focused(page: Page, where: str, name: str):
     return expect(page.locator(where).get_by_role("button", name=name, exact=True)).to_be_focused()
 
 
-def test_a_download_is_paused_resumed_cancelled_and_begun_again_from_one_place(lab: LabServer, tmp_path: Path):
+def test_a_download_is_paused_resumed_cancelled_and_begun_again_from_one_place(
+    lab: LabServer, tmp_path: Path
+):
     with LoopbackHub() as hub:
         hub.add("acme/large", made_up(6_000_000))
         lab_page = open_panel(lab, "inb.widgets.DownloadPanel()", hub, tmp_path)

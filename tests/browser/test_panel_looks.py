@@ -105,7 +105,9 @@ def test_the_library(lab: LabServer, hub: LoopbackHub, tmp_path: Path):
     looks_right(library(lab, hub, tmp_path), ".inb-library")
 
 
-def test_a_download_can_be_planned_from_a_narrow_search_panel(lab: LabServer, hub: LoopbackHub, tmp_path: Path):
+def test_a_download_can_be_planned_from_a_narrow_search_panel(
+    lab: LabServer, hub: LoopbackHub, tmp_path: Path
+):
     lab_page = open_panel(lab, "inb.widgets.SearchPanel()", hub, tmp_path)
     lab_page.page.get_by_label("Name", exact=True).fill("a")
     expect(lab_page.page.locator(".inb-results tbody tr")).to_have_count(4)
@@ -124,7 +126,9 @@ def test_the_tabs_of_a_narrow_workbench_are_not_cut_off(lab: LabServer, hub: Loo
     cut = "tabs => tabs.filter((tab) => tab.scrollWidth > tab.clientWidth + 1).map((tab) => tab.innerText)"
     tabs = lab_page.page.locator(".inb-workbench > .lm-TabBar .lm-TabBar-tabLabel")
     assert tabs.evaluate_all(cut) == []
-    bar, last = (lab_page.page.locator(one) for one in (".inb-workbench", ".inb-workbench > .lm-TabBar li:last-child"))
+    bar, last = (
+        lab_page.page.locator(one) for one in (".inb-workbench", ".inb-workbench > .lm-TabBar li:last-child")
+    )
     assert last.bounding_box()["x"] + last.bounding_box()["width"] <= bar.bounding_box()["x"] + 433
 
 

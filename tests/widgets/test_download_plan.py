@@ -207,8 +207,14 @@ def test_whether_it_fits_is_shown_and_never_in_the_way(
     ("verdict", "words"),
     [
         ("yes", "It fits this machine (GPU, cuda:0): it takes about 16.4 GB, and 11.2 GB are free."),
-        ("nf4", "It fits this machine (GPU, cuda:0) only quantized: it takes about 16.4 GB, and 11.2 GB are free. Try nf4."),
-        ("no", "It does not fit this machine (GPU, cuda:0): it takes about 16.4 GB, and 11.2 GB are free. Try nf4."),
+        (
+            "nf4",
+            "It fits this machine (GPU, cuda:0) only quantized: it takes about 16.4 GB, and 11.2 GB are free. Try nf4.",
+        ),
+        (
+            "no",
+            "It does not fit this machine (GPU, cuda:0): it takes about 16.4 GB, and 11.2 GB are free. Try nf4.",
+        ),
     ],
 )
 def test_a_fit_is_said_in_words(

@@ -47,7 +47,9 @@ def test_what_waits_to_be_tried_again_shows_no_time_left(
     hub: FakeHub, panel: DownloadPanel, monkeypatch: pytest.MonkeyPatch
 ):
     hub.add("acme/small")
-    gate = reporting(monkeypatch, moment("one", "download"), moment("two", "waiting"), moment("one", "waiting"))
+    gate = reporting(
+        monkeypatch, moment("one", "download"), moment("two", "waiting"), moment("one", "waiting")
+    )
     panel.download("acme/small")
     says(panel, "waiting to try again")
     assert " left" not in text(panel._queue)
@@ -132,9 +134,15 @@ def test_the_library_shows_what_a_download_left_however_it_ended(
     ("hint", "words"),
     [
         ("Leave `quantization` out; other weights are quantized.", "Leave the field Quantization empty;"),
-        ("Free some space, or another disk by `output_dir` or HF_HOME.", "or an output directory on another disk."),
+        (
+            "Free some space, or another disk by `output_dir` or HF_HOME.",
+            "or an output directory on another disk.",
+        ),
         ('Pass it as `token`, set HF_TOKEN, or run "hf auth login" once.', "Enter it as access token"),
-        ("Download it again, inb.download('a/b', revision='1'): that fetches it.", "Press Fetch in its row: that"),
+        (
+            "Download it again, inb.download('a/b', revision='1'): that fetches it.",
+            "Press Fetch in its row: that",
+        ),
         ('It would fit with quantization="int8".', "quantization to int8 when it is loaded."),
         ("Check the network.", "Check the network."),
     ],
@@ -145,7 +153,9 @@ def test_a_hint_for_who_calls_from_python_says_what_to_do_in_a_panel(hint: str, 
 
 
 def test_addresses_in_messages_are_links_and_all_else_is_text():
-    said = message("No <b>.", "Accept it at https://hub.example/a/b?c=1&d=2, then \"https://x.example/\". javascript:a")
+    said = message(
+        "No <b>.", 'Accept it at https://hub.example/a/b?c=1&d=2, then "https://x.example/". javascript:a'
+    )
     assert 'href="https://hub.example/a/b?c=1&amp;d=2"' in said
-    assert '>https://x.example/</a>&quot;. javascript:a' in said
+    assert ">https://x.example/</a>&quot;. javascript:a" in said
     assert "No &lt;b&gt;." in said
