@@ -25,17 +25,21 @@ from influence_nb.widgets.state import State
 WAIT = 60
 
 
-def reporting(monkeypatch: pytest.MonkeyPatch, *moments: Progress) -> threading.Event:
-    """A download that reports these and then waits for the event."""
-    gate = threading.Event()
+def reporting(panel: DownloadPanel, monkeypatch: pytest.MonkeyPatch, *moments: Progress) -> threading.Event:
+    """Begin a download that reports these once it has a row, and then waits for the event."""
+    begin, gate = threading.Event(), threading.Event()
 
     def download(plan: Any, token: Any, on_progress: Any, cancel: threading.Event) -> None:
+        assert begin.wait(WAIT)
         for moment in moments:
             on_progress(moment)
         while not gate.wait(0.01) and not cancel.is_set():
             pass
 
     monkeypatch.setattr(api, "download", download)
+    panel.download("acme/small")
+    says(panel, "Starting.")
+    begin.set()
     return gate
 
 
@@ -48,9 +52,8 @@ def test_what_waits_to_be_tried_again_shows_no_time_left(
 ):
     hub.add("acme/small")
     gate = reporting(
-        monkeypatch, moment("one", "download"), moment("two", "waiting"), moment("one", "waiting")
+        panel, monkeypatch, moment("one", "download"), moment("two", "waiting"), moment("one", "waiting")
     )
-    panel.download("acme/small")
     says(panel, "waiting to try again")
     assert " left" not in text(panel._queue)
     assert "kB/s" not in text(panel._queue)
@@ -62,8 +65,7 @@ def test_while_one_file_still_flows_the_download_does(
     hub: FakeHub, panel: DownloadPanel, monkeypatch: pytest.MonkeyPatch
 ):
     hub.add("acme/small")
-    gate = reporting(monkeypatch, moment("one", "download"), moment("two", "waiting"))
-    panel.download("acme/small")
+    gate = reporting(panel, monkeypatch, moment("one", "download"), moment("two", "waiting"))
     says(panel, "trying again")
     assert ">downloading<" in text(panel._queue)
     assert "4 s left" in text(panel._queue)
@@ -78,8 +80,7 @@ def test_a_hub_that_is_silent_is_said_and_its_last_rate_is_not_shown(
     monkeypatch.setattr(job_row.time, "monotonic", lambda: now[0])
     panel = DownloadPanel(jobs=Jobs())
     hub.add("acme/small")
-    gate = reporting(monkeypatch, moment("one", "download"))
-    panel.download("acme/small")
+    gate = reporting(panel, monkeypatch, moment("one", "download"))
     says(panel, "4 s left")
     now[0] += job_row.QUIET
     clock.pass_by(job_row.QUIET)
