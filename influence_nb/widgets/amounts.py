@@ -22,6 +22,11 @@ def rate(bytes_per_second: float) -> str:
     return f"{data(bytes_per_second)}/s" if bytes_per_second > 0 else ""
 
 
+def many(number: int, what: str) -> str:
+    """A number of things in words: "1 file", "2,000 files"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float | None) -> str:
     """Seconds in words, rounded up: "8 s", "3 min 20 s", "2 h 05 min"; "" for None."""
     if seconds is None:

@@ -16,7 +16,7 @@ import html
 import inspect
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
@@ -69,6 +69,27 @@ def static_block(title: str, *parts: str) -> str:
     """
     heading = f'<p style="margin:0 0 6px"><strong>{escape(title)}</strong></p>'
     return f'<div style="{BLOCK}">{heading}{"".join(parts)}</div>'
+
+
+def static_table(heads: Mapping[str, bool], rows: Iterable[Sequence[str]]) -> str:
+    """A table of a static rendering.
+
+    Args:
+        heads: the columns' names, and whether each holds numbers, which stand to the right.
+        rows: HTML of the cells, already escaped.
+    """
+    sides = ["right" if number else "left" for number in heads.values()]
+    style = "text-align:{};vertical-align:top;padding:2px 14px 2px 0;white-space:normal"
+
+    def line(tag: str, cells: Iterable[str]) -> str:
+        made = (
+            f'<{tag} style="{style.format(side)}">{one}</{tag}>'
+            for one, side in zip(cells, sides, strict=True)
+        )
+        return f"<tr>{''.join(made)}</tr>"
+
+    body = "".join(line("td", row) for row in rows)
+    return f"<table><thead>{line('th', map(escape, heads))}</thead><tbody>{body}</tbody></table>"
 
 
 def readable(error: Exception) -> InfluenceError:

@@ -25,7 +25,7 @@ from influence_nb.widgets.form import STYLE, message, page_button
 from influence_nb.widgets.job_row import ROW_STYLE, JobRow
 from influence_nb.widgets.plan_form import Request, check, make_request
 from influence_nb.widgets.plan_pane import PANE_STYLE, PlanPane
-from influence_nb.widgets.plan_view import PLAN_STYLE, short_of_disk
+from influence_nb.widgets.plan_view import PLAN_STYLE, all_here, short_of_disk
 from influence_nb.widgets.queue_view import QueueView
 from influence_nb.widgets.state import State
 
@@ -59,7 +59,7 @@ class DownloadPanel(StaticFallback, ipywidgets.VBox):
         self.jobs = jobs if jobs is not None else shared_jobs()
         self._button = page_button("Download", "Plan first", self._download_clicked, "primary")
         self._pane = PlanPane(self._plan_changed)
-        self._queue = QueueView(self.jobs, self._retry, self._load, self._job_changed)
+        self._queue = QueueView(self.jobs, self._retry, self._load, self._job_changed, self.focus)
         styles = ipywidgets.HTML(STYLE + PLAN_STYLE + PANE_STYLE + ROW_STYLE)
         start = ipywidgets.HBox([self._button]).add_class("inb-row")
         super().__init__([styles, self._pane, start, self._queue])
@@ -157,6 +157,10 @@ class DownloadPanel(StaticFallback, ipywidgets.VBox):
         future.follow(work)
         return future
 
+    def focus(self) -> None:
+        """Put the keyboard's place on the field for the repository."""
+        self._pane.form.focus()
+
     def static_html(self) -> str:
         """The plan and the queue, for a reader without a kernel."""
         queue = self._queue.static_html()
@@ -175,6 +179,7 @@ class DownloadPanel(StaticFallback, ipywidgets.VBox):
         plan = self._pane.current
         possible = plan is not None and not short_of_disk(plan)
         self._button.disabled = not possible
+        self._button.button_style = "" if plan is not None and all_here(plan) else "primary"
         if plan is None:
             self._button.tooltip = "Plan first"
         elif possible:
@@ -238,7 +243,7 @@ class DownloadPanel(StaticFallback, ipywidgets.VBox):
         plan = orders.plan_of(job)
         if plan is not None and job.finished:
             self._pane.look_again(plan)
-        if job.status == "done":
+        if job.finished:  # what did not come whole is in the library too, as something to fetch or to remove
             self.state.library_changed()
         self.update_static()
 

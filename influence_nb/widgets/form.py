@@ -1,10 +1,12 @@
 """The parts that forms are made of: labelled controls, buttons, stages, messages, and one style for all.
 
-Colours are JupyterLab's variables, so both themes hold; it does not know what a form is for.
+Colours are JupyterLab's variables, so both themes hold, but for the grounds of white text: those of the dark theme
+are too light for it. It does not know what a form is for.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,17 +14,22 @@ import ipywidgets
 import traitlets
 
 from influence_nb.widgets.base import answer_on_own_loop, escape
+from influence_nb.widgets.here import here
 
 STYLE = """<style>
-.inb-form { padding: 4px 2px; max-width: 60em; color: var(--jp-ui-font-color1, inherit); }
+.inb-form { padding: 4px; max-width: 60em; color: var(--jp-ui-font-color1, inherit);
+  --inb-ground-now: #1565c0; --inb-ground-done: #2e7d32; --inb-ground-bad: #c62828; }
+.inb-form, .inb-form .widget-box { overflow: visible; } /* else the ring around what has the focus is cut off */
+.inb-form .widget-html-content { overflow-wrap: anywhere; }
+.inb-form a { color: var(--jp-content-link-color, #1976d2); text-decoration: underline; }
 .inb-form .inb-row { margin-bottom: 6px; flex-wrap: wrap; gap: 4px 16px; align-items: flex-end; overflow: visible; }
-.inb-form .inb-labelled { flex: 1 1 12em; min-width: 10em; overflow: visible; }
+.inb-labelled { flex: 1 1 12em; min-width: 10em; overflow: visible; } /* weak: a panel's own style goes before it */
 .inb-form .widget-dropdown > .widget-label { font-size: 12px; opacity: .8; text-align: left; width: auto; }
 .inb-form .widget-dropdown { flex-direction: column; align-items: stretch; height: auto; width: 100%; }
 .inb-form .inb-labelled.widget-text { flex-direction: column; align-items: stretch; height: auto; }
 .inb-form .inb-labelled.widget-text > .widget-label { font-size: 12px; opacity: .8; text-align: left; width: auto; }
 .inb-form .inb-labelled.widget-text > input { flex: 0 0 30px; width: 100%; height: 30px; border-radius: 3px; }
-.inb-form .inb-labelled.widget-text > input::placeholder { color: inherit; opacity: .55; }
+.inb-form .inb-labelled.widget-text > input::placeholder { color: inherit; opacity: .7; }
 .inb-form .widget-dropdown > select {
   flex: 0 0 30px; width: 100%; background-image: none; appearance: auto; /* an arrow in the text's colour */
 }
@@ -31,11 +38,11 @@ STYLE = """<style>
 .inb-form a:focus-visible, .inb-form summary:focus-visible {
   outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 1px; }
 .inb-form .inb-stages { display: flex; gap: 6px; font-size: 12px; line-height: 1.6; }
-.inb-form .inb-stage { padding: 0 8px; border-radius: 9px; opacity: .6;
+.inb-form .inb-stage { padding: 0 8px; border-radius: 9px; opacity: .7;
   border: 1px solid var(--jp-border-color1, #bdbdbd); }
 .inb-form .inb-stage[data-status=done] { opacity: 1; }
 .inb-form .inb-stage[data-status=now] { opacity: 1; color: white; border-color: transparent;
-  background: var(--jp-brand-color1, #1976d2); }
+  background: var(--inb-ground-now); }
 .inb-form .inb-said { line-height: 1.5; padding: 2px 0; }
 .inb-form .inb-said[data-kind=problem] { padding: 6px 10px; border-left: 3px solid var(--jp-error-color1, #d32f2f);
   background: var(--jp-layout-color2, rgba(128,128,128,.12)); }
@@ -48,7 +55,13 @@ STYLE = """<style>
 .inb-form .inb-loaded { align-items: center; justify-content: space-between; padding: 2px 0 2px 8px;
   border-top: 1px solid var(--jp-border-color2, #ddd); }
 .inb-form .inb-loaded .widget-html-content { line-height: 1.5; }
+.jupyter-widgets.inb-workbench > .lm-TabBar { height: auto; min-height: 0; }
+.jupyter-widgets.inb-workbench > .lm-TabBar > .lm-TabBar-content { flex-wrap: wrap; }
+.jupyter-widgets.inb-workbench > .lm-TabBar .lm-TabBar-tab { flex: 0 1 7em; min-width: max-content; }
 </style>"""
+
+
+_ADDRESS = re.compile(r"""(https?://[^\s<>"'`]*[^\s<>"'`.,;:!?)\]])""")
 
 
 def labelled(control: Callable[..., Any], label: str, options: Sequence[Any]) -> Any:
@@ -138,7 +151,21 @@ def stages(names: Sequence[str], now: str) -> str:
 
 
 def message(text: str, hint: str = "", kind: str = "note") -> str:
-    """A line of news, or with kind "problem" an error and what to do about it."""
+    """A line of news, or with kind "problem" an error and what to do about it. Addresses in it are links."""
     role = "alert" if kind == "problem" else "status"
-    more = f"<br>{escape(hint)}" if hint else ""
-    return f'<div class="inb-said" role="{role}" data-kind="{kind}">{escape(text)}{more}</div>'
+    more = f"<br>{linked(here(hint))}" if hint else ""
+    return f'<div class="inb-said" role="{role}" data-kind="{kind}">{linked(text)}{more}</div>'
+
+
+def linked(text: str) -> str:
+    """Plain text as HTML, in which addresses of the web are links that open a new tab."""
+    return "".join(
+        link(part, part) if at % 2 else escape(part) for at, part in enumerate(_ADDRESS.split(text))
+    )
+
+
+def link(address: str | None, words: str) -> str:
+    """A link that opens a new tab; only words where the address is not one of the web."""
+    if not address or not address.startswith(("https://", "http://")):
+        return escape(words)
+    return f'<a href="{escape(address)}" target="_blank" rel="noopener noreferrer">{escape(words)}</a>'

@@ -10,8 +10,7 @@ from collections.abc import Callable
 import ipywidgets
 
 from influence_nb.widgets.base import escape
-from influence_nb.widgets.form import SecretField, message
-from influence_nb.widgets.plan_view import link
+from influence_nb.widgets.form import SecretField, link, message
 
 WORDS = {
     "auto": "Access is granted as soon as the licence is accepted.",

@@ -6,6 +6,7 @@ It knows a job of the queue by its public attributes; it does not know what the 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -23,26 +24,28 @@ if TYPE_CHECKING:
 SLOTS = 3
 """Lines for files at work: few, and always as many, so that nothing below them jumps."""
 
+QUIET = 3.0
+"""Seconds without news after which rate and time left, the last that were heard of, are not shown any more."""
+
 FINISHED = ("done", "cancelled", "failed")
 
 ROW_STYLE = """<style>
 .inb-download { padding: 8px 2px 8px 8px; border-top: 1px solid var(--jp-border-color2, rgba(128,128,128,.35)); }
-.inb-download .inb-job-top { align-items: center; justify-content: space-between; flex-wrap: nowrap; gap: 12px;
-  overflow: visible; }
+.inb-download .inb-job-top { align-items: center; justify-content: space-between; flex-wrap: nowrap; gap: 12px; }
 .inb-download .inb-job-top > .widget-html { flex: 1 1 auto; min-width: 0; margin: 0; }
-.inb-download .inb-job-buttons { flex: 0 0 auto; overflow: visible; }
+.inb-download .inb-job-buttons { flex: 0 0 auto; }
 .inb-download .inb-job-buttons button { width: 84px; }
 .inb-download > .widget-html { margin: 0; }
-.inb-download .widget-html-content { line-height: 1.5; overflow-wrap: anywhere; }
+.inb-download .widget-html-content { line-height: 1.5; }
 .inb-downloads .inb-heading { font-weight: 600; font-size: 14px; }
 .inb-downloads .inb-queue-head { align-items: center; justify-content: space-between; margin-top: 6px; }
 .inb-job-title { font-weight: 600; }
 .inb-chip { font-size: 11px; line-height: 17px; padding: 0 8px; margin-left: 8px; border-radius: 9px;
   white-space: nowrap; display: inline-block; border: 1px solid var(--jp-border-color1, #bdbdbd);
   font-weight: 400; vertical-align: 1px; }
-.inb-chip[data-status=running] { color: white; border-color: transparent; background: var(--jp-brand-color1, #1976d2); }
-.inb-chip[data-status=done] { color: white; border-color: transparent; background: var(--jp-success-color1, #388e3c); }
-.inb-chip[data-status=failed] { color: white; border-color: transparent; background: var(--jp-error-color1, #d32f2f); }
+.inb-chip[data-status=running] { color: white; border-color: transparent; background: var(--inb-ground-now); }
+.inb-chip[data-status=done] { color: white; border-color: transparent; background: var(--inb-ground-done); }
+.inb-chip[data-status=failed] { color: white; border-color: transparent; background: var(--inb-ground-bad); }
 .inb-job-facts { display: flex; flex-wrap: wrap; gap: 0 16px; font-size: 12px; font-variant-numeric: tabular-nums; }
 .inb-job-facts > :nth-child(1) { min-width: 3.2em; font-weight: 600; }
 .inb-job-facts > :nth-child(2) { min-width: 11em; }
@@ -92,6 +95,13 @@ class FilesAtWork:
             self._lines, self._waiting = [None] * SLOTS, {}
 
     @property
+    def waiting(self) -> bool:
+        """Whether every file at work waits to be tried again."""
+        with self._lock:
+            stages = [line.stage for line in (*self._lines, *self._waiting.values()) if line]
+        return bool(stages) and all(stage == "waiting" for stage in stages)
+
+    @property
     def more(self) -> int:
         """How many files are at work that have no line."""
         return len(self._waiting)
@@ -103,6 +113,9 @@ class FilesAtWork:
 
 class JobRow(ipywidgets.VBox):
     """A download with its buttons.
+
+    A button that is pressed stays where it is and gets another label, or hands the focus to one that does: the
+    keyboard's place on the page is never lost.
 
     Args:
         job: of the queue.
@@ -120,13 +133,14 @@ class JobRow(ipywidgets.VBox):
         self._asked = ""  # what was clicked and has not happened yet
         self._note = ""
         self._fresh = True  # whether there is something to paint though the status is the same
+        self._heard = time.monotonic()  # when there was news last
+        self._leaving = False  # whether Cancel, which goes away, was pressed
         title = job.title
         self._head = ipywidgets.HTML()
         self._body = ipywidgets.HTML()
         self._turn = page_button("Pause", f"Pause {title}", self._turn_clicked)
         self._cancel = page_button("Cancel", f"Cancel {title}", self._cancel_clicked)
-        self._load_button = page_button("Load", f"Load {title}", self._load_clicked, "primary")
-        buttons = ipywidgets.HBox([self._load_button, self._turn, self._cancel]).add_class("inb-job-buttons")
+        buttons = ipywidgets.HBox([self._turn, self._cancel]).add_class("inb-job-buttons")
         top = ipywidgets.HBox([self._head, buttons]).add_class("inb-job-top")
         super().__init__([top, self._body])
         self.add_class("inb-download")
@@ -135,7 +149,20 @@ class JobRow(ipywidgets.VBox):
     def hear(self, progress: Progress | None) -> None:
         """Take in how far the job is; nothing is painted yet."""
         if progress is not None:
+            self._heard = time.monotonic()
             self._files.note(progress)
+
+    def take(self, job: Job[Any]) -> None:
+        """Show another job from now on: one that does the same again."""
+        if job is not self.job:
+            self.job, self._asked, self._note, self._leaving = job, "", "", False
+            self._files.clear()
+            self._heard = time.monotonic()
+            self.hear(job.progress)
+
+    def focus(self) -> None:
+        """Put the keyboard's place on its first button."""
+        self._turn.focus()
 
     def say(self, note: str) -> None:
         """Say something below the row, as HTML; "" takes it back. Shown when it is painted next."""
@@ -154,7 +181,7 @@ class JobRow(ipywidgets.VBox):
             self._asked = ""
         if self._asked == "Resuming" and status != "paused":
             self._asked = ""
-        self._head.value = _head(job.title, status, self._asked, progress)
+        self._head.value = _head(job.title, status, self._asked or self._doing(status, progress))
         self._body.value = self._body_html(status, progress)
         self._paint_buttons(status)
         if status != "running" and self.shown == "running":
@@ -179,7 +206,22 @@ class JobRow(ipywidgets.VBox):
         if progress is None:
             return message("It waits for its turn." if status == "waiting" else "Starting.")
         files = _files(self._files.lines()) if status == "running" else ""
-        return _bar(self.job.title, status, progress, self._files.more) + files
+        flows = status == "running" and not self._quiet and not self._files.waiting
+        return _bar(self.job.title, status, progress, flows, self._files.more) + files
+
+    @property
+    def _quiet(self) -> bool:
+        return time.monotonic() - self._heard >= QUIET
+
+    def _doing(self, status: str, progress: Progress | None) -> str:
+        """The status in words."""
+        if status != "running" or progress is None:
+            return status
+        if self._files.waiting:
+            return "waiting to try again"
+        if self._quiet:
+            return "waiting for the hub"
+        return {"verify": "checking", "copy": "copying"}.get(progress.stage, "downloading")
 
     def _paint_buttons(self, status: str) -> None:
         turn = {
@@ -189,39 +231,45 @@ class JobRow(ipywidgets.VBox):
             "failed": "Retry",
             "cancelled": "Retry",
         }
+        if orders.plan_of(self.job) is None:  # nobody here knows how to do it again
+            turn = {name: label for name, label in turn.items() if label != "Retry"}
+        if getattr(self.job.result, "kind", "") == "chat":
+            turn["done"] = "Load"
         label = turn.get(status, "")
-        _show(self._turn, bool(label) and (label != "Retry" or orders.plan_of(self.job) is not None))
         if label and self._turn.description != label:
             self._turn.description, self._turn.tooltip = label, f"{label} {self.job.title}"
-        self._turn.disabled = bool(self._asked)
-        _show(self._cancel, status not in FINISHED)
-        self._cancel.disabled = self._asked == "Cancelling"
-        _show(self._load_button, status == "done" and getattr(self.job.result, "kind", "") == "chat")
+            self._turn.button_style = "primary" if label == "Load" else ""
+        _show(self._turn, bool(label))
+        over = status in FINISHED
+        if over and self._leaving and label:
+            self.focus()
+        self._leaving = self._leaving and not over
+        _show(self._cancel, not over)
 
     def _turn_clicked(self) -> None:
         status = self.job.status
+        if self._asked:  # it was pressed twice
+            return
         if status in ("running", "waiting"):
             self._ask("Pausing")
             self.job.pause()
         elif status == "paused":
             self._ask("Resuming")
             self.job.resume()
-        elif self.job.finished and status != "done":
+        elif self.job.finished and self._turn.description == "Load":
+            self._load(self)
+        elif self.job.finished and self._turn.description == "Retry":
             self._retry(self)
 
     def _cancel_clicked(self) -> None:
+        self._leaving = True
         self._ask("Cancelling")
         self.job.cancel()
-
-    def _load_clicked(self) -> None:
-        self._load(self)
 
     def _ask(self, what: str) -> None:
         """Say at once that the click has arrived, whatever the work takes to notice."""
         self._asked = what
-        self._turn.disabled = True
-        self._cancel.disabled = what == "Cancelling"
-        self._head.value = _head(self.job.title, self.job.status, what, self.job.progress)
+        self._head.value = _head(self.job.title, self.job.status, what)
 
 
 def queue_static(rows: list[JobRow]) -> str:
@@ -235,26 +283,20 @@ def _show(button: Any, shown: bool) -> None:
         button.layout.display = display
 
 
-def _head(title: str, status: str, asked: str, progress: Progress | None) -> str:
-    words = asked or status
-    if words == "running" and progress is not None:
-        words = {"verify": "checking", "copy": "copying", "waiting": "waiting to try again"}.get(
-            progress.stage, "downloading"
-        )
+def _head(title: str, status: str, words: str) -> str:
     chip = f'<span class="inb-chip" role="status" data-status="{escape(status)}">{escape(words)}</span>'
     return f'<span class="inb-job-title">{escape(title)}</span>{chip}'
 
 
-def _bar(title: str, status: str, progress: Progress, more: int) -> str:
+def _bar(title: str, status: str, progress: Progress, flows: bool, more: int) -> str:
     share = percent(progress.all_done, progress.all_total)
-    running = status == "running"
-    left = duration(progress.seconds_left) if running else ""
+    left = duration(progress.seconds_left) if flows else ""
     facts = [
         f"{share:.0f}%",
         f"{data(progress.all_done)} of {data(progress.all_total)}",
-        rate(progress.bytes_per_second) if running else "",
+        rate(progress.bytes_per_second) if flows else "",
         f"{left} left" if left else "",
-        f"{SLOTS + more} files at once" if running and more else "",
+        f"{SLOTS + more} files at once" if status == "running" and more else "",
     ]
     text = ", ".join(fact for fact in facts if fact)
     return (

@@ -19,13 +19,14 @@ from influence_nb.errors import InfluenceError
 from influence_nb.hub.cache import cache_dir
 from influence_nb.store.models import LocalModel
 from influence_nb.widgets import library_words as words
-from influence_nb.widgets.amounts import data
+from influence_nb.widgets.amounts import data, many
 from influence_nb.widgets.base import (
     MUTED,
     StaticFallback,
     in_background,
     readable,
     static_block,
+    static_table,
     strict,
 )
 from influence_nb.widgets.form import STYLE, message, page_button
@@ -69,12 +70,12 @@ class LibraryPanel(StaticFallback, ipywidgets.VBox):
         self._telling = 0  # the thread that tells the other panels of a change
         self._summary = ipywidgets.HTML(message("Looking for models."))
         self._message = ipywidgets.HTML()
-        self._leftovers = Question("Keep them")
         self._list = ModelList(self, lambda html: setattr(self._message, "value", html))
         refresh = page_button("Refresh", "Look again for models on this machine", self.refresh)
         tidy = page_button(
             "Leftovers", "Look for leftovers of downloads that were killed", self._tidy_clicked
         )
+        self._leftovers = Question(tidy, "Keep them")
         tools = ipywidgets.HBox([self._list.filter, self._list.order, refresh, tidy]).add_class("inb-tools")
         styles = ipywidgets.HTML(STYLE + LIBRARY_STYLE)
         super().__init__([styles, self._summary, tools, self._message, self._leftovers, self._list])
@@ -179,16 +180,9 @@ class LibraryPanel(StaticFallback, ipywidgets.VBox):
         """The list of models, for a reader without a kernel."""
         if not self._entries:
             return static_block("Models on this machine", "<p>None.</p>")
-        cell = "text-align:left;padding:2px 14px 2px 0"
-        rows = "".join(
-            "<tr>"
-            + "".join(f'<td style="{cell}">{text}</td>' for text in words.static_cells(entry))
-            + "</tr>"
-            for entry in self._entries[:_LISTED]
-        )
+        rows = (words.static_cells(entry) for entry in self._entries[:_LISTED])
+        table = static_table({"model": False, "weights": False, "size": True, "checked": False}, rows)
         more = len(self._entries) - _LISTED
-        names = "".join(f'<th style="{cell}">{name}</th>' for name in ("model", "weights", "size", "checked"))
-        table = f"<table><thead><tr>{names}</tr></thead><tbody>{rows}</tbody></table>"
         rest = f'<p style="{MUTED}">and {more} more</p>' if more > 0 else ""
         return static_block("Models on this machine", table, rest)
 
@@ -233,8 +227,11 @@ class LibraryPanel(StaticFallback, ipywidgets.VBox):
         self._asking = in_background(work)
 
     def sure_clicked(self, entry: Entry) -> None:
-        """The answer to that."""
-        self._asked(lambda: self._remove(entry.name, exactly(entry)))
+        """The answer to that. Its row goes away: the keyboard's place is then on the one that takes its place."""
+        place = self._list.place(entry.name)
+        removed = self._asked(lambda: self._remove(entry.name, exactly(entry)))
+        if removed is not None:
+            removed.add_done_callback(lambda _: self._list.focus_on(place))
 
     def _remove(self, name: str, what: str) -> Future[int]:
         def work() -> int:
@@ -272,12 +269,13 @@ class LibraryPanel(StaticFallback, ipywidgets.VBox):
             self.state.library_changed()
             self._telling = 0
 
-    def _asked(self, action: Callable[[], Future[Any]]) -> None:
+    def _asked(self, action: Callable[[], Future[Any]]) -> Future[Any] | None:
         """Do what a button says; that it cannot be done now is said, not raised."""
         try:
-            action()
+            return action()
         except InfluenceError as error:
             self._say("", error)
+            return None
 
     def _look(self) -> None:
         with self._looking:  # one after the other, so that the last word is of the last look
@@ -334,7 +332,7 @@ def _summary(entries: Sequence[Entry]) -> str:
     """How many models there are, what they take, what is free."""
     broken = sum(1 for entry in entries if not isinstance(entry, LocalModel))
     whole = len(entries) - broken
-    parts = [f"{whole} model{'' if whole == 1 else 's'}" + (f", {broken} not whole" if broken else "")]
+    parts = [many(whole, "model") + (f", {broken} not whole" if broken else "")]
     parts.append(f"{data(sum(entry.size for entry in entries))} on disk")
     place = cache_dir()
     with suppress(OSError):

@@ -87,6 +87,17 @@ class ModelList(ipywidgets.VBox):
                 if row.entry is not None and row.entry.name == name:
                     row.do(html, stoppable)
 
+    def place(self, name: str) -> int:
+        """On which row of the page the model is; 0 where it is on none."""
+        with self._lock:
+            return next((at for at, row in enumerate(self._rows) if row.entry and row.entry.name == name), 0)
+
+    def focus_on(self, place: int) -> None:
+        """Put the keyboard's place on that row of the page, or on the last one; on the filter where there is none."""
+        with self._lock:
+            shown = [row for row in self._rows if row.entry is not None]
+            (shown[min(place, len(shown) - 1)] if shown else self.filter).focus()
+
     def ask(self, entry: Entry, html: str) -> None:
         """Ask in the model's row whether to remove it."""
         with self._lock:
@@ -124,6 +135,9 @@ class ModelList(ipywidgets.VBox):
         with self._lock:
             self._page += by
             self._show()
+            pressed, other = (self._forth, self._back) if by > 0 else (self._back, self._forth)
+            if pressed.disabled:
+                other.focus()
 
 
 def _last_used(entry: Entry) -> float:

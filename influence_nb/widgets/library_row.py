@@ -10,50 +10,48 @@ from typing import Protocol
 
 import ipywidgets
 
-from influence_nb.store.models import IncompleteModel, LocalModel
+from influence_nb.store.models import LocalModel
 from influence_nb.widgets.form import page_button
-from influence_nb.widgets.library_words import Entry, facts
+from influence_nb.widgets.library_words import Entry, can_be_had_again, facts
 
 LIBRARY_STYLE = """<style>
 .inb-library .inb-model-row { padding: 5px 0 5px 2px;
-  border-top: 1px solid var(--jp-border-color2, rgba(128,128,128,.35));
-  overflow: visible; }
-.inb-library .inb-model-top { align-items: center; flex-wrap: nowrap; gap: 10px; overflow: visible; }
-.inb-library .inb-model-top > .widget-html { flex: 1 1 auto; min-width: 0; margin: 0; }
+  border-top: 1px solid var(--jp-border-color2, rgba(128,128,128,.35)); }
+.inb-library .inb-model-top { align-items: center; flex-wrap: wrap; gap: 4px 10px; } /* narrow: the buttons go below */
+.inb-library .inb-model-top > .widget-html { flex: 1 1 28em; min-width: 0; margin: 0; }
 .inb-library .inb-model-row > .widget-html { margin: 0; }
 .inb-library .widget-html-content { line-height: 1.45; width: 100%; }
-.inb-library .inb-model-buttons { flex: 0 0 auto; gap: 4px; overflow: visible; }
+.inb-library .inb-model-buttons { flex: 0 0 auto; gap: 4px; }
 .inb-library .inb-model-buttons button { width: 72px; padding: 0 4px; margin: 0; }
 .inb-library .inb-shelved { display: grid; gap: 1px 12px; align-items: baseline; font-variant-numeric: tabular-nums;
-  grid-template-columns: minmax(9em, 1fr) 4.8em 6em 6em; }
-.inb-library .inb-shelved > span { overflow-wrap: anywhere; }
+  grid-template-columns: minmax(7em, 1fr) 4.8em 6em 6em; }
 .inb-library .inb-model-name { font-weight: 600; }
 .inb-library .inb-model-size { text-align: right; white-space: nowrap; }
 .inb-library .inb-model-more { grid-column: 1 / -1; font-size: 12px; opacity: .8; }
-.inb-library .inb-shelved[data-status=broken] .inb-model-name { opacity: .65; }
+.inb-library .inb-shelved[data-status=broken] .inb-model-name { opacity: .75; }
 .inb-library .inb-model-heads { font-weight: 600; opacity: .8; padding-top: 6px; }
 .inb-library .inb-model-heads .inb-model-model { padding-left: 2px; }
-.inb-library .inb-model-spacer { flex: 0 0 224px; }
+.inb-library .inb-model-spacer { flex: 0 0 224px; height: 0; }
 .inb-library .inb-mark-word { font-size: 11px; line-height: 17px; padding: 0 8px; border-radius: 9px;
   white-space: nowrap;
   display: inline-block; border: 1px solid var(--jp-border-color1, #bdbdbd); }
 .inb-library .inb-mark-word[data-kind=good] { border-color: var(--jp-success-color1, #388e3c); }
 .inb-library .inb-mark-word[data-kind=bad] { color: white; border-color: transparent;
-  background: var(--jp-error-color1, #d32f2f); }
+  background: var(--inb-ground-bad); }
 .inb-library .inb-mark-word[data-kind=now] { color: white; border-color: transparent;
-  background: var(--jp-brand-color1, #1976d2); }
-.inb-library .inb-never { opacity: .65; }
+  background: var(--inb-ground-now); }
+.inb-library .inb-never { opacity: .75; }
 .inb-library .inb-model-doing { font-size: 12px; font-variant-numeric: tabular-nums; padding: 2px 0; }
 .inb-library .inb-model-doing .inb-track { display: block; margin: 3px 0; }
-.inb-library .inb-ask { align-items: center; gap: 10px; padding: 4px 10px; overflow: visible; flex-wrap: wrap;
+.inb-library .inb-ask { align-items: center; gap: 4px 10px; margin-top: 4px; padding: 4px 10px; flex-wrap: wrap;
   border-left: 3px solid var(--jp-warn-color1, #f57c00); background: var(--jp-layout-color2, rgba(128,128,128,.12)); }
-.inb-library .inb-ask > .widget-html { flex: 1 1 20em; min-width: 0; margin: 0; overflow-wrap: anywhere; }
+.inb-library .inb-ask > .widget-html { flex: 1 1 20em; min-width: 0; margin: 0; }
 .inb-library .inb-ask button { width: auto; }
 .inb-library .inb-ask button:not(.mod-danger) { border: 1px solid var(--jp-border-color1, #bdbdbd); }
 .inb-library .inb-pages { align-items: center; gap: 10px; border-top: 1px solid var(--jp-border-color2, #ddd);
-  padding-top: 6px; overflow: visible; }
+  padding-top: 6px; }
 .inb-library .inb-pages .widget-html { margin: 0; }
-.inb-library .inb-tools { align-items: flex-end; flex-wrap: wrap; gap: 4px 12px; overflow: visible; }
+.inb-library .inb-tools { align-items: flex-end; flex-wrap: wrap; gap: 4px 12px; }
 .inb-library .inb-tools button { width: auto; }
 </style>"""
 
@@ -84,13 +82,15 @@ class Question(ipywidgets.HBox):
     """A question with two answers; hidden until something is asked.
 
     Args:
+        asker: the button that asks; once it is answered, the keyboard's place is there again.
         no: what not doing it is called.
     """
 
-    def __init__(self, no: str = "Keep it") -> None:
+    def __init__(self, asker: ipywidgets.Button, no: str = "Keep it") -> None:
+        self._asker = asker
         self._text = ipywidgets.HTML()
-        self._yes = page_button("", "", self._answered, "danger")
-        self._no = page_button(no, no, self.hide)
+        self._yes = page_button("", "", lambda: self._answered(True), "danger")
+        self._no = page_button(no, no, lambda: self._answered(False))
         self._then: Callable[[], object] | None = None
         super().__init__([self._text, self._yes, self._no], layout={"display": "none"})
         self.add_class("inb-ask")
@@ -107,10 +107,11 @@ class Question(ipywidgets.HBox):
         self._then = None
         self.layout.display = "none"
 
-    def _answered(self) -> None:
+    def _answered(self, yes: bool) -> None:
         then = self._then
+        self._asker.focus()  # before the button that was pressed goes away
         self.hide()
-        if then is not None:  # else it was clicked twice
+        if yes and then is not None:  # else it was clicked twice
             then()
 
 
@@ -128,7 +129,7 @@ class ModelRow(ipywidgets.VBox):
         top = ipywidgets.HBox([self._facts, buttons]).add_class("inb-model-top")
         self._doing = ipywidgets.HTML(layout={"display": "none"})
         self._note = ipywidgets.HTML(layout={"display": "none"})
-        self.question = Question()
+        self.question = Question(self._third)
         super().__init__([top, self._doing, self._note, self.question], layout={"display": "none"})
         self.add_class("inb-model-row")
 
@@ -183,16 +184,15 @@ class ModelRow(ipywidgets.VBox):
         if self.entry is not None:
             self._actions.remove_clicked(self.entry)
 
+    def focus(self) -> None:
+        """Put the keyboard's place on its last button."""
+        self._third.focus()
+
     def ask(self, entry: Entry, html: str) -> None:
         """Ask whether to remove the entry."""
         if self.entry is not None and self.entry.name == entry.name:
             title = f"Remove {entry.name} for good"
             self.question.ask(html, "Remove it", title, lambda: self._actions.sure_clicked(entry))
-
-
-def can_be_had_again(entry: IncompleteModel) -> bool:
-    """Whether a download can be asked for by the name alone."""
-    return entry.source in ("hub", "starter") and "@" not in entry.name
 
 
 def _set(widget: ipywidgets.HTML, html: str, hide: bool = False) -> None:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from influence_nb.hub.progress import Progress
 from influence_nb.store.models import IncompleteModel, LocalModel
-from influence_nb.widgets.amounts import data, duration, percent, rate
+from influence_nb.widgets.amounts import data, duration, many, percent, rate
 from influence_nb.widgets.base import escape
 from influence_nb.widgets.form import message
+from influence_nb.widgets.here import here
 
 if TYPE_CHECKING:
     from influence_nb.hub.removal import Leftover
@@ -37,7 +38,7 @@ def facts(entry: Entry, loaded: bool = False) -> str:
     if isinstance(entry, IncompleteModel):
         mark = _mark("not whole", "bad", "Nothing loads it.")
         cells = (_size(entry.size), "", mark)
-        more = f"{escape(entry.reason)} {escape(entry.hint)}"
+        more = f"{escape(entry.reason)} {escape(way_out(entry))}"
         status = "broken"
     else:
         cells = (_size(entry.size), used(entry.last_used), checked(entry))
@@ -52,6 +53,23 @@ def facts(entry: Entry, loaded: bool = False) -> str:
         f'<div class="inb-shelved" role="group" aria-label="{name}" data-name="{name}" data-status="{status}">'
         f'<span class="inb-model-name">{name}{here}</span>{columns}<span class="inb-model-more">{more}</span></div>'
     )
+
+
+def way_out(entry: IncompleteModel) -> str:
+    """What to do in the panel about what is not whole."""
+    if can_be_had_again(entry):
+        kept = ": what is whole is kept, and is not fetched again" if entry.source == "hub" else ""
+        return f"Press Fetch{kept}. Or press Remove."
+    if entry.source == "hub":
+        return f"Plan it again in the Download panel with revision {entry.revision}, or press Remove."
+    if "inb.download(" in entry.hint:
+        return f"Plan it again in the Download panel with output directory {entry.path}, or press Remove."
+    return here(entry.hint)
+
+
+def can_be_had_again(entry: IncompleteModel) -> bool:
+    """Whether a download can be asked for by the name alone."""
+    return entry.source in ("hub", "starter") and "@" not in entry.name
 
 
 def weights(model: LocalModel) -> str:
@@ -119,13 +137,18 @@ def stage(words: str, share: float | None) -> str:
 
 def moment(progress: Progress) -> str:
     """How far checking or fetching is: bytes, rate, time left, and the file at hand."""
-    words = {"verify": "Checking", "waiting": "Waiting"}.get(progress.stage, "Fetching")
+    words = {"verify": "Checking", "waiting": "Waiting to try again"}.get(progress.stage, "Fetching")
     share = percent(progress.all_done, progress.all_total)
-    left = duration(progress.seconds_left)
+    waiting = progress.stage == "waiting"  # nothing flows: what the rate was says nothing of when it is done
+    left = "" if waiting else duration(progress.seconds_left)
     parts = [f"{words} · {share:.0f}%", f"{data(progress.all_done)} of {data(progress.all_total)}"]
     parts += [
         part
-        for part in (rate(progress.bytes_per_second), f"{left} left" if left else "", progress.file)
+        for part in (
+            "" if waiting else rate(progress.bytes_per_second),
+            f"{left} left" if left else "",
+            progress.file,
+        )
         if part
     ]
     text = " · ".join(escape(part) for part in parts)
@@ -138,10 +161,12 @@ def verified(done: Verification) -> str:
         names = ", ".join(done.unknown[:3]) + (" and others" if len(done.unknown) > 3 else "")
         return message(
             f"{done.name}: nothing can be said, for no checksum is known of {names or 'its files'}.",
-            f"{done.files} files with known checksums are right." if done.files else "",
+            f"{many(done.files, 'file')} with known checksums {'is' if done.files == 1 else 'are'} right."
+            if done.files
+            else "",
         )
     return message(
-        f"{done.name} is verified: {done.files} files, {data(done.bytes)}, in {done.seconds:.1f} s.",
+        f"{done.name} is verified: {many(done.files, 'file')}, {data(done.bytes)}, in {done.seconds:.1f} s.",
         f"No checksum is known of {len(done.unknown)} more." if done.unknown else "",
     )
 
@@ -149,7 +174,7 @@ def verified(done: Verification) -> str:
 def leftovers(found: Sequence[Leftover]) -> str:
     """What would be deleted, in words: how much of which kind, and of whom."""
     kinds = Counter(one.kind for one in found)
-    what = ", ".join(f"{count} {kind}{'s' if count != 1 else ''}" for kind, count in kinds.items())
+    what = ", ".join(many(count, kind) for kind, count in kinds.items())
     owners = list(dict.fromkeys(one.owner for one in found))
     of = ", ".join(owners[:4]) + (f" and {len(owners) - 4} more" if len(owners) > 4 else "")
     return f"<b>{data(sum(one.size for one in found))}</b> to free: {escape(what)}, of {escape(of)}."
@@ -158,10 +183,9 @@ def leftovers(found: Sequence[Leftover]) -> str:
 def pruned(done: Pruned) -> str:
     """How deleting leftovers ended, as a message."""
     count = len(done.removed)
-    kept = f"{len(done.kept)} are being downloaded again and stay." if done.kept else ""
-    return message(
-        f"{count} leftover{'' if count == 1 else 's'} deleted; {data(done.bytes)} became free.", kept
-    )
+    still = len(done.kept)
+    kept = f"{still} {'is' if still == 1 else 'are'} being downloaded again and will stay." if still else ""
+    return message(f"{many(count, 'leftover')} deleted; {data(done.bytes)} became free.", kept)
 
 
 def removal(entry: Entry, freed: int) -> str:

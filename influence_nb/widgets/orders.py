@@ -86,6 +86,12 @@ def plan_of(job: Job[Any]) -> DownloadPlan | None:
     return known.plan if known is not None else None
 
 
+def key(job: Job[Any]) -> object:
+    """What a job has in common with those that do the same again: its order; itself where no panel ordered it."""
+    with _lock:
+        return _orders.get(job, job)
+
+
 def listed(jobs: Jobs) -> list[Job[Any]]:
     """The jobs of a queue without those that were done again."""
     with _lock:

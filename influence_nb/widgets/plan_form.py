@@ -87,6 +87,10 @@ class PlanForm(ipywidgets.VBox):
             if (bare(field.value) if name == "repo_id" else field.value.strip()) != value:
                 field.value = value
 
+    def focus(self) -> None:
+        """Put the keyboard's place on the first field."""
+        self._repo_id.focus()
+
     def offer(self, quantizations: Sequence[str]) -> None:
         """Suggest these quantizations."""
         self._quantization.options = tuple(quantizations)

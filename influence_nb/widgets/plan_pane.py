@@ -30,7 +30,7 @@ PANE_STYLE = """<style>
 .inb-downloads .widget-html, .inb-downloads .widget-html-content { min-width: 0; }
 .inb-downloads .inb-wide { flex: 1 1 24em; }
 .inb-downloads .inb-labelled { margin: 0 2px; }
-.inb-downloads .inb-row > .inb-labelled:not(.inb-wide) { flex-basis: 9em; min-width: 8em; }
+.inb-downloads .inb-row > .inb-labelled:not(.inb-wide) { flex-basis: 10em; min-width: 10em; }
 .inb-downloads .inb-row button { height: 30px; margin-bottom: 0; }
 .inb-downloads .inb-news, .inb-downloads .inb-wait { margin: 0 2px; }
 .inb-downloads .inb-news:not(:has(.inb-said)) { display: none; }

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from influence_nb.hub.choose import gguf_kind
-from influence_nb.widgets.amounts import data
-from influence_nb.widgets.base import MUTED, escape, static_block
+from influence_nb.widgets.amounts import data, many
+from influence_nb.widgets.base import MUTED, escape, static_block, static_table
+from influence_nb.widgets.here import here
 
 if TYPE_CHECKING:
     from influence_nb.hub.plan import DownloadPlan, PlannedFile
@@ -22,7 +23,6 @@ PLAN_STYLE = """<style>
 .inb-plan[data-stale=true] > :not(h4) { opacity: .55; }
 .inb-plan h4 { margin: 0; font-size: 15px; font-weight: 600; }
 .inb-plan p { margin: 0; }
-.inb-plan a, .inb-gate a { color: var(--jp-content-link-color, #1976d2); text-decoration: underline; }
 .inb-plan .inb-muted { font-size: 12px; opacity: .8; }
 .inb-plan .inb-sums { display: flex; flex-wrap: wrap; gap: 2px 22px; margin: 6px 0 4px; }
 .inb-plan .inb-sums b { font-weight: 600; }
@@ -63,18 +63,10 @@ def plan_html(plan: DownloadPlan, fit: str = "", stale: bool = False) -> str:
 
 def plan_static(plan: DownloadPlan) -> str:
     """The plan for a reader without a kernel: its sums and its files."""
-    cell = "text-align:left;padding:2px 14px 2px 0"
-    rows = "".join(
-        f'<tr><td style="{cell}">{escape(file.name)}</td><td style="{cell}">{_size(file.size)}</td>'
-        f'<td style="{cell}">{escape(file.why)}</td><td style="{cell}">{_where(file)}</td></tr>'
-        for file in plan.files
-    )
-    heads = "".join(
-        f'<th scope="col" style="{cell}">{name}</th>' for name in ("file", "size", "why", "where")
-    )
+    rows = ([escape(file.name), _size(file.size), escape(file.why), _where(file)] for file in plan.files)
+    table = static_table({"file": False, "size": True, "why": False, "where": False}, rows)
     facts = f"<p>{' · '.join(_amounts(plan))}</p>"
     about = f'<p style="{MUTED}">{" · ".join(_about(plan))}</p>'
-    table = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
     return static_block(f"Plan of {plan.repo_id}", about, facts, table)
 
 
@@ -92,11 +84,12 @@ def fit_html(words: str, verdict: str = "unknown") -> str:
 def fit_words(report: FitReport) -> str:
     """A fit report as such a line."""
     needs = f"about {data(report.total)}, and {data(report.budget)} are free"
+    place = f"this machine ({'CPU' if report.device == 'cpu' else f'GPU, {report.device}'})"
     if report.fits == "yes":
-        return fit_html(f"It fits {report.device}: it takes {needs}.", "yes")
+        return fit_html(f"It fits {place}: it takes {needs}.", "yes")
     packed = report.fits in ("int8", "nf4")
-    words = f"It fits {report.device} only quantized" if packed else f"It does not fit {report.device}"
-    return fit_html(f"{words}: it takes {needs}. {report.suggestion}".strip(), report.fits)
+    words = f"It fits {place} only quantized" if packed else f"It does not fit {place}"
+    return fit_html(f"{words}: it takes {needs}. {here(report.suggestion)}".strip(), report.fits)
 
 
 def short_of_disk(plan: DownloadPlan) -> str:
@@ -110,18 +103,16 @@ def short_of_disk(plan: DownloadPlan) -> str:
     )
 
 
+def all_here(plan: DownloadPlan) -> bool:
+    """Whether nothing is left to fetch."""
+    return plan.remaining <= 0 and all(file.size is not None for file in plan.files)
+
+
 def quantizations(plan: DownloadPlan) -> list[str]:
     """The quantizations that a GGUF repository offers, by its files' names."""
     names = sorted([file.name for file in plan.files] + [name for name, _ in plan.left_out])
     kinds = (gguf_kind(name) for name in names if name.lower().endswith(".gguf"))
     return list(dict.fromkeys(kind for kind in kinds if kind is not None))
-
-
-def link(address: str | None, words: str) -> str:
-    """A link that opens a new tab; only words where the address is not one of the web."""
-    if not address or not address.startswith(("https://", "http://")):
-        return escape(words)
-    return f'<a href="{escape(address)}" target="_blank" rel="noopener noreferrer">{escape(words)}</a>'
 
 
 def _title(plan: DownloadPlan, stale: bool) -> str:
@@ -141,12 +132,11 @@ def _about(plan: DownloadPlan) -> list[str]:
 
 
 def _amounts(plan: DownloadPlan) -> list[str]:
-    count = f"{len(plan.files)} file{'s' if len(plan.files) != 1 else ''}"
     unknown = any(file.size is None for file in plan.files)
     total = f"{'at least ' if unknown else ''}{data(plan.total)}"
-    facts = [f"<b>{count}</b>, <b>{total}</b> in all"]
+    facts = [f"<b>{many(len(plan.files), 'file')}</b>, <b>{total}</b> in all"]
     here = plan.total - plan.remaining
-    if plan.remaining <= 0 and not unknown:
+    if all_here(plan):
         facts.append("<b>all of it here already</b>")
     else:
         facts.append(f"{data(here)} here already" if here > 0 else "nothing of it here yet")
@@ -195,7 +185,7 @@ def _left_out(plan: DownloadPlan) -> str:
     groups = "".join(f"<li>{escape(why)}: {_names(names)}</li>" for why, names in by_reason.items())
     count = len(plan.left_out)
     return (
-        f"<details><summary>{count} file{'s are' if count != 1 else ' is'} left out</summary>"
+        f"<details><summary>{many(count, 'file')} {'is' if count == 1 else 'are'} left out</summary>"
         f"<ul>{groups}</ul></details>"
     )
 

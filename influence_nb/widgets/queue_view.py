@@ -12,7 +12,8 @@ import ipywidgets
 
 from influence_nb.widgets import orders
 from influence_nb.widgets.form import page_button
-from influence_nb.widgets.job_row import FINISHED, JobRow, queue_static
+from influence_nb.widgets.job_row import FINISHED, QUIET, JobRow, queue_static
+from influence_nb.widgets.newest import Pause
 from influence_nb.widgets.painter import Painter
 
 if TYPE_CHECKING:
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
 
 
 class QueueView(ipywidgets.VBox):
-    """One row a job, the latest last.
+    """One row a job, the latest last; a job that is done again keeps its row.
 
     Args:
         jobs: the queue.
         retry: does a row's job again.
         load: loads the model that a row's job fetched.
         changed: told of each job whose status is another than was shown before, on whichever thread paints.
+        emptied: called when no row is left after `Clear finished` was pressed: the focus has to go elsewhere.
     """
 
     def __init__(
@@ -35,16 +37,19 @@ class QueueView(ipywidgets.VBox):
         retry: Callable[[JobRow], object],
         load: Callable[[JobRow], object],
         changed: Callable[[Job[Any]], object],
+        emptied: Callable[[], object],
     ) -> None:
         self._jobs = jobs
         self._retry, self._load, self._changed = retry, load, changed
-        self._rows: dict[int, JobRow] = {}
+        self._emptied = emptied
+        self._rows: dict[object, JobRow] = {}  # by what `orders.key` says
         self.painter = Painter(self._paint)
+        self._look_again = Pause(QUIET, self.painter.ask)  # what is silent is painted too: it has to say so
         self._title = ipywidgets.HTML(
             '<div class="inb-heading" role="heading" aria-level="4">Downloads</div>'
         )
         self._clear = page_button(
-            "Clear finished", "Take finished downloads off the list", self.clear_finished
+            "Clear finished", "Take finished downloads off the list", self._clear_clicked
         )
         self._list = ipywidgets.VBox()
         head = ipywidgets.HBox([self._title, self._clear]).add_class("inb-queue-head")
@@ -71,25 +76,39 @@ class QueueView(ipywidgets.VBox):
         """Follow the queue no longer."""
         unsubscribe, self._unsubscribe = self._unsubscribe, lambda: None
         unsubscribe()
+        self._look_again.cancel()
         super().close()
 
+    def _clear_clicked(self) -> None:
+        self.clear_finished()
+        if self.rows:
+            self.rows[0].focus()
+        else:
+            self._emptied()
+
     def _heard(self, job: Job[Any]) -> None:
-        row = self._rows.get(id(job))
-        if row is not None:
+        row = self._rows.get(orders.key(job))
+        if row is not None and row.job is job:
             row.hear(job.progress)
         self.painter.ask()
 
     def _paint(self) -> None:
         for job in self._sync():
             self._changed(job)
+        if any(row.shown == "running" for row in self.rows):
+            self._look_again.nudge()
 
     def _sync(self) -> list[Job[Any]]:
         """Make the rows those of the queue; the jobs whose status is another than was shown."""
-        jobs = orders.listed(self._jobs)
-        rows = [self._rows.get(id(job)) or JobRow(job, self._retry, self._load) for job in jobs]
+        jobs = {orders.key(job): job for job in orders.listed(self._jobs)}
+        kept = {key: row for key, row in self._rows.items() if key in jobs}
+        for key, row in kept.items():
+            row.take(jobs[key])
+        new = {key: JobRow(job, self._retry, self._load) for key, job in jobs.items() if key not in kept}
+        self._rows = {**kept, **new}
+        rows = list(self._rows.values())
         changed = [row.job for row in rows if row.paint()]
         gone = [row for row in self._list.children if row not in rows]
-        self._rows = {id(row.job): row for row in rows}
         if list(self._list.children) != rows:
             self._list.children = rows
         for row in gone:

@@ -16,7 +16,9 @@ import traitlets
 
 from influence_nb.errors import InfluenceError, InvalidData
 from influence_nb.hub.results import SearchResults, cells, count
-from influence_nb.widgets.base import answer_on_own_loop, readable
+from influence_nb.widgets.base import answer_on_own_loop, escape, readable, static_table
+from influence_nb.widgets.form import link
+from influence_nb.widgets.here import here
 
 STATIC = Path(__file__).parent / "static"
 
@@ -38,6 +40,27 @@ def rows(results: SearchResults) -> list[dict[str, str]]:
         }
         for hit in results
     ]
+
+
+def static_results(results: SearchResults) -> str:
+    """The hits as a plain table that is as narrow as the page's; "" for none."""
+    if not results:
+        return ""
+    heads = {
+        "model": False,
+        "parameters": True,
+        "size": True,
+        "fits here": False,
+        "licence": False,
+        "downloads": True,
+    }
+
+    def cells(one: dict[str, str]) -> list[str]:
+        gate = "" if one["gate"] == "open" else ", gated"
+        shown = [one["parameters"], one["size"], one["fits"], one["license"] + gate, one["downloads"]]
+        return [link(one["page"], one["id"]), *map(escape, shown)]
+
+    return static_table(heads, map(cells, rows(results)))
 
 
 class ResultsTable(anywidget.AnyWidget):
@@ -68,6 +91,9 @@ class ResultsTable(anywidget.AnyWidget):
     wanted = traitlets.Unicode().tag(sync=True)
     """The model whose download is being planned; "" for none."""
 
+    stale = traitlets.Bool(False).tag(sync=True)
+    """Whether the rows answer an earlier question: the one asked last has no answer."""
+
     judging = traitlets.Bool(False).tag(sync=True)
     """Whether it is still being worked out which models fit."""
 
@@ -84,10 +110,11 @@ class ResultsTable(anywidget.AnyWidget):
             for name, value in values.items():
                 setattr(self, name, value)
 
-    def say(self, error: Exception, retry: bool = False) -> InfluenceError:
-        """Show what went wrong; returned as an error of ours."""
+    def say(self, error: Exception, retry: bool = False, **values: Any) -> InfluenceError:
+        """Show what went wrong, and set other traits with it; returned as an error of ours."""
         said = readable(error)
-        self.show(status="done", problem={"message": said.message, "hint": said.hint, "retry": retry})
+        problem = {"message": said.message, "hint": here(said.hint), "retry": retry}
+        self.show(status="done", problem=problem, **values)
         return said
 
     def _on_page(self, _: Any, content: Any, buffers: Any) -> None:

@@ -21,7 +21,7 @@ from influence_nb.hub.query import Query
 from influence_nb.hub.results import SearchResults
 from influence_nb.widgets.base import StaticFallback, escape, in_background, static_block, strict
 from influence_nb.widgets.newest import Newest, Pause, Turn
-from influence_nb.widgets.results import ResultsTable, rows
+from influence_nb.widgets.results import ResultsTable, rows, static_results
 from influence_nb.widgets.search_form import SearchForm, filters_of
 from influence_nb.widgets.state import State
 
@@ -151,10 +151,10 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
 
     def static_html(self) -> str:
         """What was found last, for a reader without a kernel."""
-        if self.table.note == BEGIN:
+        if self.table.note == BEGIN or not (self.table.note or self.results):
             return static_block("Search the Hub", "<p>Nothing was searched for.</p>")
-        note = f'<p style="margin:0 0 6px">{escape(self.table.note)}</p>'
-        return static_block("Models found on the Hub", note, self.results.to_html() if self.results else "")
+        note = f'<p style="margin:0 0 6px">{escape(self.table.note)}</p>' if self.table.note else ""
+        return static_block("Models found on the Hub", note, static_results(self.results))
 
     def close(self) -> None:
         """Ask nothing any more, and leave the page."""
@@ -196,7 +196,7 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
             try:
                 found = work(turn)
             except Exception as error:
-                turn.if_newest(functools.partial(self._fail, error))
+                turn.if_newest(functools.partial(self._fail, error, query))
                 raise
             shown = self._show(turn, found, query)
             # Who waits in a cell leaves with the rendering in place; a page that is typed in is painted first.
@@ -205,8 +205,11 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
 
         return self._newest.ask(whole, lambda: self.table.show(status=status))
 
-    def _fail(self, error: Exception) -> None:
-        self.table.say(error, retry=isinstance(error, HubUnreachable))
+    def _fail(self, error: Exception, query: Query) -> None:
+        stale = query != self._query  # else what is shown answers it, though not anew
+        self.table.say(
+            error, isinstance(error, HubUnreachable), **({"stale": True, "note": ""} if stale else {})
+        )
 
     def _show(self, turn: Turn, found: SearchResults, query: Query) -> SearchResults:
         """Show what was found at once, and what of it fits as soon as that is known."""
@@ -232,6 +235,7 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
             more=query.limit if found.more else 0,
             status="done",
             problem=None,
+            stale=False,
             judging=judging,
         )
 

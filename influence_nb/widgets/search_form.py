@@ -35,9 +35,9 @@ STYLE_SEARCH = """<style>
 .inb-search .inb-sort { flex: 1 1 9em; min-width: 9em; }
 .inb-search .inb-row > button.jupyter-button { width: auto; height: 30px; margin: 2px; padding: 0 14px;
   line-height: 28px; }
-.inb-search .inb-filters { padding: 4px 10px 8px; margin-bottom: 8px; overflow: visible; border-radius: 6px;
+.inb-search .inb-filters { padding: 4px 10px 8px; margin-bottom: 8px; border-radius: 6px;
   border: 1px solid var(--jp-border-color2, rgba(128,128,128,.3)); }
-.inb-search .inb-filters .inb-labelled { flex: 1 1 9em; min-width: 8em; }
+.inb-search .inb-filters .inb-labelled { flex: 1 1 10.5em; min-width: 10.5em; }
 .inb-search .jupyter-widgets { max-width: 100%; }
 </style>"""
 

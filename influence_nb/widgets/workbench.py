@@ -119,3 +119,4 @@ class Workbench(StaticFallback, ipywidgets.Tab):
     def _wanted(self, change: dict[str, Any]) -> None:
         if change["new"]:
             self.selected_index = self.titles.index("Download")
+            self.download.focus()  # what was pressed is in a tab that is hidden now

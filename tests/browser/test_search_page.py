@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from contrast import CONTRAST
 from lab import LabPage, LabServer
 from playwright.sync_api import Locator, expect
 
@@ -82,7 +83,8 @@ def test_type_see_what_is_found_and_plan_a_download(panel: Panel, hub: LoopbackH
         "2026-",
     ):
         expect(row).to_contain_text(words)
-    expect(panel.row("lab/Tiny-Chat-Guarded")).to_contain_text("gated")
+    licence = panel.row("lab/Tiny-Chat-Guarded").get_by_role("link", name="gated: the licence")
+    expect(licence).to_have_attribute("href", f"{hub.endpoint}/lab/Tiny-Chat-Guarded")
     expect(panel.row("lab/Tiny-Chat-Guarded")).to_contain_text("Too big")
     asked = [request.query["search"][0] for request in hub.requests(API)]
     assert asked[-1] == "tiny-chat"
@@ -133,11 +135,15 @@ def test_a_hub_that_goes_away_is_told_and_works_once_it_is_back(panel: Panel, hu
     alert = panel.results.get_by_role("alert")
     expect(alert).to_contain_text("Check the network")
     expect(panel.results.locator("tbody tr")).to_have_count(10)
-    expect(panel.results.get_by_role("status")).to_contain_text("“small-0”")
+    expect(panel.results).to_have_attribute("data-stale", "true")  # they answer what was asked before
+    assert float(panel.results.locator("tbody").evaluate("it => getComputedStyle(it).opacity")) < 0.7
+    expect(panel.results.get_by_role("status")).to_be_hidden()
     fault.lift()
     panel.button("Retry").click()
     expect(panel.results.locator("tbody tr")).to_have_count(2)
     expect(alert).to_be_hidden()
+    expect(panel.results).to_have_attribute("data-stale", "false")
+    expect(panel.results.get_by_role("status")).to_contain_text("“tiny”")
     panel.name.fill("nothing like it")
     expect(panel.results.get_by_role("status")).to_contain_text("No model found for “nothing like it”")
 
@@ -170,35 +176,3 @@ def test_text_stands_out_from_its_background(lab: LabServer, hub: LoopbackHub, p
     expect(panel.results.locator("tbody tr")).to_have_count(2)
     low = panel.results.evaluate(CONTRAST)
     assert not low, low
-
-
-CONTRAST = """root => {
-  const parse = (colour) => {
-    const context = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-    context.fillStyle = colour;
-    context.fillRect(0, 0, 1, 1);
-    const [r, g, b, a] = context.getImageData(0, 0, 1, 1).data;
-    return [r, g, b, a / 255].map((part, at) => (at < 3 && a ? part : part));
-  };
-  const over = ([r, g, b, a], below) => [r, g, b].map((part, at) => part * a + below[at] * (1 - a));
-  const background = (element) => {
-    if (!element) return [255, 255, 255];
-    const own = parse(getComputedStyle(element).backgroundColor);
-    return own[3] === 1 ? own.slice(0, 3) : over(own, background(element.parentElement));
-  };
-  const light = (rgb) => rgb
-    .map((part) => part / 255)
-    .map((part) => (part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, part, at) => sum + part * [0.2126, 0.7152, 0.0722][at], 0);
-  const low = [];
-  for (const element of root.querySelectorAll('p, th, td, span, a, button')) {
-    const text = [...element.childNodes].filter((one) => one.nodeType === 3).map((one) => one.data).join('').trim();
-    if (!text || !element.checkVisibility() || element.className === 'inb-offscreen') continue;
-    const below = background(element);
-    const colour = over(parse(getComputedStyle(element).color), below);
-    const [one, other] = [light(colour), light(below)].sort((a, b) => b - a);
-    const ratio = (one + 0.05) / (other + 0.05);
-    if (ratio < 4.5) low.push(`${text}: ${ratio.toFixed(2)}`);
-  }
-  return low;
-}"""

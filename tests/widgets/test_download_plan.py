@@ -206,9 +206,15 @@ def test_whether_it_fits_is_shown_and_never_in_the_way(
 @pytest.mark.parametrize(
     ("verdict", "words"),
     [
-        ("yes", "It fits cuda:0: it takes about 16.4 GB, and 11.2 GB are free."),
-        ("nf4", "It fits cuda:0 only quantized: it takes about 16.4 GB, and 11.2 GB are free. Try nf4."),
-        ("no", "It does not fit cuda:0: it takes about 16.4 GB, and 11.2 GB are free. Try nf4."),
+        ("yes", "It fits this machine (GPU, cuda:0): it takes about 16.4 GB, and 11.2 GB are free."),
+        (
+            "nf4",
+            "It fits this machine (GPU, cuda:0) only quantized: it takes about 16.4 GB, and 11.2 GB are free. Try nf4.",
+        ),
+        (
+            "no",
+            "It does not fit this machine (GPU, cuda:0): it takes about 16.4 GB, and 11.2 GB are free. Try nf4.",
+        ),
     ],
 )
 def test_a_fit_is_said_in_words(

@@ -98,11 +98,15 @@ def test_a_hub_that_cannot_be_reached_is_told_and_asked_again(
     assert panel.table.problem["retry"]
     assert panel.table.problem["hint"]
     assert len(panel.table.rows) == 5
-    assert "“chat”" in panel.table.note
+    other = then["type"] == "retry"  # another question: what is shown does not answer it
+    assert panel.table.stale == other
+    assert ("“chat”" in panel.table.note) != other
     fault.lift()
     page(panel, {"type": "retry"})
     until(panel, "rows", lambda rows: len(rows) == (10 if then["type"] == "more" else 1))
     assert panel.table.problem is None
+    assert not panel.table.stale
+    assert panel.table.note
 
 
 def test_what_cannot_be_searched_for_is_told_beside_the_last_answer(
@@ -115,6 +119,7 @@ def test_what_cannot_be_searched_for_is_told_beside_the_last_answer(
     assert '"135M"' in panel.table.problem["hint"]
     assert not panel.table.problem["retry"]
     assert shown(panel) == ["acme/chat-7"]
+    assert panel.table.stale
     assert panel.search(min_params="1M").result(WAIT)
     assert panel.table.problem is None
 

@@ -10,7 +10,7 @@ import { Results } from "./results.js";
 /** @typedef {import("../shared/model.js").WidgetModel} WidgetModel */
 /** @typedef {import("./types.js").State} State */
 
-const TRAITS = ["rows", "status", "note", "problem", "more", "wanted", "judging"];
+const TRAITS = ["rows", "status", "note", "problem", "more", "wanted", "stale", "judging"];
 
 /**
  * @param {{ model: WidgetModel, el: HTMLElement }} props

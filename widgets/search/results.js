@@ -38,9 +38,12 @@ export class Results {
     this.#showProblem(state);
     this.#showRows(state);
     attribute(this.scroller, "aria-busy", this.working);
+    const stale = state.stale && !this.working;
+    this.el.dataset["stale"] = String(stale);
+    attribute(this.table, "aria-label", stale ? "Models found before" : "Models found");
     this.more.textContent = status === "paging" ? "Fetching more" : `Show ${more} more`;
     attribute(this.more, "aria-disabled", this.working);
-    show(this.more, more && rows.length > 0);
+    show(this.more, more && rows.length > 0 && !state.stale);
   }
 
   /** @param {State} state */

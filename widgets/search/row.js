@@ -50,7 +50,7 @@ export function row(one, planned, judging, onplan) {
     "button",
     { type: "button", class: `inb-button inb-plan${planned ? " inb-planned" : ""}`, "aria-label": label, onclick: onplan },
     planned && icon("done"),
-    planned ? "Planned" : "Plan download",
+    planned ? "Planned" : h("span", {}, "Plan", h("span", { class: "inb-roomy" }, " download")),
   );
   return h(
     "tr",
@@ -74,8 +74,11 @@ function name({ id, page }) {
 }
 
 /** @param {Row} one */
-function gate({ gate }) {
-  return GATES[gate] && h("span", { class: "inb-gate", title: GATES[gate] }, gate === "manual" ? "on request" : "gated");
+function gate({ id, gate, page }) {
+  const words = gate === "manual" ? "on request" : "gated";
+  if (!GATES[gate] || !/^https?:\/\//.test(page)) return GATES[gate] && h("span", { class: "inb-gate", title: GATES[gate] }, words);
+  const label = `${words}: the licence of ${id} is accepted on its page on the hub`;
+  return h("a", { class: "inb-gate", href: page, target: "_blank", rel: "noopener noreferrer", title: GATES[gate], "aria-label": label }, words);
 }
 
 /**

@@ -30,6 +30,7 @@
  * @property {Problem | null} problem
  * @property {number} more how many models the next page may have; 0 where there is none
  * @property {string} wanted the model whose download is being planned
+ * @property {boolean} stale whether the rows answer an earlier question
  * @property {boolean} judging whether it is still being worked out what fits
  */
 

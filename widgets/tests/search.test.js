@@ -16,7 +16,7 @@ function hit(more) {
 
 /** @param {Record<string, unknown>} [more] */
 function results(more) {
-  const model = new FakeModel({ rows: [], status: "idle", note: "", problem: null, more: 0, wanted: "", judging: false, ...more });
+  const model = new FakeModel({ rows: [], status: "idle", note: "", problem: null, more: 0, wanted: "", stale: false, judging: false, ...more });
   const el = document.createElement("div");
   document.body.replaceChildren(el);
   const cleanup = widget.render({ model, el });
@@ -143,4 +143,23 @@ test("without a kernel a click says what to do", () => {
   const problem = /** @type {HTMLElement} */ (root.querySelector("[role=alert]"));
   assert.match(problem.textContent ?? "", /lost its kernel.*Run the cell again\./);
   assert.equal(problem.hidden, false);
+});
+
+test("rows of an earlier question are told apart, with no way to more of them", async () => {
+  const { root, button, set } = results({ rows: [hit()], status: "done", more: 20 });
+  assert.equal(root.querySelector("table")?.getAttribute("aria-label"), "Models found");
+  await set({ stale: true, problem: { message: "No answer.", hint: "", retry: true } });
+  assert.equal(root.dataset["stale"], "true");
+  assert.equal(root.querySelector("table")?.getAttribute("aria-label"), "Models found before");
+  assert.equal(button("Show 20 more"), undefined);
+  await set({ stale: false, problem: null });
+  assert.equal(root.dataset["stale"], "false");
+  assert.notEqual(button("Show 20 more"), undefined);
+});
+
+test("the gate of a model leads to where its licence is accepted", () => {
+  const { rows } = results({ rows: [hit({ gate: "auto" })], status: "done" });
+  const gate = rows()[0]?.querySelector("a.inb-gate");
+  assert.equal(gate?.getAttribute("href"), "https://hub.example/acme/tiny-chat");
+  assert.match(gate?.getAttribute("aria-label") ?? "", /licence of acme\/tiny-chat/);
 });
