@@ -35,7 +35,8 @@ class Settings(BaseSettings):
         default=False, description="Fetch large files by Xet, which can be faster and cannot be resumed."
     )
     endpoint_key: SecretStr | None = Field(
-        default=None, description="The key that servers are given which run models for us. It is never shown or kept."
+        default=None,
+        description="The key that servers are given which run models for us. It is never shown or kept.",
     )
     endpoint_timeout: float = Field(
         default=300,
