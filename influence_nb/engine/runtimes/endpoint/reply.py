@@ -79,9 +79,8 @@ class Reply:
         if not isinstance(chunk, dict):
             raise self._garbage(data)
         if chunk.get("error"):
-            raise EndpointError(
-                f"{self._host} failed: {self._address.scrub(words_of(data))[:300]}.", "See the server's log."
-            )
+            words = self._address.scrub(words_of(data))[:300].rstrip(".")
+            raise EndpointError(f"{self._host} failed: {words}.", "See the server's log.")
         self._count(chunk.get("usage"))
         choices = chunk.get("choices", [])
         if not isinstance(choices, list) or ("choices" not in chunk and "usage" not in chunk):
@@ -163,12 +162,9 @@ class Reply:
         if not isinstance(usage, dict):
             return
         details = usage.get("prompt_tokens_details")
-        cached = details.get("cached_tokens") if isinstance(details, dict) else None
-        prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
-        if _is_count(completion):
-            self.usage = Usage(
-                prompt if _is_count(prompt) else None, completion, cached if _is_count(cached) else 0
-            )
+        cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else None
+        if (made := _count(usage.get("completion_tokens"))) is not None:
+            self.usage = Usage(_count(usage.get("prompt_tokens")), made, cached or 0)
 
     def _garbage(self, data: str) -> EndpointError:
         return EndpointError(
@@ -177,8 +173,8 @@ class Reply:
         )
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _whole(text: str) -> str:
@@ -187,25 +183,20 @@ def _whole(text: str) -> str:
 
 
 def _logprobs(said: Any) -> list[tuple[str, float | None, int | None]]:
-    """(text, logprob, id) a token, of a chat's `content` or of a completion's `tokens`; [] where there is nothing sound."""
+    """(text, logprob, id) a token, of a chat's `content` or a completion's `tokens`; [] where nothing is sound."""
     if not isinstance(said, dict):
         return []
-    if isinstance(said.get("content"), list):
+    content, tokens, logprobs = said.get("content"), said.get("tokens"), said.get("token_logprobs")
+    found: list[tuple[Any, Any, Any]] = []
+    if isinstance(content, list):
         found = [
-            (one.get("token"), one.get("logprob"), one.get("id"))
-            for one in said["content"]
-            if isinstance(one, dict)
+            (one.get("token"), one.get("logprob"), one.get("id")) for one in content if isinstance(one, dict)
         ]
-    elif isinstance(said.get("tokens"), list) and isinstance(said.get("token_logprobs"), list):
-        found = [
-            (token, logprob, None)
-            for token, logprob in zip(said["tokens"], said["token_logprobs"], strict=False)
-        ]
-    else:
-        return []
+    elif isinstance(tokens, list) and isinstance(logprobs, list):
+        found = [(token, logprob, None) for token, logprob in zip(tokens, logprobs, strict=False)]
     if not all(isinstance(text, str) for text, _, _ in found):
         return []
-    return [(text, _sound(logprob), id if _is_count(id) else None) for text, logprob, id in found]
+    return [(text, _sound(logprob), _count(id)) for text, logprob, id in found]
 
 
 def _sound(logprob: Any) -> float | None:

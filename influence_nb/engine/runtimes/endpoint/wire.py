@@ -9,7 +9,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -80,7 +80,7 @@ class Exchange:
         self._thread = threading.Thread(target=self._work, name=f"influence {address.host}", daemon=True)
         self._thread.start()
 
-    def items(self, cancelled: Callable[[], bool] = lambda: False) -> Iterator[str]:
+    def items(self, cancelled: Callable[[], bool] = lambda: False) -> Generator[str, None, None]:
         """The data of each event as it comes, or the whole of an answer that is no stream; ends early if cancelled.
 
         Raises:
@@ -179,7 +179,7 @@ class Exchange:
                 "Check that the address is that of a server which speaks OpenAI's protocol.",
             ) from error
 
-    async def _pieces(self, answer: httpx2.Response) -> AsyncIterator[bytes]:
+    async def _pieces(self, answer: httpx2.Response) -> AsyncGenerator[bytes, None]:
         import httpx2
 
         async with aclosing(answer.aiter_bytes()) as pieces:
