@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from functools import cache
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -127,7 +129,9 @@ class Exchange:
         limits = httpx2.Timeout(None, connect=patience.connect_seconds)
         method = "GET" if self._body is None else "POST"
         headers = {**self._address.headers, "Content-Type": "application/json"}
-        async with httpx2.AsyncClient(timeout=limits, trust_env=not self._address.is_loopback) as client:
+        trusted = _trusted() if self._url.startswith("https") else False
+        proxied = not self._address.is_loopback
+        async with httpx2.AsyncClient(timeout=limits, trust_env=proxied, verify=trusted) as client:
             request = client.build_request(method, self._url, headers=headers, content=self._body)
             for failures in range(1, self._tries + 1):
                 last = failures == self._tries
@@ -227,6 +231,14 @@ class Exchange:
             f"{self._address.host} closed the connection before it answered.",
             "See the server's log; check that the address speaks HTTP.",
         )
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Whose certificates are believed: made once, since that takes longer than many an answer."""
+    import httpx2
+
+    return httpx2.create_ssl_context()
 
 
 def _may_pass(error: Exception) -> bool:
