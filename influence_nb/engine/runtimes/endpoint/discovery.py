@@ -19,6 +19,8 @@ from influence_nb.errors import EndpointError, InvalidData, ModelNotFound
 PROBE_SECONDS = 5.0
 """For each question that tells kinds of servers apart; one that is slower counts as no."""
 _SHOWN = 20
+_NO_LIST = (404, 405, 500, 501)
+"""What servers without a list of models answer; 500 is that of transformers serve on a machine without a Hub cache."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def _listed(address: Address, needed: bool) -> list[dict[str, Any]]:
     try:
         said = _ask(address, f"{address.url}/models")
     except Answered as answered:
-        if answered.status in (404, 405, 501) and not needed:
+        if answered.status in _NO_LIST and not needed:
             return []
         raise error_of(answered, address, None, "/models") from None
     data = said.get("data") if isinstance(said, dict) else None

@@ -121,21 +121,21 @@ class Reply:
         entries = _logprobs(choice.get("logprobs"))
         if "".join(entry[0] for entry in entries) != text:
             entries = [(text, *entries[0][1:])] if len(entries) == 1 else [(text, None, None)] if text else []
-        for piece, logprob, id in entries:
+        for piece, logprob, id in entries if not self._stopping.found else ():
             event = self._event(piece, logprob, id)
             self.events.append(event)
             self._shown.append(event.text)
             yield event
-            if self._stopping.found:
-                self._ending, self.whole = "stop", True
-                return
+            if self._stopping.found:  # the server's own end, and what it counted, may follow at once
+                self._ending = "stop"
+                break
         reason = choice.get("finish_reason")
         if reason in _GIVEN_UP:
             raise EndpointError(
                 f"{self._host} gave the answer up ({reason}).", "See the server's log; ask again."
             )
         if isinstance(reason, str) and reason:
-            self._ending = _ENDINGS.get(reason, "stop")
+            self._ending = "stop" if self._stopping.found else _ENDINGS.get(reason, "stop")
             self.whole = "message" in choice
 
     def _event(self, text: str, logprob: float | None, id: int | None) -> TokenEvent:
