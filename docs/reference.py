@@ -31,7 +31,12 @@ CHAPTERS: list[tuple[str, str, str, list[str]]] = [
     ("Find and load", "inb", "influence_nb", ["library", "load", "loaded", "load_encoder"]),
     ("Models on disk", "inb", "influence_nb", ["Library", "LocalModel"]),
     ("Generate", "inb", "influence_nb", ["Model", "Session", "Sampling"]),
-    ("What comes back", "inb", "influence_nb", ["Completion", "TokenEvent", "Receipt"]),
+    (
+        "What comes back",
+        "inb",
+        "influence_nb",
+        ["Completion", "TokenEvent", "TokenScores", "BatchProgress", "Receipt"],
+    ),
     (
         "",
         "influence_nb.engine.completion",

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from influence_nb.api import download, fit, library, load, load_encoder, loaded, plan, search
     from influence_nb.embeddings.encode import Encoder
     from influence_nb.embeddings.map import EmbeddingMap
+    from influence_nb.engine.batch import BatchProgress
     from influence_nb.engine.completion import Completion, TokenEvent
     from influence_nb.engine.model import Model
     from influence_nb.engine.receipts import Receipt
     from influence_nb.engine.sampling import Sampling
+    from influence_nb.engine.score import TokenScores
     from influence_nb.engine.session import Session
     from influence_nb.errors import InfluenceError
     from influence_nb.hub.hits import ModelHit
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from influence_nb.widgets.workbench import Workbench
 
 _HOMES = {
+    "BatchProgress": "engine.batch",
     "Completion": "engine.completion",
     "DownloadPlan": "hub.plan",
     "EmbeddingMap": "embeddings.map",
@@ -54,6 +57,7 @@ _HOMES = {
     "SearchResults": "hub.results",
     "Session": "engine.session",
     "TokenEvent": "engine.completion",
+    "TokenScores": "engine.score",
     "Workbench": "widgets.workbench",
     "download": "api",
     "fit": "api",

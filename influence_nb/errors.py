@@ -27,10 +27,7 @@ It knows nothing of torch, the Hub or the widgets: foreign errors are translated
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from influence_nb.engine.completion import Completion
+from typing import Any
 
 __all__ = [
     "BatchIncomplete",
@@ -145,7 +142,7 @@ class BatchIncomplete(InfluenceError):
     """Some prompts of a batch failed; the others are done, and here.
 
     Attributes:
-        completions: in the order of the prompts, None in the place of one that failed.
+        completions: a `Completion` for each prompt, in their order; None in the place of one that failed.
         failures: {place of the prompt: what went wrong}.
     """
 
@@ -153,11 +150,11 @@ class BatchIncomplete(InfluenceError):
         self,
         message: str,
         hint: str = "",
-        completions: Sequence[Completion | None] = (),
+        completions: Sequence[Any] = (),
         failures: Mapping[int, InfluenceError] | None = None,
     ) -> None:
         super().__init__(message, hint)
-        self.completions = list(completions)
+        self.completions: list[Any] = list(completions)
         self.failures = dict(failures or {})
 
 

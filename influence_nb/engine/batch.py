@@ -74,10 +74,10 @@ def requests(
         )
     if sampling is None or isinstance(sampling, Sampling):
         samplings = [checked(sampling or Sampling(), overrides)] * len(found)
-    elif isinstance(sampling, str | bytes | Mapping) or not isinstance(sampling, Iterable):
-        samplings = [checked(sampling, overrides)]  # which says what is wrong with it
     else:
-        samplings = [checked(one, overrides) for one in sampling]
+        several = isinstance(sampling, Iterable) and not isinstance(sampling, str | bytes | Mapping)
+        given: list[Any] = list(sampling) if several else [sampling]  # whose check says what is wrong with it
+        samplings = [checked(one, overrides) for one in given]
     if len(samplings) != len(found):
         raise InvalidSampling(
             f"There are {len(samplings)} samplings for {len(found)} prompts.",

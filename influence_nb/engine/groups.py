@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from influence_nb.engine import device as devices
 from influence_nb.engine import prompts
 from influence_nb.engine.batch import Outcome, Request
+from influence_nb.engine.completion import TokenEvent
 from influence_nb.engine.packing import Fits, Size, packed
 from influence_nb.engine.together import Together
 from influence_nb.errors import InfluenceError, OutOfMemory
@@ -70,7 +71,7 @@ def run(
 
 def _together(
     model: TransformersModel, group: Sequence[int], rows: dict[int, Row], cancel: threading.Event | None
-) -> Iterator[tuple[int, Outcome]]:
+) -> Iterator[tuple[int, TokenEvent]]:
     places = {id(rows[place]): place for place in group}
     for row, event in model.decoded([rows[place] for place in group], cancel):
         yield places[id(row)], event

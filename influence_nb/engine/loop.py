@@ -89,9 +89,8 @@ class Steps:
             if cancelled():
                 raise Cancelled
 
-        held: Any = self._inputs.get("cache", self._inputs.get("past_key_values"))
-        in_pieces = held is not None and not all(getattr(held, "is_linear", [False]))
-        if in_pieces and self._ids.shape[1] - held.get_seq_length() > 2 * _PIECE:
+        held = self._held_in_pieces()
+        if held is not None and self._ids.shape[1] - held.get_seq_length() > 2 * _PIECE:
             self._config.prefill_chunk_size = _PIECE
         watching = self._network.register_forward_pre_hook(check, prepend=True)
         try:
@@ -99,6 +98,47 @@ class Steps:
         finally:
             watching.remove()
         return self._after(outputs)
+
+    def pieces(self, size: int, skip: int, cancelled: Callable[[], bool]) -> Iterator[torch.Tensor]:
+        """Run a single prompt in pieces; yields the raw logits at each of its places, (tokens, vocabulary).
+
+        Args:
+            size: tokens in a piece; a network that takes its prompt only as a whole gets it so.
+            skip: so many places at the beginning are run for what follows them only; their logits are not wanted,
+                and those of whole pieces are left out as (tokens, 0).
+
+        Raises:
+            Cancelled: `cancelled` answered True before a piece began.
+        """
+        inputs, ids = self._inputs, self._ids
+        self._inputs = {}
+        slices = inputs.pop("logits_to_keep", None) is not None
+        held = self._held_in_pieces(inputs)
+        length = ids.shape[1]
+        size = size if held is not None else length
+        mask, positions = inputs.pop("attention_mask", None), inputs.pop("position_ids", None)
+        for begin in range(0, length, size):
+            if cancelled():
+                raise Cancelled
+            end = min(begin + size, length)
+            wanted = end > skip
+            if mask is not None:
+                inputs["attention_mask"] = mask[:, :end]
+            if positions is not None:
+                inputs["position_ids"] = positions[..., begin:end]
+            prepared = self._network.prepare_inputs_for_generation(
+                ids[:, begin:end], is_first_iteration=True, **inputs
+            )
+            if slices:
+                prepared["logits_to_keep"] = 0 if wanted else 1
+            outputs = self._network(**prepared, return_dict=True)
+            yield outputs.logits[0] if wanted else outputs.logits.new_empty(end - begin, 0)
+
+    def _held_in_pieces(self, inputs: dict[str, Any] | None = None) -> Any:
+        """The cache, if a prompt may go into it piece by piece: not where all layers are recurrent."""
+        inputs = self._inputs if inputs is None else inputs
+        held: Any = inputs.get("cache", inputs.get("past_key_values"))
+        return None if held is None or all(getattr(held, "is_linear", [False])) else held
 
     def step(self, tokens: Sequence[int]) -> torch.Tensor:
         """Append one token a row and run it. Returns the next raw logits, float32 (rows, vocabulary)."""

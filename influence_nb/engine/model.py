@@ -12,10 +12,12 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from influence_nb.engine import batch, registry
+from influence_nb.engine import registry
+from influence_nb.engine.batch import OnProgress, Outcome, Request, collect, requests
 from influence_nb.engine.completion import Completion, TokenStream
 from influence_nb.engine.prompts import Prompt
 from influence_nb.engine.sampling import Sampling
+from influence_nb.engine.score import OnTokens, TokenScores
 from influence_nb.engine.session import Session, WhenFull
 from influence_nb.errors import CapabilityMissing, InfluenceError
 
@@ -93,7 +95,7 @@ class Model(ABC):
         prompts: Iterable[Prompt],
         sampling: Sampling | Sequence[Sampling] | None = None,
         cancel: threading.Event | None = None,
-        on_progress: batch.OnProgress | None = None,
+        on_progress: OnProgress | None = None,
         **overrides: Any,
     ) -> list[Completion]:
         """Generate for many prompts, several at once where the runtime can. Stateless, as `generate`.
@@ -116,12 +118,12 @@ class Model(ABC):
             InvalidData: `prompts` is no list of prompts.
             InvalidSampling: an override that is unknown or out of range; not one sampling a prompt.
         """
-        wanted = batch.requests(prompts, sampling, overrides)
-        return batch.collect(self._batch(wanted, cancel), len(wanted), on_progress)
+        wanted = requests(prompts, sampling, overrides)
+        return collect(self._batch(wanted, cancel), len(wanted), on_progress)
 
     def _batch(
-        self, requests: Sequence[batch.Request], cancel: threading.Event | None
-    ) -> Generator[tuple[int, batch.Outcome], None, None]:
+        self, requests: Sequence[Request], cancel: threading.Event | None
+    ) -> Generator[tuple[int, Outcome], None, None]:
         """What becomes of each prompt, as it comes; here one after the other."""
         for place, request in enumerate(requests):
             try:
@@ -132,6 +134,34 @@ class Model(ABC):
                     yield place, stream.completion
             except InfluenceError as error:
                 yield place, error
+
+    def score(
+        self,
+        prompt: Prompt,
+        window: int | None = None,
+        stride: int | None = None,
+        cancel: threading.Event | None = None,
+        on_progress: OnTokens | None = None,
+    ) -> TokenScores:
+        """How probable the model finds each token of a text: log-probability, rank, entropy; perplexity of the whole.
+
+        A text that fits `window` is scored as a whole; of a longer one, windows of that size, which overlap
+        (`TokenScores.perplexity` says how). Logits are looked at in pieces and never held together.
+
+        Args:
+            prompt: a str as it stands, with the special tokens that the tokenizer adds; a list of messages through the
+                chat template, without the beginning of another answer; a list of ints as token ids.
+            window: tokens that are seen together, >= 2 and within the context; by default the context, at most 4,096,
+                and 1,024 where there is no limit.
+            stride: how many tokens after the last each window begins, >= 1 and < window; half of it by default.
+            cancel: set it, from any thread, to stop after the piece at hand; the scores so far come back.
+            on_progress: called with the tokens done and in all, in the calling thread.
+
+        Raises:
+            InvalidData: an empty text, a single token, text that cannot be encoded, a window or stride out of range.
+            CapabilityMissing: the runtime cannot.
+        """
+        self._lacks("score a text")
 
     @abstractmethod
     def session(

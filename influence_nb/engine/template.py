@@ -18,13 +18,17 @@ _SENTINEL = "influence sentinel"
 
 
 def render(
-    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], switches: Mapping[str, Any] | None = None
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Sequence[Message],
+    switches: Mapping[str, Any] | None = None,
+    answering: bool = True,
 ) -> str:
     """The text that is sent for `messages`, up to where the assistant's answer begins.
 
     Args:
         messages: {"role", "content"} each; roles as the template knows them.
         switches: variables for the template, such as {"enable_thinking": False}.
+        answering: whether the beginning of the assistant's answer stands at the end.
 
     Raises:
         CapabilityMissing: the model has no chat template.
@@ -38,7 +42,7 @@ def render(
         )
     try:
         text = tokenizer.apply_chat_template(
-            plain, tokenize=False, add_generation_prompt=True, **(switches or {})
+            plain, tokenize=False, add_generation_prompt=answering, **(switches or {})
         )
     except Exception as error:
         raise InvalidData(

@@ -9,11 +9,11 @@ import hashlib
 import threading
 import time
 import weakref
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from influence_nb.engine import device as devices
 from influence_nb.engine import groups, noise, template
@@ -23,10 +23,12 @@ from influence_nb.engine.configs import completed
 from influence_nb.engine.faults import translated
 from influence_nb.engine.loop import Steps, decode
 from influence_nb.engine.prefix import PrefixCache
+from influence_nb.engine.prompts import Prompt
 from influence_nb.engine.quiet import quiet
 from influence_nb.engine.receipts import Receipt, package_versions
 from influence_nb.engine.row import Row
 from influence_nb.engine.sampling import Sampling
+from influence_nb.engine.score import OnTokens, TokenScores, score
 from influence_nb.engine.together import Together, together
 from influence_nb.engine.token_model import TokenModel
 from influence_nb.engine.worker import Worker
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
 
     from influence_nb.engine.loop import Network
     from influence_nb.store.models import LocalModel
+
+
+T = TypeVar("T")
 
 
 class TransformersModel(TokenModel):
@@ -88,7 +93,7 @@ class TransformersModel(TokenModel):
         prefix: PrefixCache | None = None,
     ) -> TokenStream:
         """See `TokenModel`."""
-        self._loaded()
+        self.loaded()
         row = self.row(prompt, sampling)
 
         def events() -> Generator[TokenEvent, None, None]:
@@ -131,29 +136,48 @@ class TransformersModel(TokenModel):
             rows: whose lengths may stand beside each other (`together`).
             prefix: a cache for the beginning of a single row, filled again afterwards.
         """
-        stop = threading.Event()
 
-        def cancelled() -> bool:
-            return stop.is_set() or self._closing.is_set() or (cancel is not None and cancel.is_set())
-
-        def job() -> Iterator[tuple[Row, TokenEvent]]:
+        def job(stopped: Callable[[], bool]) -> Iterator[tuple[Row, TokenEvent]]:
             for row in rows:
                 row.clock.begin()
-            with quiet(), translated("generating", InfluenceError, "The model is still loaded: try again."):
-                cache = None
-                if prefix is not None:
-                    cache, rows[0].cached = prefix.take(rows[0].prompt)
-                steps = Steps(self._loaded(), [row.prompt for row in rows], cache)
-                del cache
-                for row in rows:
-                    row.batch_shape = steps.shape
-                yield from decode(steps, rows, self._ends, cancelled)
-                if prefix is not None and not self._closing.is_set():
-                    made = (event.id for event in rows[0].events if event.id is not None)
-                    prefix.keep([*rows[0].prompt, *made][: steps.fed], steps.cache)
+            cache = None
+            if prefix is not None:
+                cache, rows[0].cached = prefix.take(rows[0].prompt)
+            steps = Steps(self.loaded(), [row.prompt for row in rows], cache)
+            del cache
+            for row in rows:
+                row.batch_shape = steps.shape
+            yield from decode(steps, rows, self._ends, stopped)
+            if prefix is not None and not self._closing.is_set():
+                made = (event.id for event in rows[0].events if event.id is not None)
+                prefix.keep([*rows[0].prompt, *made][: steps.fed], steps.cache)
 
-        self._loaded()
-        running = self._worker.run(job)
+        return self.on_worker(job, "generating", cancel)
+
+    def on_worker(
+        self,
+        job: Callable[[Callable[[], bool]], Iterator[T]],
+        doing: str,
+        cancel: threading.Event | None = None,
+    ) -> Generator[T, None, None]:
+        """Run `job` on the worker thread when its turn comes; closing the generator stops it.
+
+        Args:
+            job: is given a function that says whether it is to stop.
+            doing: what it does, as it stands after "While ".
+            cancel: stops it too, and so does `unload`.
+        """
+        stop = threading.Event()
+
+        def stopped() -> bool:
+            return stop.is_set() or self._closing.is_set() or (cancel is not None and cancel.is_set())
+
+        def work() -> Iterator[T]:
+            with quiet(), translated(doing, InfluenceError, "The model is still loaded: try again."):
+                yield from job(stopped)
+
+        self.loaded()
+        running = self._worker.run(work)
         try:
             for item in running:  # noqa: UP028 - `yield from` would close `running` with us
                 yield item
@@ -165,19 +189,26 @@ class TransformersModel(TokenModel):
     def _batch(
         self, requests: Sequence[Request], cancel: threading.Event | None
     ) -> Generator[tuple[int, Outcome], None, None]:
-        self._loaded()
+        self.loaded()
         return groups.run(self, requests, cancel)
 
     def together(self) -> Together:
         """Which rows this network can run in one batch; tried once, on the worker thread."""
         if self._together is None:
-
-            def job() -> Iterator[Together]:
-                with quiet(), translated("trying a batch", InfluenceError, "Run the prompts one by one."):
-                    yield together(self._loaded())
-
-            self._together = next(iter(self._worker.run(job)))
+            [self._together] = self.on_worker(lambda _: iter([together(self.loaded())]), "trying a batch")
         return self._together
+
+    def score(
+        self,
+        prompt: Prompt,
+        window: int | None = None,
+        stride: int | None = None,
+        cancel: threading.Event | None = None,
+        on_progress: OnTokens | None = None,
+    ) -> TokenScores:
+        """See `Model`."""
+        self.loaded()
+        return score(self, prompt, window, stride, cancel, on_progress)
 
     # -- text and tokens ------------------------------------------------------------------------------------------
 
@@ -256,7 +287,7 @@ class TransformersModel(TokenModel):
 
     @cached_property
     def _weight_bytes(self) -> int:
-        return sum(tensor.nbytes for tensor in self._loaded().parameters())
+        return sum(tensor.nbytes for tensor in self.loaded().parameters())
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -280,7 +311,12 @@ class TransformersModel(TokenModel):
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
-    def _loaded(self) -> Network:
+    def loaded(self) -> Network:
+        """The network.
+
+        Raises:
+            CapabilityMissing: the model was unloaded.
+        """
         if self.network is None:
             raise self._unloaded()
         return self.network
