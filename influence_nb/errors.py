@@ -131,7 +131,7 @@ class EndpointError(InfluenceError):
     `completion` is what came of an answer that broke off midway, finish_reason "failed"; None where nothing came.
     """
 
-    completion: Completion | None = None
+    completion: Any = None
 
 
 class InvalidData(InfluenceError, ValueError):

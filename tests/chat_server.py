@@ -16,8 +16,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import SimpleQueue
 from typing import Any
 
-CRLF = {"\n": "\r\n"}
-
 
 @dataclass
 class Asked:
@@ -116,7 +114,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.chat.log.append(Asked("POST", self.path, dict(self.headers.items()), body))
+        self.asked = Asked("POST", self.path, dict(self.headers.items()), body)
+        self.chat.log.append(self.asked)
         try:
             if self.chat.faults and self.chat.faults.pop(0)(self):
                 return

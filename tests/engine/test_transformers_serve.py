@@ -30,12 +30,22 @@ def folder() -> Path:
 def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Its address once it listens."""
     port = free_port()
-    around = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path_factory.mktemp("hf")), "NO_COLOR": "1"}
+    around = {
+        **os.environ,
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(tmp_path_factory.mktemp("hf")),
+        "NO_COLOR": "1",
+    }
     around.pop("HF_HUB_CACHE", None)
     command = [sys.executable, "-m", "transformers.cli.transformers", "serve", "--host", "127.0.0.1",
                "--port", str(port), "--device", "cpu", "--dtype", "float32"]  # fmt: skip
     process = subprocess.Popen(
-        command, env=around, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        env=around,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     assert process.stdout is not None
     said = ""
@@ -46,7 +56,9 @@ def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
                 break
         else:
             raise AssertionError(f"it ended with {process.wait()}:\n{said}")
-        threading.Thread(target=process.stdout.read, daemon=True).start()  # so that it never waits for a reader
+        threading.Thread(
+            target=process.stdout.read, daemon=True
+        ).start()  # so that it never waits for a reader
         yield f"http://127.0.0.1:{port}/v1"
     finally:
         process.terminate()
@@ -81,7 +93,8 @@ def test_its_texts_are_those_of_the_transformers_runtime(model: inb.Model, folde
 
 def test_a_seed_gives_the_same_text_again(model: inb.Model):
     once, twice, other = (
-        model.generate("Once upon a time", seed=seed, temperature=1.5, max_new_tokens=16).text for seed in (1, 1, 2)
+        model.generate("Once upon a time", seed=seed, temperature=1.5, max_new_tokens=16).text
+        for seed in (1, 1, 2)
     )
     assert once == twice != other
 

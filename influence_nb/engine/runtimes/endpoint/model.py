@@ -13,11 +13,13 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from influence_nb.engine import noise, prompts, template
+from influence_nb.engine.batch import Outcome, Request
 from influence_nb.engine.clock import Clock
 from influence_nb.engine.completion import Completion, FinishReason, TokenEvent, TokenStream, Usage
 from influence_nb.engine.model import Model
 from influence_nb.engine.receipts import Receipt, package_versions
 from influence_nb.engine.runtimes.endpoint import kinds
+from influence_nb.engine.runtimes.endpoint.parallel import side_by_side
 from influence_nb.engine.runtimes.endpoint.refusals import error_of, named
 from influence_nb.engine.runtimes.endpoint.reply import Reply
 from influence_nb.engine.runtimes.endpoint.session import EndpointSession
@@ -111,6 +113,11 @@ class EndpointModel(Model):
                 )
             given["chat_template_kwargs"] = dict(switches)
         return self._stream("/chat/completions", given, sampling, cancel, (), shorter)
+
+    def _batch(
+        self, requests: Sequence[Request], cancel: threading.Event | None
+    ) -> Generator[tuple[int, Outcome], None, None]:
+        return side_by_side(self, requests, cancel)
 
     def session(
         self,
