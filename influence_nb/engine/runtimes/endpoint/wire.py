@@ -150,7 +150,7 @@ class Exchange:
                     if last or not _may_pass(error):
                         raise self._unreachable(error) from error
                 except TimeoutError as error:
-                    raise self._hangs("not begun to answer") from error
+                    raise self._hangs("has not begun to answer for") from error
                 wait = patience.wait(failures, asked)
                 if time.monotonic() - started + wait > patience.total_seconds:
                     raise EndpointError(
@@ -192,7 +192,7 @@ class Exchange:
                     async with asyncio.timeout(self._silence):
                         piece = await anext(pieces, None)
                 except TimeoutError as error:
-                    raise self._hangs("sent nothing") from error
+                    raise self._hangs("has sent nothing for") from error
                 except (httpx2.TransportError, httpx2.DecodingError) as error:
                     raise EndpointError(
                         f"The connection to {self._address.host} broke.", "See the server's log; ask again."
@@ -215,7 +215,7 @@ class Exchange:
 
     def _hangs(self, what: str) -> EndpointError:
         return EndpointError(
-            f"{self._address.host} has {what} for {self._silence:g} seconds.",
+            f"{self._address.host} {what} {self._silence:g} seconds.",
             "See the server's log. A slow one is given more time by INFLUENCE_ENDPOINT_TIMEOUT=600.",
         )
 
