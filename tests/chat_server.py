@@ -9,6 +9,7 @@ import contextlib
 import json
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -61,8 +62,7 @@ class ChatServer:
     gone: SimpleQueue[None] = field(default_factory=SimpleQueue)
 
     def __enter__(self) -> ChatServer:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.daemon_threads = True
+        server = _Listening(("127.0.0.1", 0), Handler)
         server.chat = self  # type: ignore[attr-defined]
         self._server = server
         self._open: set[socket.socket] = set()
@@ -85,6 +85,15 @@ class ChatServer:
     @property
     def posts(self) -> list[Asked]:
         return [asked for asked in self.log if asked.method == "POST"]
+
+
+class _Listening(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """The other side may go whenever it likes; anything else is a mistake of ours and must be seen."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(*_)
 
 
 class Handler(BaseHTTPRequestHandler):
