@@ -36,10 +36,8 @@ def test_connect_choose_talk_and_see_a_server_die(lab: LabServer):
     form.get_by_role("button", name="Connect", exact=True).click()
     expect(form.locator(".inb-loaded")).to_contain_text("two: on the server 127.0.0.1:")
 
-    box, send = (
-        chat.get_by_role("textbox", name="Message", exact=True),
-        chat.get_by_role("button", name="Send", exact=True),
-    )
+    box = chat.get_by_role("textbox", name="Message", exact=True)
+    send = chat.get_by_role("button", name="Send", exact=True)
     box.fill("Hi")
     send.click()
     body = chat.locator("article.inb-message").nth(1).locator(".inb-body").first
