@@ -112,3 +112,17 @@ def test_a_parameter_that_the_server_does_not_take_is_named(chat: ChatPanel):
         chat.send("Hi", top_k=5).result(WAIT)
     assert "top_k=5" in chat.messages[-1]["error"]["message"]
     assert chat.send("Hi").result(WAIT).text == "Hello there."
+
+
+def test_turns_that_the_server_has_no_room_for_are_left_out_and_said(server: ChatServer, chat: ChatPanel):
+    chat.send("One").result(WAIT)
+    chat.when_full = "drop_oldest"
+    full = {"error": {"message": "This model's maximum context length is 9 tokens."}}
+    server.faults = [lambda handler: handler.answer(400, full) or True]
+    assert chat.send("Two").result(WAIT).text == "Hello there."
+    assert [message["content"] for message in server.posts[-1].body["messages"]] == ["Be brief.", "Two"]
+    shown: list[Any] = []
+    chat._post = shown.append
+    chat._inspect()
+    assert "oldest 2 messages were left out" in shown[-1]["note"]
+    assert '"One"' not in shown[-1]["template"]
