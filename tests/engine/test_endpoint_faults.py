@@ -160,7 +160,7 @@ REFUSED = [
     (
         refuses(400, openai("exceeds the available context size", type="exceed_context_size_error")),
         ContextTooLong,
-        "",
+        "too long for talker",
     ),
     (
         refuses(400, openai("you must provide a chat template")),
