@@ -126,7 +126,12 @@ class CapabilityMissing(InfluenceError):
 
 
 class EndpointError(InfluenceError):
-    """A remote server failed, or answered something else than what was asked."""
+    """A remote server failed, or answered something else than what was asked.
+
+    `completion` is what came of an answer that broke off midway, finish_reason "failed"; None where nothing came.
+    """
+
+    completion: Any = None
 
 
 class InvalidData(InfluenceError, ValueError):

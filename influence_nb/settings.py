@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import platformdirs
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from influence_nb.errors import SettingsError
@@ -33,6 +33,15 @@ class Settings(BaseSettings):
     )
     xet: bool = Field(
         default=False, description="Fetch large files by Xet, which can be faster and cannot be resumed."
+    )
+    endpoint_key: SecretStr | None = Field(
+        default=None,
+        description="The key that servers are given which run models for us. It is never shown or kept.",
+    )
+    endpoint_timeout: float = Field(
+        default=300,
+        gt=0,
+        description="Seconds of silence after which a server that runs a model for us counts as hanging.",
     )
 
 

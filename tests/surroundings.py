@@ -1,4 +1,4 @@
-"""What notebooks and examples find around them: a Hub on this machine, an empty cache, a home with the starters.
+"""What notebooks and examples find around them: a Hub and a model's server on this machine, a home with the starters.
 
 Whatever they fetch or record goes with the folder. It does not know what they do.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from unittest import mock
 
 from influence_nb.settings import settings
+from tests.chat_server import ChatServer
 from tests.loopback import LoopbackHub
 from tests.loopback.models import stock
 
@@ -24,7 +25,8 @@ CHAT = "tiny/llama-chat"
 def surroundings() -> Iterator[LoopbackHub]:
     """The environment of this process, and of kernels it starts, points to a Hub with two models until the end."""
     models = settings().home / "models"
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, LoopbackHub() as hub:
+    temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    with temporary as folder, LoopbackHub() as hub, ChatServer() as server:
         _fill(hub, models / "starter" / "embedding")
         home = Path(folder) / "home"
         home.mkdir()
@@ -33,6 +35,7 @@ def surroundings() -> Iterator[LoopbackHub]:
             "INFLUENCE_HOME": str(home),
             "INFLUENCE_MIRROR": hub.endpoint,
             "HF_HUB_CACHE": str(Path(folder) / "hub"),
+            "SERVER": server.url,
         }
         from huggingface_hub import constants
 

@@ -13,6 +13,7 @@ from influence_nb.api.shelf import here, starter
 from influence_nb.arguments import expect_call
 from influence_nb.engine import registry
 from influence_nb.engine.load import Stage, load_model
+from influence_nb.errors import InvalidData
 from influence_nb.hub import starters
 from influence_nb.store import peaks, records
 from influence_nb.store.models import LocalModel
@@ -23,32 +24,50 @@ if TYPE_CHECKING:
 
 _loading = threading.Lock()
 
+RUNTIMES = ("auto", "transformers", "endpoint")
+
 
 def load(
     model: str | Path | LocalModel | None = None,
     device: str = "auto",
     dtype: str = "auto",
     on_progress: Stage | None = None,
+    runtime: str = "auto",
+    endpoint: str | None = None,
+    key: str | None = None,
 ) -> Model:
     """Load a model, or hand out the copy that is loaded already.
 
     Args:
         model: the name of a model in the library, a folder, or a `LocalModel`; None is "starter/chat", which is
-            fetched first where it is not here yet.
+            fetched first where it is not here yet. With `endpoint`, the name that the server has for it; None is
+            the only one there.
         device: "auto" (CUDA, then MPS, then CPU), "cpu", "cuda", "cuda:1", "mps".
         dtype: "auto" (what the checkpoint says; on a CPU bfloat16 only where it computes that natively),
             "bfloat16", "float16", "float32".
         on_progress: told each stage ("files", "weights", "warm-up", "ready") and the share of it that is done,
             0 to 1, or None where that is unknown; fetching and unpacking a starter is part of "files".
+        runtime: "transformers" runs it in this process, "endpoint" asks the server at `endpoint`; "auto" is the latter
+            where an endpoint is given.
+        endpoint: the address of a server that speaks OpenAI's protocol, such as "http://127.0.0.1:8000/v1".
+        key: what that server wants for a key; None takes INFLUENCE_ENDPOINT_KEY where it is set. It is never shown
+            or kept.
 
     Raises:
-        ModelNotFound: no model of that name is on this machine.
+        ModelNotFound: no model of that name is on this machine, or on the server.
         BrokenModel: a file is missing or damaged; the message names it.
         UnsupportedModel: not a model that generates text.
         DeviceUnavailable: no such device.
         OutOfMemory: the device has no room.
+        EndpointError: the server cannot be reached, refuses, or answers with something else.
+        InvalidData: the runtime, the address or the key is none, or the arguments contradict each other.
     """
     expect_call(on_progress=on_progress)
+    _check_runtime(runtime, endpoint, key, device, dtype)
+    if endpoint is not None:
+        from influence_nb.engine.connect import connect
+
+        return connect(endpoint, model, key, on_progress)  # type: ignore[arg-type]  # it says what is no name there
     local = _find(model, on_progress)
     with _loading:
         for present in registry.loaded():
@@ -90,6 +109,32 @@ def load_encoder(
     from influence_nb.embeddings.encode import open_encoder
 
     return open_encoder(model, device=device, dtype=dtype, layer=layer, pooling=pooling)
+
+
+def _check_runtime(runtime: str, endpoint: str | None, key: str | None, device: str, dtype: str) -> None:
+    """Refuse what contradicts itself."""
+    if runtime not in RUNTIMES:
+        raise InvalidData(f"{runtime!r} is not a runtime.", f"There are {', '.join(RUNTIMES)}.")
+    if endpoint is None:
+        if runtime == "endpoint":
+            raise InvalidData(
+                "The endpoint runtime needs a server's address.",
+                "Give it: inb.load('name', endpoint='http://127.0.0.1:8000/v1').",
+            )
+        if key is not None:
+            raise InvalidData(
+                "A key was given, and no endpoint to use it at.", "Give endpoint= too, or leave the key out."
+            )
+        return
+    if runtime not in ("auto", "endpoint"):
+        raise InvalidData(
+            f"The {runtime} runtime does not run models on a server.", "Leave out endpoint= or runtime=."
+        )
+    if (device, dtype) != ("auto", "auto"):
+        raise InvalidData(
+            "device and dtype cannot be chosen for a model on a server.",
+            "Leave them out: the server has chosen.",
+        )
 
 
 def _find(model: str | Path | LocalModel | None, on_progress: Stage | None) -> LocalModel:

@@ -111,7 +111,7 @@ def collect(
             elif isinstance(outcome, InfluenceError):
                 failures[place] = outcome
             else:
-                tokens[place] = outcome.index + (outcome.id is not None)
+                tokens[place] = outcome.index + outcome.is_token
             ended = not isinstance(outcome, TokenEvent)
             done += ended
             if on_progress is not None and (ended or time.perf_counter() - told > _EVERY):

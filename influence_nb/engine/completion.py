@@ -15,7 +15,7 @@ from influence_nb.errors import InfluenceError
 if TYPE_CHECKING:
     from influence_nb.engine.receipts import Receipt
 
-FinishReason = Literal["stop", "length", "cancelled"]
+FinishReason = Literal["stop", "length", "cancelled", "failed"]
 
 
 @dataclass(frozen=True)
@@ -24,27 +24,39 @@ class TokenEvent:
 
     Attributes:
         index: the token's place in the output, from 0.
-        id: the token's id; None in the closing event of a cancelled stream, which carries no token.
+        id: the token's id; None where a server does not tell it, and in a closing event.
         text: the text that this step completes, whole characters only; "" while a character or a possible stop
             string is incomplete, and for tokens that end a turn.
-        logprob_raw: log-probability (nats, <= 0) under the model itself.
-        logprob_sampled: log-probability (nats, <= 0) in the distribution that was drawn from; 0 at temperature 0.
+        logprob_raw: log-probability (nats, <= 0) under the model itself; None where a server does not tell it.
+        logprob_sampled: log-probability (nats, <= 0) in the distribution that was drawn from; 0 at temperature 0;
+            None where a server does not tell it.
         finish_reason: None until the last event, then "stop", "length" or "cancelled".
+
+    A closing event carries no token, only the finish reason and text that was held back: a cancelled stream ends with
+    one, and so does every stream from a server.
     """
 
     index: int
     id: int | None
     text: str
-    logprob_raw: float = 0.0
-    logprob_sampled: float = 0.0
+    logprob_raw: float | None = 0.0
+    logprob_sampled: float | None = 0.0
     finish_reason: FinishReason | None = None
+
+    @property
+    def is_token(self) -> bool:
+        """Whether it carries a token: False for a closing event."""
+        return self.id is not None or self.finish_reason is None
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Counts of tokens: in the prompt, in the completion, and how many of the prompt's came from a KV cache."""
+    """Counts of tokens: in the prompt, in the completion, and how many of the prompt's came from a KV cache.
 
-    prompt_tokens: int
+    `prompt_tokens` is None where a server does not tell it.
+    """
+
+    prompt_tokens: int | None
     completion_tokens: int
     cached_tokens: int = 0
 
@@ -70,7 +82,8 @@ class Completion:
     Attributes:
         text: the whole text, without the stop string.
         tokens: one event a token, logprobs included.
-        finish_reason: "stop" (end of turn or stop string), "length" (token limit or context), "cancelled".
+        finish_reason: "stop" (end of turn or stop string), "length" (token limit or context), "cancelled"; "failed" in
+            what is kept of an answer that a server broke off.
         usage: prompt_tokens, completion_tokens, cached_tokens.
         timings: load, prefill, first_token, total (seconds), tokens_per_second.
         receipt: everything needed to repeat it.

@@ -34,13 +34,13 @@ def fit_model(
 ) -> FitReport:
     """Whether a model fits. Arguments and errors as those of `api.fit`, for a model that has been found."""
     held = 0
+    name, headers = _read(model, token, cancel)
     if isinstance(model, Model):
         device = model.device if device == "auto" else device
         dtype = model.dtype if dtype == "auto" else dtype
     room = devices.budget(device)
     if isinstance(model, Model) and room.device == model.device:
         held = model.memory_peak
-    name, headers = _read(model, token, cancel)
     if headers.ggufs and not headers.tensors:
         quantization = None  # it is what the file is
     shape = headers.shape(completed)

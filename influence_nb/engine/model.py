@@ -32,8 +32,8 @@ class Model(ABC):
         runtime: what runs it: "transformers", "llama.cpp" or "endpoint".
         name: what it was loaded by.
         local: its files on this machine; None where it runs elsewhere.
-        device: such as "cpu" or "cuda:0".
-        dtype: such as "bfloat16".
+        device: such as "cpu" or "cuda:0"; a server's name and port for a model there.
+        dtype: such as "bfloat16"; "" where it is not known.
         load_seconds: how long loading took.
         memory_peak: the most bytes that it took at once, from before it was loaded until it had run once.
         forwards: how many forward passes it has run, where the runtime can tell.

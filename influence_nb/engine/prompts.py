@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from influence_nb.errors import InvalidData
 
 if TYPE_CHECKING:
     from influence_nb.engine.token_model import TokenModel
 
+Kind = Literal["text", "messages", "ids"]
 Prompt = str | Sequence[Mapping[str, str]] | Sequence[int]
 
 
@@ -37,17 +38,33 @@ def ids(prompt: Prompt, model: TokenModel) -> list[int]:
 
 
 def _ids(prompt: Any, model: TokenModel) -> list[int]:
+    kind, given = sorted_out(prompt)
+    if kind == "text":
+        return model.encode(given)
+    if kind == "messages":
+        return model.encode(model.render(given), special=False)
+    return list(given)
+
+
+def sorted_out(prompt: Any) -> tuple[Kind, Any]:
+    """Which kind of prompt it is, and the prompt as a str, a list of messages or a list of ints.
+
+    What messages hold is not looked at; an empty list counts as one without messages.
+
+    Raises:
+        InvalidData: it is none of the three.
+    """
     if isinstance(prompt, str):
-        return model.encode(prompt)
+        return "text", prompt
     if isinstance(prompt, bytes | Mapping) or not hasattr(prompt, "__iter__"):
         raise _no_prompt(prompt)
     items = list(prompt)
     if not items or any(isinstance(item, Mapping) for item in items):
-        return model.encode(model.render(items), special=False)
+        return "messages", items
     if any(isinstance(item, bool) for item in items):
         raise _no_prompt(prompt)
     try:
-        return [operator.index(item) for item in items]
+        return "ids", [operator.index(item) for item in items]
     except TypeError:
         raise _no_prompt(prompt) from None
 

@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Receipt:
-    """What a completion was made from.
+    """What a completion was made from. Of a model on a server much is not known: None or empty.
 
     Attributes:
         model: the name it was loaded by.
@@ -23,12 +23,13 @@ class Receipt:
         template_sha256: of the chat template; None where the model has none.
         prompt_ids: the prompt's token ids.
         sampling: every parameter, by name.
-        seed: the seed drawn or given.
+        seed: the seed drawn or given; None where a server takes none.
         dtype, quantization, device, attention: how the model was loaded.
         batch_shape: (rows, prompt tokens with padding) of the forward pass that it was part of.
-        runtime: "transformers".
+        runtime: "transformers", "llama.cpp" or "endpoint".
         versions: {package: version}.
         output_ids: the output's token ids.
+        endpoint: the address of the server that ran it, without a user's name or password; None where it ran here.
     """
 
     model: str
@@ -37,15 +38,16 @@ class Receipt:
     template_sha256: str | None
     prompt_ids: tuple[int, ...]
     sampling: Mapping[str, Any]
-    seed: int
+    seed: int | None
     dtype: str
     quantization: str | None
     device: str
     attention: str
-    batch_shape: tuple[int, int]
+    batch_shape: tuple[int, int] | None
     runtime: str
     versions: Mapping[str, str]
     output_ids: tuple[int, ...]
+    endpoint: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The receipt as JSON-friendly values."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from influence_nb.engine.clock import Clock
 from influence_nb.engine.completion import FinishReason, TokenEvent
 from influence_nb.engine.detokenize import Detokenizer
+from influence_nb.engine.stopping import Stopping
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -55,7 +56,7 @@ class Row:
         self._ends = frozenset(ends)
         self._tokenizer = tokenizer
         self._text = Detokenizer(tokenizer)
-        self._held = ""
+        self._stopping = Stopping(sampling.stop)
         self._shown: list[str] = []
 
     def accept(self, pick: Pick) -> TokenEvent:
@@ -64,8 +65,10 @@ class Row:
             self.finish_reason = "stop"
             text = self._rest()
         else:
-            text = self._release(self._held + self._text.push(pick.id))
-            if self.finish_reason is None and len(self.events) + 1 >= self.limit:
+            text = self._stopping.push(self._text.push(pick.id))
+            if self._stopping.found:
+                self.finish_reason = "stop"
+            elif len(self.events) + 1 >= self.limit:
                 self.finish_reason = "length"
                 text += self._rest()
         event = TokenEvent(
@@ -91,28 +94,9 @@ class Row:
 
     def _rest(self) -> str:
         """What was held back, now that nothing more will come."""
-        held, self._held = self._held + self._text.rest(), ""
-        return held
+        return self._stopping.rest() + self._text.rest()
 
     @property
     def text(self) -> str:
         """Everything shown so far."""
         return "".join(self._shown)
-
-    def _release(self, text: str) -> str:
-        """The part of `text` that cannot belong to a stop string; holds back the rest, or ends at a whole one."""
-        found = [(place, stop) for stop in self.sampling.stop if (place := text.find(stop)) >= 0]
-        if found:
-            self.finish_reason = "stop"
-            self._held = ""
-            return text[: min(found)[0]]
-        held = max((_overlap(text, stop) for stop in self.sampling.stop), default=0)
-        self._held = text[len(text) - held :]
-        return text[: len(text) - held]
-
-
-def _overlap(text: str, stop: str) -> int:
-    """The length of the longest end of `text` that is a beginning of `stop`."""
-    return next(
-        (size for size in range(min(len(stop) - 1, len(text)), 0, -1) if text.endswith(stop[:size])), 0
-    )

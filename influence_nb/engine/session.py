@@ -1,6 +1,6 @@
 """`Session`: a conversation with a model, its turns, and the file that it is saved in.
 
-It knows messages; it does not know how an answer comes about (`token_session.py`, `runtimes/endpoint.py`), nor
+It knows messages; it does not know how an answer comes about (`token_session.py`, `runtimes/endpoint/`), nor
 widgets and how they show versions of a message.
 """
 
@@ -88,7 +88,8 @@ class Session(ABC):
         cancel: threading.Event | None = None,
         **overrides: Any,
     ) -> TokenStream:
-        """Say `text` and stream the answer. When something is raised, the conversation is as before.
+        """Say `text` and stream the answer. When something is raised, the conversation is as before; only what came of
+        an answer that a server broke off stays in it.
 
         Args:
             text: the user's message.
@@ -216,7 +217,8 @@ class Session(ABC):
                 stream.close()
                 completion = stream.finished()
                 self.completion = completion or self.completion
-                if completion is not None and (completion.text or completion.finish_reason != "cancelled"):
+                broke_off = completion is None or completion.finish_reason in ("cancelled", "failed")
+                if completion is not None and (completion.text or not broke_off):
                     self.messages.append({"role": "assistant", "content": completion.text})
                 elif said is not None:
                     self.messages[:] = [message for message in self.messages if message is not said]

@@ -81,11 +81,10 @@ class Answering(ChatTraits):
             session.messages = self.conversation.for_model(answer.parent)
             self._show_used(session.context_used)
             tokens = session.reply(sampling, cancel=reply.stop)
-            sent = and_sent(answer.sent or {}, session.dropped, session.prompt_ids)
-            with self._lock:
-                self.conversation.update(answer.id, sent=sent)
+            self._keep_sent(answer, session)
             for event in tokens:
                 stream.add(event)
+            self._keep_sent(answer, session)  # a server says only by answering how much it takes
             completion, used = tokens.completion, session.context_used
         except Exception as error:
             failure = readable(error)
@@ -96,6 +95,11 @@ class Answering(ChatTraits):
                 reply.set_exception(failure)
             else:
                 reply.set_result(completion)  # type: ignore[arg-type]  # one of the two is there
+
+    def _keep_sent(self, answer: Message, session: Session) -> None:
+        sent = and_sent(answer.sent or {}, session.dropped, session.prompt_ids)
+        with self._lock:
+            self.conversation.update(answer.id, sent=sent)
 
     def _commit(self, id: str, changes: dict[str, Any], used: int | None) -> None:
         with self._lock:

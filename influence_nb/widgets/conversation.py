@@ -35,7 +35,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "sent": (dict, type(None)),
 }
 _STATS: dict[str, tuple[type, ...]] = {
-    "prompt_tokens": (int,),
+    "prompt_tokens": (int, type(None)),
     "cached_tokens": (int,),
     "tokens": (int,),
     "first_token": (int, float, type(None)),

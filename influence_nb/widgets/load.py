@@ -1,4 +1,4 @@
-"""`LoadPanel`: load models from the library, see what they take, unload them.
+"""`LoadPanel`: load models from the library or connect to those on a server, see what they take, unload them.
 
 It knows the library and the engine's registry by their public calls; loading runs in the background.
 """
@@ -25,7 +25,7 @@ from influence_nb.widgets.base import (
     static_block,
     strict,
 )
-from influence_nb.widgets.form import STYLE, labelled, message, page_button, stages
+from influence_nb.widgets.form import STYLE, labelled, message, page_button, stages, text_field
 from influence_nb.widgets.gauge import Memory, gauges, measure, size
 from influence_nb.widgets.state import State
 
@@ -38,8 +38,8 @@ STAGES = ("files", "weights", "warm-up", "ready")
 class LoadPanel(StaticFallback, ipywidgets.VBox):
     """A form that loads a model from the library, with its stages and the memory it takes.
 
-    Several models may be loaded at once; each has its own Unload button. `load` and `unload` do from Python
-    what the buttons do.
+    Several models may be loaded at once; each has its own Unload button. `load`, `connect` and `unload` do from
+    Python what the buttons do.
 
     Args:
         state: the selection shared with other panels; None for one of its own.
@@ -63,6 +63,11 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
             "Load", "Load the chosen model", lambda: self._clicked(self.load), "primary"
         )
         self._refresh_button = page_button("Refresh", "Look for models and devices again", self.refresh)
+        self._server = text_field("Or a server's address", "http://127.0.0.1:8000/v1", self._connect_clicked)
+        self._served = text_field("Its model", "the only one it has", self._connect_clicked)
+        self._connect_button = page_button(
+            "Connect", "Connect to the model on the server", self._connect_clicked
+        )
         self._stages = ipywidgets.HTML()
         self._bar = ipywidgets.FloatProgress(min=0, max=1, layout={"width": "100%"})
         self._progress = ipywidgets.VBox([self._stages, self._bar], layout={"display": "none"})
@@ -71,7 +76,8 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
         self._rows = ipywidgets.VBox()
         choices = ipywidgets.HBox([self._model, self._device, self._dtype]).add_class("inb-row")
         buttons = ipywidgets.HBox([self._load_button, self._refresh_button]).add_class("inb-row")
-        parts = [ipywidgets.HTML(STYLE), choices, buttons, self._progress, self._message]
+        server = ipywidgets.HBox([self._server, self._served, self._connect_button]).add_class("inb-row")
+        parts = [ipywidgets.HTML(STYLE), choices, buttons, server, self._progress, self._message]
         super().__init__([*parts, self._gauges, self._rows])
         for name in ("inb-form", "inb-load", "live"):
             self.add_class(name)
@@ -104,6 +110,23 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
             return api.load(name, device=where, dtype=kind, on_progress=self._show_stage)
 
         return self._run(work, "", f"{name} is loaded.")
+
+    def connect(self, endpoint: str | None = None, model: str | None = None) -> Future[Model]:
+        """Connect in the background to a model on a server; what is not given is taken from the form.
+
+        A key is taken from INFLUENCE_ENDPOINT_KEY; another one is given by `inb.load(..., endpoint=..., key=...)`.
+
+        Returns:
+            A future of the loaded `Model`.
+
+        Raises:
+            InfluenceError: the panel is still busy with something else.
+        """
+        address = endpoint or self._server.value.strip()
+        name = model or self._served.value.strip() or None
+        return self._run(
+            lambda: api.load(name, endpoint=address), "Asking the server which models it has.", "Connected."
+        )
 
     def unload(self, name: str) -> Future[None]:
         """Unload the loaded model of that name in the background, and give its memory back.
@@ -182,6 +205,9 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
         except InfluenceError as error:
             self._say(error)
 
+    def _connect_clicked(self) -> None:
+        self._clicked(self.connect)
+
     def _look(self) -> None:
         models = [model for model in api.library() if model.kind == "chat"]
         models.sort(key=lambda model: (model.source != "starter", model.name))
@@ -221,12 +247,15 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
     def _enable(self, enabled: bool) -> None:
         for row in self._rows.children:
             row.children[1].disabled = not enabled
-        for control in (self._model, self._device, self._dtype, self._load_button, self._refresh_button):
+        controls = (self._model, self._device, self._dtype, self._load_button, self._refresh_button)
+        for control in (*controls, self._server, self._served, self._connect_button):
             control.disabled = not enabled
 
 
 def _facts(model: Model) -> str:
     context = f", context of {model.context_length:,} tokens" if model.context_length else ""
+    if model.local is None:
+        return f"{model.name}: on the server {model.device}{context}"
     return f"{model.name}: {model.device}, {model.dtype}{context}, loaded in {model.load_seconds:.1f} s"
 
 

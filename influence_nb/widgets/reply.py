@@ -109,7 +109,7 @@ class Stream:
         with self._lock:
             self._last = self._clock()
             self._text += event.text
-            self._tokens += event.id is not None  # a cancelled stream closes with an event without a token
+            self._tokens += event.is_token
             if self._first is None:
                 self._first = self._last
                 self._flush()

@@ -114,7 +114,7 @@ def _labels(models: list[Model]) -> dict[str, Model]:
 
 
 def _kind(model: Model) -> str:
-    return f"{model.device}, {model.dtype}"
+    return ", ".join(part for part in (model.device, model.dtype) if part)
 
 
 def _place(model: Model) -> str:
