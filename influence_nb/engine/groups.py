@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from influence_nb.engine import device as devices
 from influence_nb.engine import prompts
+from influence_nb.engine.abilities import Together
 from influence_nb.engine.batch import Outcome, Request
 from influence_nb.engine.completion import TokenEvent
 from influence_nb.engine.packing import Fits, Size, packed
-from influence_nb.engine.abilities import Together
 from influence_nb.errors import InfluenceError, OutOfMemory
 from influence_nb.memory import ModelShape
 from influence_nb.memory.activations import activations

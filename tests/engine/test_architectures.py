@@ -1,8 +1,8 @@
-"""Every family, and some drawn by seed: generation, sessions, batches, forked caches, scoring; and the table of them."""
+"""Every family, and some drawn by seed: generation, sessions, batches, forks, scoring; and the table of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,8 +35,8 @@ def test_the_table_in_the_docs_is_what_came_out() -> None:
 
 
 @pytest.fixture
-def recurrent(load: Callable[..., inb.Model]) -> Iterator[inb.Model]:
-    yield load("mamba2")
+def recurrent(load: Callable[..., inb.Model]) -> inb.Model:
+    return load("mamba2")
 
 
 def test_a_state_that_takes_one_token_at_a_time_is_gone_on_with_so(recurrent: inb.Model) -> None:
