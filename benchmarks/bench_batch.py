@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import influence_nb as inb
 from benchmarks.common import in_turns, ratio
 from influence_nb.engine.quiet import quiet
 
-PROMPTS, TOKENS, ROUNDS = 16, 48, 3
+PROMPTS, TOKENS, ROUNDS = 16, 32, 2
 TOPICS = (
     "boats",
     "the moon and why it shines at night",
@@ -54,25 +55,17 @@ def main() -> None:
         return rate(PROMPTS * (out.shape[1] - longest), began)
 
     model.batch(prompts[:2], plain, max_new_tokens=2, min_new_tokens=0)
-    greedy = in_turns(
-        {
-            "batch": lambda: batch(plain),
-            "singles": lambda: singles(plain),
-            "generate": lambda: theirs(do_sample=False),
-        },
-        ROUNDS,
-    )
-    drawn = in_turns(
-        {
-            "batch": lambda: batch(usual),
-            "singles": lambda: singles(usual),
-            "generate": lambda: theirs(
-                do_sample=True, temperature=0.7, top_p=0.9, top_k=0, repetition_penalty=1.1
-            ),
-        },
-        ROUNDS,
-    )
-    for what, found in (("greedy", greedy), ("the usual sampling", drawn)):
+    sampled = {"do_sample": True, "temperature": 0.7, "top_p": 0.9, "top_k": 0, "repetition_penalty": 1.1}
+    for what, sampling, options in (
+        ("greedy", plain, {"do_sample": False}),
+        ("the usual sampling", usual, sampled),
+    ):
+        peers = {
+            "batch": partial(batch, sampling),
+            "singles": partial(singles, sampling),
+            "generate": partial(theirs, **options),
+        }
+        found = in_turns(peers, ROUNDS)
         for name, figures in found.items():
             print(f"{what}, {name}: {[round(figure, 1) for figure in figures]} tokens a second")
         ratio(f"{what}, batch of 16 / single calls", found["batch"], found["singles"], "at least 6")

@@ -8,7 +8,7 @@ import influence_nb as inb
 from benchmarks.common import in_turns, ratio
 from influence_nb.engine.quiet import quiet
 
-TOKENS, ROUNDS = 96, 5
+TOKENS, ROUNDS = 64, 5
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from influence_nb.errors import BrokenModel, InfluenceError, OutOfMemory, UnsupportedModel
+from influence_nb.errors import BrokenModel, InfluenceError, MissingExtra, OutOfMemory, UnsupportedModel
 
 _NO_ROOM = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
 
@@ -42,6 +42,11 @@ def translated(doing: str, otherwise: type[InfluenceError] | None = None, hint: 
             ) from error
         if isinstance(error, pickle.UnpicklingError):
             raise _pickled(doing, error) from error
+        if isinstance(error, ImportError):
+            raise MissingExtra(
+                f"While {doing}: a package that this model asks for is not installed. {_reason(error)}",
+                "Install what is named here; or, for an attention kernel, take attn_implementation out of config.json.",
+            ) from error
         if "trust_remote_code" in str(error):
             raise UnsupportedModel(
                 f"While {doing}: the model needs Python code that comes with it, and such code is not run.",

@@ -79,7 +79,7 @@ def load_model(
 
 
 def _config(local: LocalModel) -> PreTrainedConfig:
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, PreTrainedConfig, __version__
 
     if local.format == "gguf":
         raise UnsupportedModel(
@@ -94,6 +94,13 @@ def _config(local: LocalModel) -> PreTrainedConfig:
             "A newer transformers may know this model; models with code of their own are not run.",
         ),
     ):
+        said, _ = PreTrainedConfig.get_config_dict(local.path, local_files_only=True)
+        kind = said.get("model_type")
+        if isinstance(kind, str) and kind not in CONFIG_MAPPING and not said.get("auto_map"):
+            raise UnsupportedModel(
+                f"{local.name} is of the model type {kind!r}, which transformers {__version__} does not know.",
+                "A newer one may: pip install --upgrade transformers. Else look for a copy in another architecture.",
+            )
         config: PreTrainedConfig = AutoConfig.from_pretrained(
             local.path, local_files_only=True, trust_remote_code=False
         )

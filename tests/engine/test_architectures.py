@@ -1,4 +1,4 @@
-"""Every family, and some drawn by seed: generation, sessions, batches, forked caches, scoring; their table."""
+"""Every family, and some drawn by seed: generation, sessions, batches, forks, scoring; and the table of them."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from influence_nb.errors import (
     BrokenModel,
     DeviceUnavailable,
     InfluenceError,
+    MissingExtra,
     ModelNotFound,
     OutOfMemory,
     UnsupportedModel,
@@ -103,6 +104,41 @@ def test_an_unknown_architecture_is_refused(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config | {"model_type": "llama_from_the_future"}))
     with pytest.raises(UnsupportedModel, match="llama_from_the_future"):
         inb.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"model_type": "llama_future"}, UnsupportedModel, r"'llama_future', which transformers \d"),
+        (
+            {
+                "model_type": "own",
+                "auto_map": {"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"},
+            },
+            UnsupportedModel,
+            "needs Python code",
+        ),
+        ({"attn_implementation": "flash_attention_2"}, MissingExtra, "not installed.*[Ff]lash"),
+    ],
+)
+def test_what_a_checkpoint_asks_for_and_is_not_here_is_said(
+    folder: Path, changes: dict[str, object], error: type[InfluenceError], words: str
+) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changes))
+    with pytest.raises(error, match=words) as refused:
+        inb.load(folder, device="cpu")
+    assert refused.value.hint
+
+
+def test_code_beside_an_architecture_that_transformers_knows_is_left_alone(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    own = {"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"}
+    (folder / "config.json").write_text(json.dumps(config | {"auto_map": own}))
+    (folder / "own.py").write_text("raise SystemExit('this must not run')")
+    model = inb.load(folder, device="cpu")
+    assert model.generate("hello", max_new_tokens=2).ids
+    model.unload()
 
 
 def test_an_encoder_is_told_what_it_is_for(tmp_path: Path) -> None:
