@@ -9,7 +9,7 @@ import influence_nb as inb
 from benchmarks.common import in_turns, ratio
 from influence_nb.engine.quiet import quiet
 
-PROMPTS, TOKENS, ROUNDS = 16, 32, 2
+PROMPTS, TOKENS, ROUNDS = 16, 64, 3
 TOPICS = (
     "boats",
     "the moon and why it shines at night",

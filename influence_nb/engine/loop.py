@@ -21,7 +21,7 @@ Network = Any
 """A causal language model of transformers; the methods of its `generate` that are used here carry no types."""
 
 _PIECE = 512
-"""Tokens in one piece of a long prefill: a cancel is seen after one, and activations take no more room than that."""
+"""Tokens in one piece of a long prefill: activations take no more room than that."""
 
 SHORT = 2 * _PIECE
 """A prompt of up to so many tokens runs at once."""
@@ -95,7 +95,7 @@ class Steps:
         """Run the prompts, long ones in pieces. Returns the next token's raw logits, float32 (rows, vocabulary).
 
         Raises:
-            Cancelled: `cancelled` answered True before a piece began.
+            Cancelled: `cancelled` answered True before a piece, or a layer of one, began.
         """
 
         def check(*_: object) -> None:
@@ -105,14 +105,24 @@ class Steps:
         held = self._held_in_pieces()
         if held is not None and self._ids.shape[1] - held.get_seq_length() > SHORT:
             self._config.prefill_chunk_size = _PIECE
-        watching = self._network.register_forward_pre_hook(check, prepend=True)
+        watched = (self._network, *self._layers())
+        watching = [module.register_forward_pre_hook(check, prepend=True) for module in watched]
         try:
             if self._cached and not self._at_once:
                 return self._one_by_one()
             outputs = self._network._prefill(self._ids, self._config, self._inputs)
         finally:
-            watching.remove()
+            for hook in watching:
+                hook.remove()
         return self._after(outputs)
+
+    def _layers(self) -> Iterator[torch.nn.Module]:
+        """The network's layers: on a large model a single piece takes long, and a cancel is seen between them."""
+        import torch
+
+        for part in self._network.base_model.children():
+            if isinstance(part, torch.nn.ModuleList):
+                yield from part
 
     def _one_by_one(self) -> torch.Tensor:
         """The prompt's tokens after the cached ones, each in a pass of its own."""

@@ -151,7 +151,7 @@ class TransformersModel(TokenModel):
             for row in rows:
                 row.batch_shape, row.cached = steps.shape, cached
             yield from decode(steps, rows, self._ends, stopped)
-            if prefix is not None and not self._closing.is_set():
+            if prefix is not None and steps.fed and not self._closing.is_set():
                 made = (event.id for event in rows[0].events if event.id is not None)
                 prefix.keep([*rows[0].prompt, *made][: steps.fed], steps.cache)
 
