@@ -57,7 +57,12 @@ def expect_path(**given: object) -> None:
     for name, value in given.items():
         if value is None:
             continue
-        if not isinstance(value, str | Path) or not str(value).strip() or "\0" in str(value):
+        try:
+            sound = isinstance(value, str | Path) and bool(str(value).strip()) and "\0" not in str(value)
+            sound = sound and bool(Path(str(value)).expanduser())
+        except RuntimeError:  # "~name", and nobody is called so
+            sound = False
+        if not sound:
             raise InvalidData(
                 f"{name}={quoted(value)} is not a path.",
                 f'Give {name} as a str or a Path; "." is this folder.',

@@ -30,7 +30,7 @@ def fit(
     device: str = "auto",
     dtype: str = "auto",
     quantization: str | None = None,
-    context: int = 4096,
+    context: int | None = None,
     batch: int = 1,
     mirror: str | None = None,
     token: str | None = None,
@@ -47,7 +47,8 @@ def fit(
         device: as in `load`: the device whose free memory counts.
         dtype: as in `load`; a checkpoint that is packed already stays so.
         quantization: None, "int8" or "nf4" (packed while loading), or a GGUF type such as "Q4_K_M".
-        context: tokens in each row, prompt and answer together.
+        context: tokens in each row, prompt and answer together; None is 4096, or what the model was made for if that
+            is less.
         batch: rows that run together.
         mirror: another hub's address; None is INFLUENCE_MIRROR, else the Hub.
         token: as in `plan`.
@@ -66,7 +67,7 @@ def fit(
 
     expect_text(token=token, mirror=mirror)
     expect_event(cancel)
-    check_wishes(dtype, quantization, context, batch)
+    check_wishes(dtype, quantization, 1 if context is None else context, batch)
     resolve(device)
     found = _to_fit(model, quantization, mirror, token, cancel)
     return fit_model(found, device, dtype, quantization, context, batch, token, cancel)

@@ -33,7 +33,10 @@ def here(model: object) -> LocalModel:
         return model
     if not isinstance(model, str | Path):
         raise ModelNotFound(f"{quoted(model)} is not a model.", "Give a name, a folder, or a LocalModel.")
-    as_path = Path(model).expanduser()
+    try:
+        as_path = Path(model).expanduser()
+    except RuntimeError:  # "~name", and nobody is called so
+        as_path = Path(model)
     if isinstance(model, Path) or _is_folder(as_path) or str(model).startswith((".", "/", "~")):
         return LocalModel.from_folder(as_path)
     return library()[str(model)]

@@ -21,13 +21,16 @@ from influence_nb.store.heads import read_heads
 from influence_nb.store.models import LocalModel
 from influence_nb.store.peaks import peak_of
 
+USUAL_CONTEXT = 4096
+"""Tokens in a row where nobody says how many."""
+
 
 def fit_model(
     model: Model | LocalModel | DownloadPlan,
     device: str = "auto",
     dtype: str = "auto",
     quantization: str | None = None,
-    context: int = 4096,
+    context: int | None = None,
     batch: int = 1,
     token: str | None = None,
     cancel: threading.Event | None = None,
@@ -44,6 +47,8 @@ def fit_model(
     if headers.ggufs and not headers.tensors:
         quantization = None  # it is what the file is
     shape = headers.shape(completed)
+    if context is None:
+        context = min(USUAL_CONTEXT, shape.context or USUAL_CONTEXT)
     chosen = _dtype(shape, dtype, room.device)
     computes = chosen if chosen != "auto" else sixteen_bits(shape)
     return estimate(

@@ -184,6 +184,11 @@ def from_disk(error: OSError, place: Path, need: int | None = None) -> Influence
             f"The disk of {place} filled up.{wanted}",
             "What came is kept. Free some space and ask again, or choose another disk by `output_dir` or HF_HOME.",
         )
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return SettingsError(
+            f"{place} cannot be a folder: a file is in its place, or in that of a folder above.",
+            "Give another folder as `output_dir`, or set HF_HOME to one.",
+        )
     return SettingsError(
         f"{place} cannot be written: {error.strerror or error}.",
         "Make it writable, give a folder of yours as `output_dir`, or set HF_HOME to one.",

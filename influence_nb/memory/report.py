@@ -94,6 +94,8 @@ class FitReport:
 
     def plot(self) -> Figure:
         """Memory over context, with what is free as a line; drawn for light and dark pages."""
+        from matplotlib.ticker import LogLocator
+
         figure = new_figure(6.4, 3.6)
         axes = figure.subplots()
         axes.patch.set_alpha(0)
@@ -109,7 +111,9 @@ class FitReport:
         axes.xaxis.set_major_formatter(lambda value, _: f"{int(value):,}")
         if self.budget > _FAR * max(total for _, _, total in self.curve):
             axes.set_yscale("log")  # else the curve would lie flat on the axis
-            axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+            for label in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+                label(lambda value, _: f"{value:g}")
         else:
             axes.set_ylim(bottom=0)
         axes.set_xlabel("context (tokens)" + (f", {self.batch} rows" if self.batch > 1 else ""))
