@@ -48,7 +48,7 @@ def test_a_download_is_paused_resumed_cancelled_and_begun_again_from_one_place(
         with hub.hold("*model.safetensors", at_byte=2_000_000) as second:
             page.keyboard.press("Enter")
             assert second.reached.wait(WAIT)
-            expect(page.locator(chip)).to_have_text("downloading")
+            expect(page.locator(chip)).to_have_attribute("data-status", "running")
             focused(page, row, "Pause")
             press(page, row, "Cancel")
             expect(page.locator(chip)).to_have_text("cancelled")
