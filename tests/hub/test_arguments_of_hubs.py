@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from on_disk import NAME
 
 import influence_nb as inb
 from influence_nb.arguments import quoted
-from influence_nb.errors import InvalidData, ModelNotFound
+from influence_nb.errors import BrokenModel, InvalidData, ModelNotFound, SettingsError
 from tests.loopback import LoopbackHub
 from tests.loopback.models import made_up
 
@@ -70,3 +71,18 @@ def test_a_page_address_from_the_browser_is_a_name(hub: LoopbackHub) -> None:
     hub.add(NAME, made_up())
     assert inb.plan(f"https://huggingface.co/{NAME}/tree/main").repo_id == NAME
     assert inb.plan(f" {NAME} ").repo_id == NAME
+
+
+def test_the_home_of_nobody_is_no_path(hub: LoopbackHub) -> None:
+    with pytest.raises(InvalidData, match="output_dir"):
+        inb.plan(NAME, output_dir="~nobody-of-that-name/x")
+    with pytest.raises(BrokenModel, match="not a folder"):
+        inb.load("~nobody-of-that-name/x")
+
+
+def test_a_file_in_the_place_of_a_folder(hub: LoopbackHub, tmp_path: Path) -> None:
+    hub.add(NAME, made_up())
+    (tmp_path / "taken").write_bytes(b"")
+    for place in (tmp_path / "taken", tmp_path / "taken" / "below"):
+        with pytest.raises(SettingsError, match="cannot be a folder"):
+            inb.download(NAME, output_dir=place)
