@@ -183,6 +183,8 @@ class PlanPane(ipywidgets.VBox):
                     self._fit = found
                     self._show()
 
+        if plan.lacks:  # there is nothing to fit, which the plan says
+            return
         with self._lock:
             self._fit = self._fit or fit_html("Whether it fits this device is being worked out …")
             self._show()
