@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from influence_nb.engine.completion import Completion, TokenEvent
     from influence_nb.engine.model import Model
     from influence_nb.engine.receipts import Receipt
+    from influence_nb.engine.replay import Replay
     from influence_nb.engine.sampling import Sampling
     from influence_nb.engine.score import TokenScores
     from influence_nb.engine.session import Session
@@ -53,6 +54,7 @@ _HOMES = {
     "ModelHit": "hub.hits",
     "Progress": "hub.progress",
     "Receipt": "engine.receipts",
+    "Replay": "engine.replay",
     "Sampling": "engine.sampling",
     "SearchResults": "hub.results",
     "Session": "engine.session",

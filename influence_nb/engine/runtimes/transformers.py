@@ -27,6 +27,7 @@ from influence_nb.engine.prefix import PrefixCache
 from influence_nb.engine.prompts import Prompt
 from influence_nb.engine.quiet import quiet
 from influence_nb.engine.receipts import Receipt, package_versions
+from influence_nb.engine.replay import margin
 from influence_nb.engine.row import Row
 from influence_nb.engine.sampling import Sampling
 from influence_nb.engine.score import OnTokens, TokenScores, score
@@ -218,6 +219,12 @@ class TransformersModel(TokenModel):
         """See `Model`."""
         self.loaded()
         return score(self, prompt, window, stride, cancel, on_progress)
+
+    def margin(
+        self, prompt: Sequence[int], before: Sequence[int], sampling: Sampling, chosen: int, other: int
+    ) -> float | None:
+        """See `TokenModel`."""
+        return margin(self, prompt, before, sampling, chosen, other, self._ends)
 
     # -- text and tokens ------------------------------------------------------------------------------------------
 
