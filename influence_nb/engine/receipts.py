@@ -82,9 +82,10 @@ class Receipt:
             Sampling.from_dict(values["sampling"])
         except InvalidSampling as error:
             raise InvalidData(f"The receipt's sampling is none: {error.message}", _HINT) from error
-        return cls(
-            **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        )
+        made: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
+        return cls(**made)
 
     def save(self, path: str | Path) -> Path:
         """Write it as JSON; `load` reads it.
