@@ -124,6 +124,14 @@ class TokenModel(Model):
     def encode(self, text: str, special: bool = True) -> list[int]:
         """The token ids of `text`, with the tokenizer's own special tokens unless `special` is False."""
 
+    def encode_batch(self, texts: Sequence[str], special: bool = True) -> list[list[int]]:
+        """`encode` for many texts, faster than one by one where several cores can share them.
+
+        Raises:
+            InvalidData: one of them is no text that can be encoded.
+        """
+        return [self.encode(text, special) for text in texts]
+
     @abstractmethod
     def decode(self, ids: Sequence[int], special: bool = False) -> str:
         """The text of token ids; special tokens are shown if `special`."""
