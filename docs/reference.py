@@ -35,7 +35,7 @@ CHAPTERS: list[tuple[str, str, str, list[str]]] = [
         "What comes back",
         "inb",
         "influence_nb",
-        ["Completion", "TokenEvent", "TokenScores", "BatchProgress", "Receipt"],
+        ["Completion", "TokenEvent", "TokenScores", "BatchProgress", "Receipt", "Replay"],
     ),
     (
         "",
@@ -43,6 +43,9 @@ CHAPTERS: list[tuple[str, str, str, list[str]]] = [
         "influence_nb.engine.completion",
         ["TokenStream", "Usage", "Timings"],
     ),
+    ("", "influence_nb.engine.replay", "influence_nb.engine.replay", ["Difference"]),
+    ("Measure", "inb", "influence_nb", ["bench", "Bench", "BenchProgress"]),
+    ("", "influence_nb.engine.benched", "influence_nb.engine.benched", ["Cell"]),
     ("Embeddings", "inb", "influence_nb", ["Encoder", "EmbeddingMap"]),
     ("", "influence_nb.embeddings.corpus", "influence_nb.embeddings.corpus", ["corpus"]),
     ("Panels", "inb", "influence_nb", ["Workbench"]),

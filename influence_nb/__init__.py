@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from influence_nb.embeddings.encode import Encoder
     from influence_nb.embeddings.map import EmbeddingMap
     from influence_nb.engine.batch import BatchProgress
+    from influence_nb.engine.bench import BenchProgress, bench
+    from influence_nb.engine.benched import Bench
     from influence_nb.engine.completion import Completion, TokenEvent
     from influence_nb.engine.model import Model
     from influence_nb.engine.receipts import Receipt
+    from influence_nb.engine.replay import Replay
     from influence_nb.engine.sampling import Sampling
     from influence_nb.engine.score import TokenScores
     from influence_nb.engine.session import Session
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BatchProgress": "engine.batch",
+    "Bench": "engine.benched",
+    "BenchProgress": "engine.bench",
     "Completion": "engine.completion",
     "DownloadPlan": "hub.plan",
     "EmbeddingMap": "embeddings.map",
@@ -53,12 +58,14 @@ _HOMES = {
     "ModelHit": "hub.hits",
     "Progress": "hub.progress",
     "Receipt": "engine.receipts",
+    "Replay": "engine.replay",
     "Sampling": "engine.sampling",
     "SearchResults": "hub.results",
     "Session": "engine.session",
     "TokenEvent": "engine.completion",
     "TokenScores": "engine.score",
     "Workbench": "widgets.workbench",
+    "bench": "engine.bench",
     "download": "api",
     "fit": "api",
     "library": "api",

@@ -15,6 +15,7 @@ from influence_nb import __version__
 from influence_nb.errors import InfluenceError
 
 COMMANDS = {
+    "bench": "Measure how fast a model is on this machine.",
     "lab": "Start JupyterLab on the notebooks, with the starter models at hand.",
     "starters": "Fetch the two starter models.",
 }

@@ -10,6 +10,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from influence_nb.engine import registry
@@ -22,6 +23,8 @@ from influence_nb.engine.session import Session, WhenFull
 from influence_nb.errors import CapabilityMissing, InfluenceError
 
 if TYPE_CHECKING:
+    from influence_nb.engine.receipts import Receipt
+    from influence_nb.engine.replay import OnReplayed, Replay
     from influence_nb.store.models import LocalModel
 
 
@@ -162,6 +165,30 @@ class Model(ABC):
             CapabilityMissing: the runtime cannot.
         """
         self._lacks("score a text")
+
+    def replay(
+        self,
+        receipt: Receipt | Mapping[str, Any] | str | Path,
+        cancel: threading.Event | None = None,
+        on_progress: OnReplayed | None = None,
+    ) -> Replay:
+        """Run a receipt again: its prompt's ids, sampling and seed; and say where the tokens part from those recorded.
+
+        It runs alone and without a KV cache, whatever it was recorded in. In float32 on the same kind of device the
+        tokens are the same. Of a completion that was cancelled, what had come is compared.
+
+        Args:
+            receipt: a `Receipt`, its `to_dict()`, or the path of a file that its `save()` wrote.
+            cancel: set it, from any thread, to stop at the next token.
+            on_progress: called with the tokens compared and in all, in the calling thread.
+
+        Raises:
+            InvalidData: it is no receipt, has unknown fields, is of another model (by name and weights), or holds no
+                token ids or no seed.
+            ContextTooLong: the prompt does not fit this model's context.
+            CapabilityMissing: the runtime cannot: it does not take token ids.
+        """
+        self._lacks("replay a receipt")
 
     @abstractmethod
     def session(

@@ -5,11 +5,19 @@ A plain value; it does not know how to repeat anything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
+
+from influence_nb.arguments import quoted
+from influence_nb.engine import jsons
+from influence_nb.engine.sampling import Sampling
+from influence_nb.errors import InvalidData, InvalidSampling
+
+_HINT = "Use a receipt that this version made: completion.receipt, its to_dict(), or a file that its save() wrote."
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,72 @@ class Receipt:
     def to_dict(self) -> dict[str, Any]:
         """The receipt as JSON-friendly values."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Receipt:
+        """The inverse of `to_dict`, also after the values have been JSON.
+
+        Raises:
+            InvalidData: a field is unknown, missing or of the wrong kind; the message names it.
+        """
+        if not isinstance(values, Mapping):
+            raise InvalidData(f"{quoted(values)} is no receipt.", _HINT)
+        known = {one.name: one for one in fields(cls)}
+        if unknown := [name for name in values if name not in known]:
+            raise InvalidData(f"A receipt has no field {quoted(unknown[0])}.", _HINT)
+        if lacking := [name for name in known if name not in values and name != "endpoint"]:
+            raise InvalidData(f"The receipt lacks {lacking[0]!r}.", _HINT)
+        for name, value in values.items():
+            if not _KINDS[str(known[name].type)](value):
+                raise InvalidData(f"The receipt's {name} cannot be {quoted(value)}.", _HINT)
+        try:
+            Sampling.from_dict(values["sampling"])
+        except InvalidSampling as error:
+            raise InvalidData(f"The receipt's sampling is none: {error.message}", _HINT) from error
+        made: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
+        return cls(**made)
+
+    def save(self, path: str | Path) -> Path:
+        """Write it as JSON; `load` reads it.
+
+        Raises:
+            InvalidData: there is no writing there.
+        """
+        return jsons.write(path, self.to_dict())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Receipt:
+        """The receipt in a file that `save` wrote.
+
+        Raises:
+            InvalidData: the file holds none.
+        """
+        return cls.from_dict(jsons.read(path, "a receipt", _HINT))
+
+
+def _ids(value: object) -> bool:
+    """Whether it is a list of token ids, or of other counts."""
+    return isinstance(value, list | tuple) and all(type(one) is int and one >= 0 for one in value)
+
+
+def _named(value: object, kind: type) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str) and isinstance(one, kind) for name, one in value.items()
+    )
+
+
+_KINDS: dict[str, Callable[[Any], bool]] = {
+    "str": lambda value: isinstance(value, str),
+    "str | None": lambda value: isinstance(value, str | None),
+    "int | None": lambda value: value is None or type(value) is int,
+    "tuple[int, ...]": _ids,
+    "tuple[int, int] | None": lambda value: value is None or (_ids(value) and len(value) == 2),
+    "Mapping[str, str]": lambda value: _named(value, str),
+    "Mapping[str, Any]": lambda value: _named(value, object),
+}
+"""Whether a value is of a kind, by how the fields' types are written."""
 
 
 @cache

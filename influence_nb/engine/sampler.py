@@ -38,14 +38,19 @@ class Sampler:
         samplings: one a row, with `seed` set.
         prompts: the prompt's token ids, one list a row; the repetition penalty counts them.
         ends: the ids that end a text; `min_new_tokens` forbids them.
+        outputs: what each row has drawn already; nothing by default.
     """
 
     def __init__(
-        self, samplings: Sequence[Sampling], prompts: Sequence[Sequence[int]], ends: Collection[int]
+        self,
+        samplings: Sequence[Sampling],
+        prompts: Sequence[Sequence[int]],
+        ends: Collection[int],
+        outputs: Sequence[Sequence[int]] | None = None,
     ) -> None:
         self._samplings = list(samplings)
         self._prompts = [list(prompt) for prompt in prompts]
-        self._outputs: list[list[int]] = [[] for _ in samplings]
+        self._outputs = [list(output) for output in outputs or [()] * len(self._samplings)]
         self._ends = sorted(ends)
         self._pipelines: list[Pipeline] = []
 
@@ -79,6 +84,15 @@ class Sampler:
         for pipeline in self._pipelines:
             pipeline.remember()
         return picks
+
+    def lead(self, logits: torch.Tensor, token: int, other: int) -> float:
+        """By how much a token beats another in the draw of a single row, in nats; nothing is drawn.
+
+        It is the difference of what the draw takes the largest of: the post-sampler scores and, above temperature 0,
+        the noise. inf where the stages cut the other token, NaN where they cut both.
+        """
+        score = self._noisy(self._scores(logits, None))[0]
+        return float(score[token] - score[other])
 
     def keep(self, rows: Sequence[int]) -> None:
         """Let go of all rows but these, given by their places in the batch, ascending."""

@@ -7,7 +7,6 @@ widgets and how they show versions of a message.
 from __future__ import annotations
 
 import json
-import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from influence_nb.arguments import expect_text, quoted
-from influence_nb.engine import template
+from influence_nb.engine import jsons, template
 from influence_nb.engine.completion import Completion, TokenEvent, TokenStream
 from influence_nb.engine.sampling import Sampling, checked
 from influence_nb.errors import InfluenceError, InvalidData, InvalidSampling
@@ -126,7 +125,6 @@ class Session(ABC):
 
     def save(self, path: str | Path) -> Path:
         """Write the conversation as JSON; `Session.load` reads it."""
-        path = Path(path)
         state = {
             "format": _FORMAT,
             "version": 1,
@@ -137,14 +135,7 @@ class Session(ABC):
             "switches": self.switches,
             "when_full": self.when_full,
         }
-        try:
-            text = json.dumps(state, ensure_ascii=False, indent=1).encode()
-            unfinished = path.with_name(f".{path.name}.unfinished")
-            unfinished.write_bytes(text + b"\n")
-            os.replace(unfinished, path)
-        except (OSError, UnicodeEncodeError) as error:
-            raise InvalidData(f"{path} cannot be written: {error}.", "Choose another place.") from error
-        return path
+        return jsons.write(path, state)
 
     @staticmethod
     def load(path: str | Path, model: Model) -> Session:

@@ -8,17 +8,22 @@ from __future__ import annotations
 import threading
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from influence_nb.arguments import expect_event
 from influence_nb.engine import prompts
 from influence_nb.engine.completion import TokenStream
 from influence_nb.engine.model import Model
 from influence_nb.engine.prefix import PrefixCache
+from influence_nb.engine.replay import OnReplayed, Replay, replay
 from influence_nb.engine.sampling import Sampling, checked
 from influence_nb.engine.session import WhenFull
 from influence_nb.engine.token_session import TokenSession
 from influence_nb.errors import CapabilityMissing, InvalidData, InvalidSampling
+
+if TYPE_CHECKING:
+    from influence_nb.engine.receipts import Receipt
 
 
 class TokenModel(Model):
@@ -96,6 +101,21 @@ class TokenModel(Model):
     ) -> TokenStream:
         """`stream` for token ids, reusing and then refilling `prefix` if there is one."""
 
+    def replay(
+        self,
+        receipt: Receipt | Mapping[str, Any] | str | Path,
+        cancel: threading.Event | None = None,
+        on_progress: OnReplayed | None = None,
+    ) -> Replay:
+        """See `Model`."""
+        return replay(self, receipt, cancel, on_progress)
+
+    def margin(
+        self, prompt: Sequence[int], before: Sequence[int], sampling: Sampling, chosen: int, other: int
+    ) -> float | None:
+        """How far apart two tokens are in the draw after `before`, see `Replay`; None where it cannot be told."""
+        return None
+
     @abstractmethod
     def new_prefix(self) -> PrefixCache:
         """A holder for a KV cache, which `unload` empties."""
@@ -103,6 +123,14 @@ class TokenModel(Model):
     @abstractmethod
     def encode(self, text: str, special: bool = True) -> list[int]:
         """The token ids of `text`, with the tokenizer's own special tokens unless `special` is False."""
+
+    def encode_batch(self, texts: Sequence[str], special: bool = True) -> list[list[int]]:
+        """`encode` for many texts, faster than one by one where several cores can share them.
+
+        Raises:
+            InvalidData: one of them is no text that can be encoded.
+        """
+        return [self.encode(text, special) for text in texts]
 
     @abstractmethod
     def decode(self, ids: Sequence[int], special: bool = False) -> str:

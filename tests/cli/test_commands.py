@@ -47,7 +47,7 @@ main()
     assert not heavy & set(loaded.split())
 
 
-@pytest.mark.parametrize("name", ["lab", "starters"])
+@pytest.mark.parametrize("name", ["bench", "lab", "starters"])
 def test_each_command_has_help(name: str) -> None:
     done = influence(name, "--help")
     assert done.returncode == 0

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from influence_nb.engine import device as devices
-from influence_nb.engine import groups, noise, template
+from influence_nb.engine import encoding, groups, noise, template
 from influence_nb.engine.abilities import Together, goes_on, together
 from influence_nb.engine.batch import Outcome, Request
 from influence_nb.engine.completion import Completion, TokenEvent, TokenStream, Usage
@@ -27,12 +27,13 @@ from influence_nb.engine.prefix import PrefixCache
 from influence_nb.engine.prompts import Prompt
 from influence_nb.engine.quiet import quiet
 from influence_nb.engine.receipts import Receipt, package_versions
+from influence_nb.engine.replay import margin
 from influence_nb.engine.row import Row
 from influence_nb.engine.sampling import Sampling
 from influence_nb.engine.score import OnTokens, TokenScores, score
 from influence_nb.engine.token_model import TokenModel
 from influence_nb.engine.worker import Worker
-from influence_nb.errors import BrokenModel, ContextTooLong, InfluenceError, InvalidData
+from influence_nb.errors import BrokenModel, ContextTooLong, InfluenceError
 from influence_nb.memory import ModelShape
 from influence_nb.store import records
 from influence_nb.store.heads import read_heads
@@ -219,20 +220,21 @@ class TransformersModel(TokenModel):
         self.loaded()
         return score(self, prompt, window, stride, cancel, on_progress)
 
+    def margin(
+        self, prompt: Sequence[int], before: Sequence[int], sampling: Sampling, chosen: int, other: int
+    ) -> float | None:
+        """See `TokenModel`."""
+        return margin(self, prompt, before, sampling, chosen, other, self._ends)
+
     # -- text and tokens ------------------------------------------------------------------------------------------
 
     def encode(self, text: str, special: bool = True) -> list[int]:
         """See `TokenModel`."""
-        try:
-            ids: list[int] = self.tokenizer(text, add_special_tokens=special)["input_ids"]
-        except (
-            TypeError,
-            ValueError,
-        ) as error:  # how tokenizers say it of lone surrogates, and of what is no str
-            raise InvalidData(
-                "This is not text that can be encoded.", "Give a str of whole characters."
-            ) from error
-        return ids
+        return self.encode_batch([text], special)[0]
+
+    def encode_batch(self, texts: Sequence[str], special: bool = True) -> list[list[int]]:
+        """See `TokenModel`."""
+        return encoding.encode(self.tokenizer, texts, special)
 
     def decode(self, ids: Sequence[int], special: bool = False) -> str:
         """See `TokenModel`."""

@@ -1,0 +1,54 @@
+"""What is saved as JSON: written in one piece or not at all, read with an error that names the file.
+
+It does not know what is in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from influence_nb.arguments import expect_path
+from influence_nb.errors import InvalidData
+
+
+def write(path: str | Path, state: Mapping[str, Any]) -> Path:
+    """Write it; what stood there before stays whole until the new file is.
+
+    Raises:
+        InvalidData: there is no writing there, or half a character in it.
+    """
+    expect_path(path=path)
+    path = Path(path)
+    try:
+        text = json.dumps(state, ensure_ascii=False, indent=1).encode()
+        unfinished = path.with_name(f".{path.name}.unfinished")
+        unfinished.write_bytes(text + b"\n")
+        os.replace(unfinished, path)
+    except (OSError, UnicodeEncodeError, ValueError) as error:
+        raise InvalidData(f"{path} cannot be written: {error}.", "Choose another place.") from error
+    return path
+
+
+def read(path: str | Path, what: str, hint: str) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Args:
+        path: of the file.
+        what: it should hold, as it stands after "does not hold".
+        hint: what to do where it does not.
+
+    Raises:
+        InvalidData: it cannot be read, or holds something else.
+    """
+    expect_path(path=path)
+    try:
+        state = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InvalidData(f"{path} does not hold {what}: {error}.", hint) from error
+    if not isinstance(state, dict):
+        raise InvalidData(f"{path} does not hold {what}: it is no JSON object.", hint)
+    return state
