@@ -22,8 +22,12 @@ from influence_nb.memory.budget import DeviceBudget
 if TYPE_CHECKING:
     import torch
 
-_M_ARENA_MAX = -8
-"""From glibc's malloc.h: how many heaps threads may have; 0 lets glibc choose."""
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+"""From glibc's malloc.h: how much a heap keeps at its end; from what size on an allocation gets pages of its own, which
+go back when it is freed."""
+
+_PAGES_FROM, _USUAL_PAGES_FROM = 128 * 2**10, 32 * 2**20
+"""Bytes: the latter while weights are read, and afterwards what glibc lets it grow to by itself."""
 
 _CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat"),
@@ -175,18 +179,21 @@ def _container() -> tuple[int, int]:
 
 @contextmanager
 def tidy_allocations() -> Iterator[None]:
-    """Keep what threads allocate inside together, so that glibc can return it once it is freed.
+    """Keep what is allocated inside out of glibc's heaps, so that it is returned once it is freed.
 
-    Weights are read by several threads; each would have a heap of its own, and the holes in them stay resident.
+    Weights are read by several threads; each would put them into a heap of its own, and the holes in those stay
+    resident. The number of heaps is left alone: glibc keeps the smallest limit that it was ever given, and threads
+    that share one heap wait for each other from then on.
     """
     adjust = _glibc("mallopt")
     if adjust is not None:
-        adjust(_M_ARENA_MAX, 1)
+        adjust(_M_MMAP_THRESHOLD, _PAGES_FROM)
     try:
         yield
     finally:
         if adjust is not None:
-            adjust(_M_ARENA_MAX, 0)
+            adjust(_M_MMAP_THRESHOLD, _USUAL_PAGES_FROM)
+            adjust(_M_TRIM_THRESHOLD, 2 * _USUAL_PAGES_FROM)  # as it grows with the other
 
 
 def give_back() -> None:

@@ -32,7 +32,8 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], special: bo
 
 def _ids(tokenizer: Any, texts: list[str], special: bool) -> list[list[int]]:
     from transformers import PreTrainedTokenizerFast
-    from transformers.tokenization_utils_base import PaddingStrategy, TruncationStrategy
+    from transformers.tokenization_utils_base import TruncationStrategy
+    from transformers.utils.generic import PaddingStrategy
 
     kind = type(tokenizer)
     plain = issubclass(kind, PreTrainedTokenizerFast) and all(
