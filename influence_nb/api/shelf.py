@@ -34,7 +34,8 @@ def here(model: object) -> LocalModel:
     if not isinstance(model, str | Path):
         raise ModelNotFound(f"{quoted(model)} is not a model.", "Give a name, a folder, or a LocalModel.")
     as_path = Path(model).expanduser()
-    if isinstance(model, Path) or _is_folder(as_path) or str(model).startswith((".", "/", "~")) or str(model).endswith(".gguf"):
+    is_path = str(model).startswith((".", "/", "~")) or as_path.suffix == ".gguf"
+    if isinstance(model, Path) or is_path or _is_folder(as_path):
         return LocalModel.from_folder(as_path)
     return library()[str(model)]
 

@@ -180,7 +180,7 @@ def test_other_things_that_it_cannot(model: Any) -> None:
         model.stream("x", logit_bias={10**6: 1.0})
     with pytest.raises(InvalidSampling, match="no token to draw"):
         model.stream("x", logit_bias=dict.fromkeys(range(model.vocabulary_size), float("-inf")))
-    with pytest.raises(InvalidData, match="half|encoded"):
+    with pytest.raises(InvalidData, match="encoded"):
         model.encode("\ud800")
 
 

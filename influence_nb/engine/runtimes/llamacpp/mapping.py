@@ -126,7 +126,9 @@ def _check(sampling: Sampling, active: Sequence[str]) -> None:
         else:
             wrong = [name for name in before if name in _CUTS] if stage == "min_new_tokens" else []
         if wrong:
-            raise _cannot("order", f"runs {stage} before {wrong[0]} always", f"Put {stage} before {wrong[0]}.")
+            raise _cannot(
+                "order", f"runs {stage} before {wrong[0]} always", f"Put {stage} before {wrong[0]}."
+            )
 
 
 def _cannot(field: str, why: str, hint: str) -> InvalidSampling:
