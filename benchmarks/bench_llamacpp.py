@@ -17,7 +17,7 @@ from benchmarks.common import fail, in_turns, ratio
 from influence_nb.engine.runtimes.llamacpp.library import installed
 from influence_nb.hub import starters
 
-TOKENS, ROUNDS = 96, 7
+TOKENS, ROUNDS = 96, 5
 
 
 def main() -> None:

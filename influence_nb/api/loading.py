@@ -41,16 +41,16 @@ def load(
 
     Args:
         model: the name of a model in the library, a folder, a GGUF file, or a `LocalModel`; None is "starter/chat",
-            which is fetched first where it is not here yet. With `endpoint`, the name that the server has for it; None is
-            the only one there.
+            which is fetched first where it is not here yet. With `endpoint`, the name that the server has for it; None
+            is the only one there.
         device: "auto" (CUDA, then MPS, then CPU), "cpu", "cuda", "cuda:1", "mps".
         dtype: "auto" (what the checkpoint says; on a CPU bfloat16 only where it computes that natively),
             "bfloat16", "float16", "float32".
         on_progress: told each stage ("files", "weights", "warm-up", "ready") and the share of it that is done,
             0 to 1, or None where that is unknown; fetching and unpacking a starter is part of "files".
-        runtime: "transformers" and "llama.cpp" (GGUF files, an extra) run it in this process, "endpoint" asks the server
-            at `endpoint`. "auto" is "endpoint" where one is given, "llama.cpp" for a GGUF file on a machine without a
-            GPU where that is installed and no dtype is asked for, and else "transformers".
+        runtime: "transformers" and "llama.cpp" (GGUF files, an extra) run it in this process, "endpoint" asks the
+            server at `endpoint`. "auto" is "endpoint" where one is given, "llama.cpp" for a GGUF file on a machine
+            without a GPU where that is installed and no dtype is asked for, and else "transformers".
         endpoint: the address of a server that speaks OpenAI's protocol, such as "http://127.0.0.1:8000/v1".
         key: what that server wants for a key; None takes INFLUENCE_ENDPOINT_KEY where it is set. It is never shown
             or kept.

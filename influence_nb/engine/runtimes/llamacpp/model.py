@@ -174,15 +174,15 @@ class LlamaCppModel(TokenModel):
         self, messages: Sequence[Mapping[str, str]], switches: Mapping[str, bool] | None = None
     ) -> str:
         """See `TokenModel`."""
-        return template.render(self.words, messages, switches)
+        return template.render(self._tokenizer, messages, switches)
 
     def template_switches(self) -> dict[str, bool]:
         """See `Model`."""
-        return template.switches(self.words)
+        return template.switches(self._tokenizer)
 
     def template_variables(self) -> set[str] | None:
         """See `TokenModel`."""
-        return template.variables(self.words)
+        return template.variables(self._tokenizer)
 
     # -- facts ----------------------------------------------------------------------------------------------------
 
@@ -243,6 +243,11 @@ class LlamaCppModel(TokenModel):
         devices.give_back()
 
     # -- inside ---------------------------------------------------------------------------------------------------
+
+    @property
+    def _tokenizer(self) -> Any:
+        """The tokenizer where transformers' own is expected, which it stands in for."""
+        return self.words
 
     def _completion(self, answer: Answer, prompt: Sequence[int], sampling: Sampling) -> Completion:
         made = len(answer.events)

@@ -90,13 +90,13 @@ class Words:
         """The text that the template makes of messages, rendered as transformers renders."""
         from transformers.utils.chat_template_utils import render_jinja_template
 
-        rendered, _ = render_jinja_template(
-            conversations=[list(messages)],
+        rendered: Any = render_jinja_template(
+            conversations=[[dict(message) for message in messages]],
             chat_template=self.chat_template,
             add_generation_prompt=add_generation_prompt,
             **{**self._named, **switches},
         )
-        return str(rendered[0])
+        return str(rendered[0][0])
 
 
 def _bytes(piece: Any) -> bytes:
