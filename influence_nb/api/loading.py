@@ -13,6 +13,7 @@ from influence_nb.api.shelf import here, starter
 from influence_nb.arguments import expect_call
 from influence_nb.engine import registry
 from influence_nb.engine.load import Stage, load_model
+from influence_nb.engine.runtimes.llamacpp.opening import load_gguf, takes
 from influence_nb.errors import InvalidData
 from influence_nb.hub import starters
 from influence_nb.store import peaks, records
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 _loading = threading.Lock()
 
-RUNTIMES = ("auto", "transformers", "endpoint")
+RUNTIMES = ("auto", "transformers", "llama.cpp", "endpoint")
 
 
 def load(
@@ -39,16 +40,17 @@ def load(
     """Load a model, or hand out the copy that is loaded already.
 
     Args:
-        model: the name of a model in the library, a folder, or a `LocalModel`; None is "starter/chat", which is
-            fetched first where it is not here yet. With `endpoint`, the name that the server has for it; None is
-            the only one there.
+        model: the name of a model in the library, a folder, a GGUF file, or a `LocalModel`; None is "starter/chat",
+            which is fetched first where it is not here yet. With `endpoint`, the name that the server has for it; None
+            is the only one there.
         device: "auto" (CUDA, then MPS, then CPU), "cpu", "cuda", "cuda:1", "mps".
         dtype: "auto" (what the checkpoint says; on a CPU bfloat16 only where it computes that natively),
             "bfloat16", "float16", "float32".
         on_progress: told each stage ("files", "weights", "warm-up", "ready") and the share of it that is done,
             0 to 1, or None where that is unknown; fetching and unpacking a starter is part of "files".
-        runtime: "transformers" runs it in this process, "endpoint" asks the server at `endpoint`; "auto" is the latter
-            where an endpoint is given.
+        runtime: "transformers" and "llama.cpp" (GGUF files, an extra) run it in this process, "endpoint" asks the
+            server at `endpoint`. "auto" is "endpoint" where one is given, "llama.cpp" for a GGUF file on a machine
+            without a GPU where that is installed and no dtype is asked for, and else "transformers".
         endpoint: the address of a server that speaks OpenAI's protocol, such as "http://127.0.0.1:8000/v1".
         key: what that server wants for a key; None takes INFLUENCE_ENDPOINT_KEY where it is set. It is never shown
             or kept.
@@ -56,7 +58,8 @@ def load(
     Raises:
         ModelNotFound: no model of that name is on this machine, or on the server.
         BrokenModel: a file is missing or damaged; the message names it.
-        UnsupportedModel: not a model that generates text.
+        UnsupportedModel: not a model that generates text, or not one for that runtime.
+        MissingExtra: runtime is "llama.cpp", and its package is not installed.
         DeviceUnavailable: no such device.
         OutOfMemory: the device has no room.
         EndpointError: the server cannot be reached, refuses, or answers with something else.
@@ -71,11 +74,12 @@ def load(
     local = _find(model, on_progress)
     with _loading:
         for present in registry.loaded():
-            if present.answers_to(local, device, dtype):
+            if present.answers_to(local, device, dtype) and runtime in ("auto", present.runtime):
                 if on_progress is not None:
                     on_progress("ready", 1.0)
                 return present
-        loaded = load_model(local, device, dtype, on_progress)
+        run = load_gguf if takes(local, runtime, dtype) else load_model
+        loaded = run(local, device, dtype, on_progress)
     records.touch(local.name)
     peaks.remember_peak(loaded.name, loaded.device, loaded.dtype, local.quantization, loaded.memory_peak)
     return loaded

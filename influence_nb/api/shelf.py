@@ -37,7 +37,8 @@ def here(model: object) -> LocalModel:
         as_path = Path(model).expanduser()
     except RuntimeError:  # "~name", and nobody is called so
         as_path = Path(model)
-    if isinstance(model, Path) or _is_folder(as_path) or str(model).startswith((".", "/", "~")):
+    is_path = str(model).startswith((".", "/", "~")) or as_path.suffix == ".gguf"
+    if isinstance(model, Path) or is_path or _is_folder(as_path):
         return LocalModel.from_folder(as_path)
     return library()[str(model)]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -83,8 +84,12 @@ class Length:
     count: int
 
 
-def parse(stream: Stream) -> GGUFHeader:
+def parse(stream: Stream, keep: Collection[str] = ()) -> GGUFHeader:
     """Read a header, the stream standing after the magic; leaves it at the header's end.
+
+    Args:
+        stream: the bytes.
+        keep: keys whose arrays of numbers are kept whatever their length.
 
     Raises:
         CutOff: the bytes end too soon.
@@ -98,7 +103,7 @@ def parse(stream: Stream) -> GGUFHeader:
         for _ in range(entries):
             key = _text(stream)
             (kind,) = _unpack(stream, "<I")
-            metadata[key] = _value(stream, kind)
+            metadata[key] = _value(stream, kind, key in keep)
         return GGUFHeader(metadata, tuple(_tensor(stream) for _ in range(tensors)))
     except (struct.error, OverflowError, MemoryError) as error:
         raise CutOff(str(error)) from error
@@ -114,7 +119,7 @@ def _tensor(stream: Stream) -> GGUFTensor:
     return GGUFTensor(name, TYPES.get(kind, (f"type {kind}",))[0], shape, offset)
 
 
-def _value(stream: Stream, kind: int) -> Any:
+def _value(stream: Stream, kind: int, keep: bool = False) -> Any:
     if kind == _STRING:
         return _text(stream)
     if kind != _ARRAY:
@@ -124,7 +129,7 @@ def _value(stream: Stream, kind: int) -> Any:
         for _ in range(count):
             _value(stream, inner)
         return Length(count)
-    if count <= _SHORT:
+    if count <= _SHORT or keep:
         return list(_unpack(stream, f"<{count}{_scalar(inner)}"))
     stream.seek(struct.calcsize(f"<{_scalar(inner)}") * count, 1)
     return Length(count)

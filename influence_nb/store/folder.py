@@ -70,6 +70,8 @@ def inspect(path: Path, size: int | None = None) -> Contents:
 
 
 def _inspect(path: Path, size: int | None) -> Contents:
+    if path.suffix == ".gguf" and path.is_file():
+        return _bare_gguf(path, (path,), path.stat().st_size)
     if not path.is_dir():
         raise BrokenModel(f"{path} is not a folder.", _WHOLE)
     ggufs = tuple(sorted(path.glob("*.gguf")))
@@ -95,6 +97,8 @@ def _inspect(path: Path, size: int | None) -> Contents:
 
 def model_files(path: Path) -> list[Path]:
     """The files that decide what a model says: configs, tokenizer, weights, code; sorted by name."""
+    if path.is_file():
+        return [path]
     kinds = {".json", ".safetensors", ".bin", ".gguf", ".model", ".txt", ".jinja", ".py"}
     return sorted(file for file in path.iterdir() if file.suffix in kinds and file.is_file())
 
@@ -110,7 +114,7 @@ def _bare_gguf(path: Path, ggufs: tuple[Path, ...], size: int | None) -> Content
         dtype=None,
         parameters=first.parameters,
         size=total(listing(path)) if size is None else size,
-        license=_license(path),
+        license=None if path.is_file() else _license(path),
     )
 
 

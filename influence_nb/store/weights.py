@@ -10,6 +10,7 @@ import json
 import math
 import struct
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,10 +88,10 @@ def read_safetensors(path: Path) -> WeightHeader:
     return WeightHeader(sum(dtypes.values()), dict(dtypes), tensors=tensors)
 
 
-def read_gguf(path: Path) -> WeightHeader:
+def read_gguf(path: Path, keep: Collection[str] = ()) -> WeightHeader:
     """The header of a GGUF file (versions 2 and 3, little-endian), after checking that its data begins.
 
-    The layout: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+    The layout: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md; `keep` as `memory.gguf.parse` takes it.
 
     Raises:
         BrokenModel: not GGUF, or cut off.
@@ -106,7 +107,7 @@ def read_gguf(path: Path) -> WeightHeader:
             )
         file.seek(4)
         try:
-            header = parse(file)
+            header = parse(file, keep)
         except ValueError as error:
             raise BrokenModel(
                 f"{path.name} is truncated or damaged: its header does not end within its {size} bytes.",
