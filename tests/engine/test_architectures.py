@@ -125,3 +125,12 @@ def test_real_models_answer(name: str) -> None:
     assert "Paris" in beside[0].text
     assert model.score("The capital of France is Paris.").perplexity < 100
     model.unload()
+
+
+def test_what_is_tried_is_not_counted(load: Callable[..., inb.Model]) -> None:
+    model = load("llama")
+    before = model.forwards
+    session = model.session()
+    told = session.send("hello", temperature=0, max_new_tokens=4, min_new_tokens=4)
+    model.batch(["hello", "hello there"], temperature=0, max_new_tokens=1)
+    assert model.forwards == before + len(told.tokens) + 1

@@ -199,13 +199,17 @@ class TransformersModel(TokenModel):
     def together(self) -> Together:
         """Which rows this network can run in one batch; tried once, on the worker thread."""
         if self._together is None:
+            passes = self.forwards
             [self._together] = self.on_worker(lambda _: iter([together(self.loaded())]), "trying a batch")
+            self.forwards = passes
         return self._together
 
     def goes_on(self) -> bool:
         """Whether its caches take several tokens at once; tried once, on the worker thread that asks."""
         if self._goes_on is None:
+            passes = self.forwards
             self._goes_on = goes_on(self.loaded())
+            self.forwards = passes  # what is tried generates nothing
         return self._goes_on
 
     def score(
