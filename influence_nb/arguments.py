@@ -5,8 +5,10 @@ It does not know what an argument means; ranges are checked where they are known
 
 from __future__ import annotations
 
+import operator
 import reprlib
 from pathlib import Path
+from typing import Any
 
 from influence_nb.errors import InvalidData
 
@@ -67,3 +69,19 @@ def expect_path(**given: object) -> None:
                 f"{name}={quoted(value)} is not a path.",
                 f'Give {name} as a str or a Path; "." is this folder.',
             )
+
+
+def whole(name: str, value: Any, low: int | None = None, high: int | None = None) -> int:
+    """The value as an int, where it is one from `low` to `high`, both included.
+
+    Raises:
+        InvalidData: it is not a whole number (neither 1.0 nor True is one), or out of its range.
+    """
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or (low is not None and number < low) or (high is not None and number > high):
+        bounds = "" if low is None else f", {low} or more" if high is None else f" from {low} to {high}"
+        raise InvalidData(f"{name}={quoted(value)} cannot be.", f"Give a whole number{bounds}.")
+    return number

@@ -70,7 +70,7 @@ def load(
     if endpoint is not None:
         from influence_nb.engine.connect import connect
 
-        return connect(endpoint, model, key, on_progress)  # type: ignore[arg-type]  # it says what is no name there
+        return connect(endpoint, model, key, on_progress)
     local = _find(model, on_progress)
     with _loading:
         for present in registry.loaded():

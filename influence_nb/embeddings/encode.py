@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from influence_nb.arguments import quoted
+from influence_nb.arguments import quoted, whole
 from influence_nb.embeddings.pooling import check_pooling, pool, read_recipe
 from influence_nb.embeddings.weights import load
-from influence_nb.embeddings.whole import whole
 from influence_nb.errors import InfluenceError, InvalidData
 from influence_nb.store.models import LocalModel
 

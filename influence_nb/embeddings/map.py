@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from influence_nb.arguments import whole
 from influence_nb.embeddings import picture
 from influence_nb.embeddings.encode import Encoder, open_encoder
 from influence_nb.embeddings.neighbours import nearest
 from influence_nb.embeddings.project import Projection, find_projection
 from influence_nb.embeddings.table import OWN, table
-from influence_nb.embeddings.whole import whole
 from influence_nb.errors import InvalidData
 from influence_nb.picture import png
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from influence_nb.embeddings.whole import whole
+from influence_nb.arguments import whole
 from influence_nb.errors import InvalidData
 
 

@@ -73,7 +73,7 @@ def requests(
             "Give a list of such prompts: model.batch([messages]).",
         )
     if sampling is None or isinstance(sampling, Sampling):
-        samplings = [checked(sampling or Sampling(), overrides)] * len(found)
+        samplings = [checked(sampling, overrides)] * len(found)
     else:
         several = isinstance(sampling, Iterable) and not isinstance(sampling, str | bytes | Mapping)
         given: list[Any] = list(sampling) if several else [sampling]  # whose check says what is wrong with it

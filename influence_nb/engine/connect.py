@@ -18,7 +18,7 @@ _connecting = threading.Lock()
 
 
 def connect(
-    endpoint: str, name: str | None = None, key: str | None = None, on_progress: Stage | None = None
+    endpoint: str, name: object = None, key: str | None = None, on_progress: Stage | None = None
 ) -> EndpointModel:
     """Find a model on a server and put it on the list of loaded models, or hand out the one that is there.
 

@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from influence_nb.arguments import expect_call, expect_event
 from influence_nb.engine import registry
 from influence_nb.engine.batch import OnProgress, Outcome, Request, collect, requests
 from influence_nb.engine.completion import Completion, TokenStream
@@ -121,6 +122,8 @@ class Model(ABC):
             InvalidData: `prompts` is no list of prompts.
             InvalidSampling: an override that is unknown or out of range; not one sampling a prompt.
         """
+        expect_event(cancel)
+        expect_call(on_progress=on_progress)
         wanted = requests(prompts, sampling, overrides)
         return collect(self._batch(wanted, cancel), len(wanted), on_progress)
 

@@ -15,6 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from influence_nb.arguments import expect_call, expect_event, whole
 from influence_nb.engine import prompts, template
 from influence_nb.engine.loop import Cancelled, Steps
 from influence_nb.errors import InvalidData
@@ -135,6 +136,8 @@ def score(
     on_progress: OnTokens | None,
 ) -> TokenScores:
     """Arguments and errors as those of `Model.score`."""
+    expect_event(cancel)
+    expect_call(on_progress=on_progress)
     text, ids = _text_and_ids(model, prompt)
     if len(ids) < 2:
         raise InvalidData(
@@ -142,8 +145,9 @@ def score(
             "Give a longer text, or put something before it.",
         )
     context = model.context_length
-    window = _whole("window", window, min(context or _WINDOW_WITHOUT_CONTEXT, _WINDOW), 2, context)
-    stride = _whole("stride", stride, max(window // 2, 1), 1, window - 1)
+    usual = min(context or _WINDOW_WITHOUT_CONTEXT, _WINDOW)
+    window = usual if window is None else whole("window", window, 2, context)
+    stride = max(window // 2, 1) if stride is None else whole("stride", stride, 1, window - 1)
     pieces = model.on_worker(lambda stopped: windows(model, ids, window, stride, stopped), "scoring", cancel)
     found: list[Scored] = []
     done = 1
@@ -157,7 +161,7 @@ def score(
     begun = kept[0] in model.tokenizer.all_special_ids and not text.startswith(
         model.decode(kept[:1], special=True)
     )
-    whole = text if done == len(ids) else model.decode(kept, special=True)
+    complete = text if done == len(ids) else model.decode(kept, special=True)
     names = {token: model.decode([token], special=True) for token in set(kept)}
     return TokenScores(
         tuple(kept),
@@ -165,7 +169,7 @@ def score(
         (None, *(one for piece in found for one in piece.logprobs)),
         (None, *(one for piece in found for one in piece.ranks)),
         (None, *(one for piece in found for one in piece.entropies)),
-        max(_size(whole) - (0 if begun and done == len(ids) else _size(names[kept[0]])), 0),
+        max(_size(complete) - (0 if begun and done == len(ids) else _size(names[kept[0]])), 0),
         window,
         stride,
         done < len(ids),
@@ -231,20 +235,3 @@ def _text_and_ids(model: TransformersModel, prompt: Any) -> tuple[str, list[int]
 
 def _size(text: str) -> int:
     return len(text.encode("utf-8", errors="replace"))
-
-
-def _whole(name: str, value: Any, otherwise: int, low: int, high: int | None) -> int:
-    if value is None:
-        return otherwise
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int)
-        or value < low
-        or (high is not None and value > high)
-    ):
-        most = "" if high is None else f" and at most {high}"
-        raise InvalidData(
-            f"{name}={value!r} is not a number of tokens that can be.",
-            f"{name} is a whole number, at least {low}{most}.",
-        )
-    return value

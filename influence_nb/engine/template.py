@@ -5,8 +5,8 @@ It knows tokenizers; it does not know models or sessions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from influence_nb.errors import BrokenModel, CapabilityMissing, InvalidData
 
@@ -17,8 +17,17 @@ Message = Mapping[str, str]
 _SENTINEL = "influence sentinel"
 
 
+class Templated(Protocol):
+    """What has a chat template and renders it: transformers' tokenizers, and those of other runtimes."""
+
+    chat_template: Any
+
+    @property
+    def apply_chat_template(self) -> Callable[..., Any]: ...  # noqa: D102
+
+
 def render(
-    tokenizer: PreTrainedTokenizerBase,
+    tokenizer: Templated,
     messages: Sequence[Message],
     switches: Mapping[str, Any] | None = None,
     answering: bool = True,
@@ -77,7 +86,7 @@ def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> set[int]:
     return {next(token for token in ids if token in special)} if special & set(ids) else set()
 
 
-def switches(tokenizer: PreTrainedTokenizerBase) -> dict[str, bool]:
+def switches(tokenizer: Templated) -> dict[str, bool]:
     """The template's own on/off variables, such as enable_thinking, and what each is when not set."""
     if not isinstance(tokenizer.chat_template, str):
         return {}
@@ -90,7 +99,7 @@ def switches(tokenizer: PreTrainedTokenizerBase) -> dict[str, bool]:
         return {}
 
 
-def variables(tokenizer: PreTrainedTokenizerBase) -> set[str] | None:
+def variables(tokenizer: Templated) -> set[str] | None:
     """What the template reads beside the messages, such as enable_thinking; None where that cannot be told."""
     if not isinstance(tokenizer.chat_template, str):
         return None

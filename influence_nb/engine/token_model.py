@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from influence_nb.arguments import expect_event
-from influence_nb.engine import prompts
+from influence_nb.engine import prompts, template
 from influence_nb.engine.completion import TokenStream
 from influence_nb.engine.model import Model
 from influence_nb.engine.prefix import PrefixCache
@@ -34,7 +34,16 @@ class TokenModel(Model):
 
     def template_variables(self) -> set[str] | None:
         """The names that the chat template reads beside the messages; None where they cannot be told."""
-        return None
+        return template.variables(self.templated)
+
+    def template_switches(self) -> dict[str, bool]:
+        """See `Model`."""
+        return template.switches(self.templated)
+
+    @property
+    @abstractmethod
+    def templated(self) -> template.Templated:
+        """What has the chat template and renders it."""
 
     @property
     @abstractmethod
@@ -136,8 +145,8 @@ class TokenModel(Model):
     def decode(self, ids: Sequence[int], special: bool = False) -> str:
         """The text of token ids; special tokens are shown if `special`."""
 
-    @abstractmethod
     def render(
         self, messages: Sequence[Mapping[str, str]], switches: Mapping[str, bool] | None = None
     ) -> str:
         """The text that the chat template makes of `messages`; errors as `engine.template.render`'s."""
+        return template.render(self.templated, messages, switches)

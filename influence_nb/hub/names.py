@@ -38,7 +38,8 @@ def bare(text: str) -> str:
     text = text.strip()
     if not text.startswith(("https://", "http://")):
         return text
-    return "/".join(urlsplit(text).path.strip("/").split("/")[:2])
+    parts = urlsplit(text).path.strip("/").split("/")
+    return "/".join(parts[:2]) if len(parts) > 1 else text
 
 
 def check_revision(revision: object, repo_id: str) -> None:

@@ -20,9 +20,14 @@ def test_a_session_refuses_what_its_template_does_not_read(model: inb.Model) -> 
 
 @pytest.mark.parametrize("cancel", [True, 1, "stop"])
 def test_a_cancel_that_nobody_can_set(model: inb.Model, cancel: Any) -> None:
-    for ask in (model.generate, model.stream, model.session().stream):
+    for ask in (model.generate, model.stream, model.session().stream, model.score):
         with pytest.raises(InvalidData, match="cancel"):
             ask("hello", cancel=cancel)
+    with pytest.raises(InvalidData, match="cancel"):
+        model.batch(["hello"], cancel=cancel)
+    for told in (model.score, lambda text, **more: model.batch([text], **more)):
+        with pytest.raises(InvalidData, match="on_progress"):
+            told("hello", on_progress=3)
 
 
 def test_a_bias_for_a_token_that_is_not_there(model: inb.Model) -> None:

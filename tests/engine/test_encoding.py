@@ -12,7 +12,7 @@ from influence_nb.errors import InvalidData
 TEXTS = [
     "The quick brown fox",
     "",
-    "她说你好 🙂",
+    "她说你好 \U0001f642",
     "<|im_start|>user\nhello<|im_end|>",
     " a  b\n\n\tc",
     "word " * 3000,

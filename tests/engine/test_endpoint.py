@@ -66,12 +66,12 @@ def test_a_receipt_says_where_and_how_and_leaves_open_what_is_not_known(server: 
 def test_streams_are_read_however_they_are_cut(
     server: ChatServer, model: inb.Model, newline: str, framed: str
 ):
-    server.pieces = ["Grüße", " 😀", " aus", " 東京"]
+    server.pieces = ["Grüße", " \U0001f600", " aus", " 東京"]
     server.newline, server.framed, server.comments = newline, framed, True
-    assert model.generate(HI).text == "Grüße 😀 aus 東京"
+    assert model.generate(HI).text == "Grüße \U0001f600 aus 東京"
     server.done = server.usage = False
     done = model.generate(HI)
-    assert (done.text, done.usage.prompt_tokens) == ("Grüße 😀 aus 東京", None)
+    assert (done.text, done.usage.prompt_tokens) == ("Grüße \U0001f600 aus 東京", None)
     assert done.usage.completion_tokens == 4
 
 

@@ -90,10 +90,10 @@ def test_a_session_reuses_what_llama_cpp_has_in_its_cache(model: Any) -> None:
 
 
 def test_its_tokenizer_and_template_are_those_of_the_same_model_in_transformers(model: Any) -> None:
-    messages = [{"role": "user", "content": "Is 2 > 1? Ça va 🙂"}]
+    messages = [{"role": "user", "content": "Is 2 > 1? Ça va \U0001f642"}]
     with_transformers = inb.load("starter/chat", device="cpu")
     assert model.render(messages) == with_transformers.render(messages)
-    text = model.render(messages) + "naïve\n\n  x=10**3; 🦜🇫🇷"
+    text = model.render(messages) + "naïve\n\n  x=10**3; \U0001f99c\U0001f1eb\U0001f1f7"
     ids = model.encode(text, special=False)
     assert ids == with_transformers.encode(text, special=False)
     for special in (True, False):
@@ -103,7 +103,11 @@ def test_its_tokenizer_and_template_are_those_of_the_same_model_in_transformers(
 
 
 def test_every_token_of_a_character_is_an_event(model: Any) -> None:
-    made = model.generate("🙂🦜🐛🙂🦜🐛🙂🦜🐛🙂🦜🐛🙂🦜", max_new_tokens=7, **GREEDY)
+    made = model.generate(
+        "\U0001f642\U0001f99c\U0001f41b\U0001f642\U0001f99c\U0001f41b\U0001f642\U0001f99c\U0001f41b\U0001f642\U0001f99c\U0001f41b\U0001f642\U0001f99c",
+        max_new_tokens=7,
+        **GREEDY,
+    )
     assert len(made.tokens) == made.usage.completion_tokens == 7
     assert made.tokens[0].text == ""
     assert made.tokens[0].logprob_raw is None

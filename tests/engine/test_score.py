@@ -16,7 +16,10 @@ from influence_nb import TokenScores
 from influence_nb.engine import score as scoring
 from influence_nb.errors import CapabilityMissing, InfluenceError, InvalidData
 
-TEXT = "The quick brown fox jumps over the lazy dog. Zwölf Boxkämpfer jagen Viktor, 👩‍👩‍👧 hello world."
+TEXT = (
+    "The quick brown fox jumps over the lazy dog. Zwölf Boxkämpfer jagen Viktor, "
+    "\U0001f469\u200d\U0001f469\u200d\U0001f467 hello world."
+)
 
 
 def by_hand(model: inb.Model, ids: list[int]) -> tuple[list[float], list[int], list[float]]:

@@ -9,7 +9,7 @@ import hashlib
 import threading
 import time
 import weakref
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
@@ -248,19 +248,10 @@ class TransformersModel(TokenModel):
         assert isinstance(text, str)
         return text
 
-    def render(
-        self, messages: Sequence[Mapping[str, str]], switches: Mapping[str, bool] | None = None
-    ) -> str:
+    @property
+    def templated(self) -> template.Templated:
         """See `TokenModel`."""
-        return template.render(self.tokenizer, messages, switches)
-
-    def template_switches(self) -> dict[str, bool]:
-        """See `TokenModel`."""
-        return template.switches(self.tokenizer)
-
-    def template_variables(self) -> set[str] | None:
-        """See `TokenModel`."""
-        return template.variables(self.tokenizer)
+        return self.tokenizer
 
     # -- facts ----------------------------------------------------------------------------------------------------
 

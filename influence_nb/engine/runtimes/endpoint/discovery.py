@@ -42,7 +42,7 @@ class Served:
     parameters: int | None = None
 
 
-def find(address: Address, name: str | None) -> Served:
+def find(address: Address, name: object) -> Served:
     """The model of that name on a server; None is the only one that it has.
 
     Raises:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+from influence_nb.arguments import expect_event
 from influence_nb.engine import noise, prompts, template
 from influence_nb.engine.batch import Outcome, Request
 from influence_nb.engine.clock import Clock
@@ -77,7 +78,7 @@ class EndpointModel(Model):
             CapabilityMissing: the server has no /completions (raised while streaming), or takes no token ids.
             EndpointError: the server failed (raised while streaming); `.completion` is what came before.
         """
-        sampling = checked(sampling or Sampling(), overrides)
+        sampling = checked(sampling, overrides)
         kind, given = prompts.sorted_out(prompt)
         if kind == "messages":
             return self.stream_messages(given, sampling, cancel)
@@ -187,6 +188,7 @@ class EndpointModel(Model):
         ids: Sequence[int],
         shorter: Shorter = lambda: None,
     ) -> TokenStream:
+        expect_event(cancel)
         self._check_loaded()
         drawn = sampling.seed is None
         kind = self.served.kind

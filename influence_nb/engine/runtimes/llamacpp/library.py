@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -120,7 +120,9 @@ class Library:
         """What tokenizing and its reverse come to: "/tokenize", "/detokenize"."""
         return self._client.post(path, json=fields).raise_for_status().json()
 
-    def chunks(self, body: Mapping[str, Any], stopped: Callable[[], bool]) -> Iterator[dict[str, Any]]:
+    def chunks(
+        self, body: Mapping[str, Any], stopped: Callable[[], bool]
+    ) -> Generator[dict[str, Any], None, None]:
         """Run a request and give its chunks as they come; ends early when `stopped`, or when closed.
 
         Raises:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +96,7 @@ class LlamaCppModel(TokenModel):
             try:
                 for request in self._requests(fields, prompt, sampling, limit, answer):
                     made = len(answer.events)
-                    with closing(self.loaded().chunks(request, stopped)) as chunks:  # type: ignore[type-var]
+                    with closing(self.loaded().chunks(request, stopped)) as chunks:
                         for chunk in chunks:
                             self.forwards += 1
                             yield from answer.take(chunk, made)
@@ -170,20 +170,6 @@ class LlamaCppModel(TokenModel):
         self.loaded()
         return self.words.decode(ids, special)
 
-    def render(
-        self, messages: Sequence[Mapping[str, str]], switches: Mapping[str, bool] | None = None
-    ) -> str:
-        """See `TokenModel`."""
-        return template.render(self._tokenizer, messages, switches)
-
-    def template_switches(self) -> dict[str, bool]:
-        """See `Model`."""
-        return template.switches(self._tokenizer)
-
-    def template_variables(self) -> set[str] | None:
-        """See `TokenModel`."""
-        return template.variables(self._tokenizer)
-
     # -- facts ----------------------------------------------------------------------------------------------------
 
     @property
@@ -245,8 +231,8 @@ class LlamaCppModel(TokenModel):
     # -- inside ---------------------------------------------------------------------------------------------------
 
     @property
-    def _tokenizer(self) -> Any:
-        """The tokenizer where transformers' own is expected, which it stands in for."""
+    def templated(self) -> template.Templated:
+        """See `TokenModel`."""
         return self.words
 
     def _completion(self, answer: Answer, prompt: Sequence[int], sampling: Sampling) -> Completion:
