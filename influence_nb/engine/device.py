@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from influence_nb.arguments import quoted
 from influence_nb.errors import DeviceUnavailable, UnsupportedModel
 from influence_nb.memory.budget import DeviceBudget
+from influence_nb.settings import settings
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +35,8 @@ _CGROUPS = (
     ),
 )
 """Where Linux says what a container may take, and takes: the second version of control groups, and the first."""
+
+_WARMUP = 6
 
 DTYPES = ("auto", "bfloat16", "float16", "float32")
 
@@ -187,6 +190,20 @@ def tidy_allocations() -> Iterator[None]:
     finally:
         if adjust is not None:
             adjust(_M_ARENA_MAX, 0)
+
+
+def warmup_tokens(device: torch.device) -> int:
+    """How many tokens a model generates when it is loaded there: kernels are compiled and chosen by the first ones."""
+    said = settings().warmup_tokens
+    return said if said is not None else 1 if device.type == "cpu" else _WARMUP
+
+
+def use_threads(count: int | None) -> None:
+    """Compute with so many CPU threads from now on; None leaves it as it is."""
+    import torch
+
+    if count is not None and count != torch.get_num_threads():
+        torch.set_num_threads(count)
 
 
 def give_back() -> None:

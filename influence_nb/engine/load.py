@@ -12,13 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from influence_nb.engine import device as devices
-from influence_nb.engine import registry
+from influence_nb.engine import keeping
 from influence_nb.engine.abilities import sees_ahead
 from influence_nb.engine.faults import translated
+from influence_nb.engine.fitting import needed, with_what_fits
 from influence_nb.engine.quiet import quiet
 from influence_nb.engine.runtimes.transformers import TransformersModel
 from influence_nb.engine.watch import Watch
-from influence_nb.errors import BrokenModel, UnsupportedModel
+from influence_nb.errors import BrokenModel, OutOfMemory, UnsupportedModel
+from influence_nb.settings import settings
 from influence_nb.store.models import CHAT_HEADS
 
 if TYPE_CHECKING:
@@ -33,15 +35,22 @@ Stage = Callable[[str, float | None], None]
 
 
 def load_model(
-    local: LocalModel, device: str = "auto", dtype: str = "auto", on_progress: Stage | None = None
+    local: LocalModel,
+    device: str = "auto",
+    dtype: str = "auto",
+    on_progress: Stage | None = None,
+    keep_alive: float | None = None,
 ) -> TransformersModel:
-    """Load a causal language model, run it once, and put it on the list of loaded models.
+    """Load a causal language model, warm it up, and put it on the list of loaded models.
+
+    Idle models go first where there is no room (`keeping.make_room`).
 
     Args:
         local: a whole model on disk.
         device: see `engine.device.resolve`.
         dtype: see `engine.device.resolve_dtype`.
         on_progress: told the stages, in the calling thread.
+        keep_alive: seconds, as `keeping.seconds` gives them.
 
     Raises:
         DeviceUnavailable: no such device.
@@ -55,8 +64,11 @@ def load_model(
     target = devices.resolve(device)
     config = _config(local)
     chosen = devices.resolve_dtype(dtype, target, _dtype_of(config))
+    devices.use_threads(settings().threads)
+    where, kind = str(target), str(chosen).removeprefix("torch.")
+    keeping.make_room(where, needed(local, where, kind))
     tell("weights", None)
-    watch = Watch(str(target))
+    watch = Watch(where)
     try:
         # The tokenizer is read while the weights are: together they take little longer than the weights alone.
         with devices.tidy_allocations(), ThreadPoolExecutor(1) as beside:
@@ -66,14 +78,18 @@ def load_model(
         tell("warm-up", None)
         watch.forget_peak()
         model = TransformersModel(local, network, tokenizer, time.perf_counter() - started)
-        model.generate([0], temperature=0.0, max_new_tokens=1)
+        if steps := devices.warmup_tokens(target):
+            model.generate([0], temperature=0.0, min_new_tokens=steps, max_new_tokens=steps)
         model.forwards = 0
         model.memory_peak = max(watch.taken(), model.weights_size)
-    except BaseException:
+    except BaseException as error:
+        model = network = words = None  # type: ignore[assignment]
         devices.give_back()
+        if isinstance(error, OutOfMemory):
+            raise with_what_fits(error, local, where, kind) from error.__cause__
         raise
     model.load_seconds = time.perf_counter() - started
-    registry.add(model)
+    keeping.admit(model, keep_alive)
     tell("ready", 1.0)
     return model
 

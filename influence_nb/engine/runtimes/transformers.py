@@ -10,18 +10,19 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from influence_nb.engine import device as devices
-from influence_nb.engine import groups, noise, template
+from influence_nb.engine import groups, keeping, noise, template, weigh
 from influence_nb.engine.abilities import Together, goes_on, together
 from influence_nb.engine.batch import Outcome, Request
 from influence_nb.engine.completion import Completion, TokenEvent, TokenStream, Usage
 from influence_nb.engine.configs import completed
 from influence_nb.engine.faults import translated
+from influence_nb.engine.fitting import with_what_fits
 from influence_nb.engine.loop import SHORT, Steps, decode
 from influence_nb.engine.prefix import PrefixCache
 from influence_nb.engine.prompts import Prompt
@@ -32,7 +33,7 @@ from influence_nb.engine.sampling import Sampling
 from influence_nb.engine.score import OnTokens, TokenScores, score
 from influence_nb.engine.token_model import TokenModel
 from influence_nb.engine.worker import Worker
-from influence_nb.errors import BrokenModel, ContextTooLong, InfluenceError, InvalidData
+from influence_nb.errors import BrokenModel, ContextTooLong, InfluenceError, InvalidData, OutOfMemory
 from influence_nb.memory import ModelShape
 from influence_nb.store import records
 from influence_nb.store.heads import read_heads
@@ -65,12 +66,14 @@ class TransformersModel(TokenModel):
         network: Network,
         tokenizer: PreTrainedTokenizerBase,
         load_seconds: float,
+        quantization: str | None = None,
     ) -> None:
         super().__init__(local.name, local, str(network.device), str(network.dtype).removeprefix("torch."))
         self.tokenizer = tokenizer
         self.network: Network | None = network
         self.load_seconds = load_seconds
-        self.weights_size = sum(weight.numel() * weight.element_size() for weight in network.parameters())
+        self.quantization = quantization or local.quantization
+        self.weights_size = weigh.weights(network)
         self.memory_peak = self.weights_size
         self._attention = str(getattr(network.config, "_attn_implementation", "unknown"))
         self.vocabulary_size = int(network.get_input_embeddings().num_embeddings)
@@ -155,7 +158,16 @@ class TransformersModel(TokenModel):
                 made = (event.id for event in rows[0].events if event.id is not None)
                 prefix.keep([*rows[0].prompt, *made][: steps.fed], steps.cache)
 
-        return self.on_worker(job, "generating", cancel)
+        try:
+            yield from self.on_worker(job, "generating", cancel)
+        except OutOfMemory as error:
+            devices.give_back()
+            if len(rows) == 1:
+                context = len(rows[0].prompt) + rows[0].limit
+                raise with_what_fits(
+                    error, self, "auto", "auto", self.quantization, context
+                ) from error.__cause__
+            raise
 
     def on_worker(
         self,
@@ -171,16 +183,22 @@ class TransformersModel(TokenModel):
             cancel: stops it too, and so does `unload`.
         """
         stop = threading.Event()
+        use = ExitStack()  # from now until the job has ended, whether or not somebody reads to the end
 
         def stopped() -> bool:
             return stop.is_set() or self._closing.is_set() or (cancel is not None and cancel.is_set())
 
         def work() -> Iterator[T]:
-            with quiet(), translated(doing, InfluenceError, "The model is still loaded: try again."):
+            with use, quiet(), translated(doing, InfluenceError, "The model is still loaded: try again."):
                 yield from job(stopped)
 
         self.loaded()
-        running = self._worker.run(work)
+        use.enter_context(keeping.in_use(self))
+        try:
+            running = self._worker.run(work)
+        except BaseException:
+            use.close()
+            raise
         try:
             for item in running:  # noqa: UP028 - `yield from` would close `running` with us
                 yield item
@@ -280,7 +298,7 @@ class TransformersModel(TokenModel):
             "name": self.name,
             "architecture": self.local.architecture,
             "parameters": self.local.parameters,
-            "weights": self._weight_bytes,
+            "weights": self.weights_size,
             "device": self.device,
             "dtype": self.dtype,
             "attention": self._attention,
@@ -298,10 +316,6 @@ class TransformersModel(TokenModel):
         except InfluenceError:
             return None
 
-    @cached_property
-    def _weight_bytes(self) -> int:
-        return sum(tensor.nbytes for tensor in self.loaded().parameters())
-
     # -- life -----------------------------------------------------------------------------------------------------
 
     def new_prefix(self) -> PrefixCache:
@@ -314,6 +328,13 @@ class TransformersModel(TokenModel):
     def is_loaded(self) -> bool:
         """See `TokenModel`."""
         return self.network is not None
+
+    @property
+    def memory(self) -> int:
+        """See `Model`."""
+        return (
+            self.weights_size + sum(prefix.size for prefix in list(self._prefixes)) if self.is_loaded else 0
+        )
 
     def _give_back(self) -> None:
         self._worker.close()
@@ -331,7 +352,7 @@ class TransformersModel(TokenModel):
             CapabilityMissing: the model was unloaded.
         """
         if self.network is None:
-            raise self._unloaded()
+            raise self.unloaded()
         return self.network
 
     def _count(self, *_: object) -> None:
@@ -377,7 +398,7 @@ class TransformersModel(TokenModel):
             sampling=row.sampling.to_dict(),
             seed=row.sampling.seed or 0,
             dtype=self.dtype,
-            quantization=self.local.quantization,
+            quantization=self.quantization,
             device=self.device,
             attention=self._attention,
             batch_shape=row.batch_shape,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from influence_nb.engine import noise, prompts, template
+from influence_nb.engine import keeping, noise, prompts, template
 from influence_nb.engine.batch import Outcome, Request
 from influence_nb.engine.clock import Clock
 from influence_nb.engine.completion import Completion, FinishReason, TokenEvent, TokenStream, Usage
@@ -212,7 +212,8 @@ class EndpointModel(Model):
             clock.called = time.perf_counter()
             clock.begin()
             try:
-                yield from self._answer(path, body, optional, shorter, reply, clock, cancelled)
+                with keeping.in_use(self):
+                    yield from self._answer(path, body, optional, shorter, reply, clock, cancelled)
             except EndpointError as error:
                 reply.close("failed")
                 if reply.events:
@@ -281,10 +282,12 @@ class EndpointModel(Model):
 
     def _check_loaded(self) -> None:
         if not self.is_loaded:
-            raise CapabilityMissing(
-                f"{self.name} was unloaded.",
-                f"Load it again: inb.load({self.name!r}, endpoint={self.address.url!r}).",
-            )
+            raise self.unloaded()
+
+    def unloaded(self) -> CapabilityMissing:
+        """See `Model`."""
+        again = f"inb.load({self.name!r}, endpoint={self.address.url!r})"
+        return CapabilityMissing(f"{self.name} was unloaded.", f"Load it again: {again}.")
 
     def _completion(
         self, reply: Reply, reason: FinishReason, sampling: Sampling, clock: Clock, ids: Sequence[int]
