@@ -37,6 +37,7 @@ def load(
     endpoint: str | None = None,
     key: str | None = None,
     keep_alive: float | str | None = None,
+    quantization: str | None = None,
 ) -> Model:
     """Load a model, or hand out the copy that is loaded already.
 
@@ -47,6 +48,8 @@ def load(
         device: "auto" (CUDA, then MPS, then CPU), "cpu", "cuda", "cuda:1", "mps".
         dtype: "auto" (what the checkpoint says; on a CPU bfloat16 only where it computes that natively),
             "bfloat16", "float16", "float32".
+        quantization: how the weights are packed while they are read, by bitsandbytes on CPUs and CUDA: None,
+            "int8" (a byte a number) or "nf4" (half a byte). A checkpoint that is packed already needs no word of it.
         on_progress: told each stage ("files", "weights", "warm-up", "ready") and the share of it that is done,
             0 to 1, or None where that is unknown; fetching and unpacking a starter is part of "files".
         runtime: "transformers" runs it in this process, "endpoint" asks the server at `endpoint`; "auto" is the latter
@@ -62,35 +65,39 @@ def load(
         ModelNotFound: no model of that name is on this machine, or on the server.
         BrokenModel: a file is missing or damaged; the message names it.
         UnsupportedModel: not a model that generates text.
-        DeviceUnavailable: no such device.
-        OutOfMemory: the device has no room.
+        DeviceUnavailable: no such device, or it does not run weights that are packed so.
+        MissingExtra: a package that reads packed weights is not installed.
+        OutOfMemory: the device has no room; the hint says what would fit.
         EndpointError: the server cannot be reached, refuses, or answers with something else.
-        InvalidData: the runtime, the address, the key or the time is none, or the arguments contradict each other.
+        InvalidData: the runtime, the address, the key, the time or the quantization is none, or the arguments contradict
+            each other.
     """
     expect_call(on_progress=on_progress)
     stay = keeping.seconds(keep_alive)
-    _check_runtime(runtime, endpoint, key, (device, dtype, keep_alive))
+    _check_runtime(runtime, endpoint, key, (device, dtype, keep_alive, quantization))
     if endpoint is not None:
         from influence_nb.engine.connect import connect
 
         return connect(endpoint, model, key, on_progress)  # type: ignore[arg-type]  # it says what is no name there
     local = _find(model, on_progress)
     with _loading:
-        if present := _present(local, device, dtype, stay):
+        if present := _present(local, device, dtype, quantization, stay):
             if on_progress is not None:
                 on_progress("ready", 1.0)
             return present
-        loaded = load_model(local, device, dtype, on_progress, stay)
+        loaded = load_model(local, device, dtype, on_progress, stay, quantization)
     records.touch(local.name)
     if settings().warmup_tokens != 0:  # else nothing has run yet
         peaks.remember_peak(loaded.name, loaded.device, loaded.dtype, loaded.quantization, loaded.memory_peak)
     return loaded
 
 
-def _present(local: LocalModel, device: str, dtype: str, stay: float | None) -> Model | None:
+def _present(
+    local: LocalModel, device: str, dtype: str, quantization: str | None, stay: float | None
+) -> Model | None:
     """The copy that is loaded already, which stays for as long as is said now; None where there is none."""
     for present in registry.loaded():
-        if present.answers_to(local, device, dtype) and present.use.touch():
+        if present.answers_to(local, device, dtype, quantization) and present.use.touch():
             if stay is not None:
                 keeping.keep(present, stay)
             return present
@@ -149,9 +156,9 @@ def _check_runtime(runtime: str, endpoint: str | None, key: str | None, rest: tu
         raise InvalidData(
             f"The {runtime} runtime does not run models on a server.", "Leave out endpoint= or runtime=."
         )
-    if rest != ("auto", "auto", None):
+    if rest != ("auto", "auto", None, None):
         raise InvalidData(
-            "device, dtype and keep_alive cannot be chosen for a model on a server.",
+            "device, dtype, quantization and keep_alive cannot be chosen for a model on a server.",
             "Leave them out: the server has chosen.",
         )
 

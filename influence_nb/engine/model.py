@@ -211,8 +211,15 @@ class Model(ABC):
         return {}
 
     @abstractmethod
-    def report(self) -> dict[str, Any]:
-        """What is loaded and how: plain values by name; memory in bytes, time in seconds."""
+    def report(self, text: str | None = None, quality: bool = False) -> dict[str, Any]:
+        """What is loaded and how: plain values by name; memory in bytes, time in seconds.
+
+        Args:
+            text: what "quality" is measured on; a short English text of ours where only `quality` is given.
+            quality: whether to measure perplexity, beside that of the plain weights in the same dtype; where they are
+                not loaded they are for the moment, which takes their time and memory. "quality" is then {"perplexity",
+                "unquantized", "ratio"}, else None.
+        """
 
     # -- life -----------------------------------------------------------------------------------------------------
 

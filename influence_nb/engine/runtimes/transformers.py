@@ -26,6 +26,7 @@ from influence_nb.engine.fitting import with_what_fits
 from influence_nb.engine.loop import SHORT, Steps, decode
 from influence_nb.engine.prefix import PrefixCache
 from influence_nb.engine.prompts import Prompt
+from influence_nb.engine.quality import report as reported
 from influence_nb.engine.quiet import quiet
 from influence_nb.engine.receipts import Receipt, package_versions
 from influence_nb.engine.row import Row
@@ -55,6 +56,7 @@ class TransformersModel(TokenModel):
         tokenizer: the transformers tokenizer.
         network: the transformers model; None after `unload`.
         weights_size: bytes of its weights in memory.
+        attention: the kernel that attention runs with, such as "sdpa".
     """
 
     runtime = "transformers"
@@ -73,9 +75,11 @@ class TransformersModel(TokenModel):
         self.network: Network | None = network
         self.load_seconds = load_seconds
         self.quantization = quantization or local.quantization
+        spread = getattr(network, "hf_device_map", None) or {}
+        self.devices = tuple(dict.fromkeys([self.device, *(devices.name(one) for one in spread.values())]))
         self.weights_size = weigh.weights(network)
         self.memory_peak = self.weights_size
-        self._attention = str(getattr(network.config, "_attn_implementation", "unknown"))
+        self.attention = str(getattr(network.config, "_attn_implementation", "unknown"))
         self.vocabulary_size = int(network.get_input_embeddings().num_embeddings)
         self._defaults = {k: v for k, v in network.generation_config.to_dict().items() if v is not None}
         self._ends = self._end_ids()
@@ -291,22 +295,9 @@ class TransformersModel(TokenModel):
         """See `TokenModel`."""
         return dict(self._defaults)
 
-    def report(self) -> dict[str, Any]:
-        """See `TokenModel`."""
-        used, total = devices.memory(self.device)
-        return {
-            "name": self.name,
-            "architecture": self.local.architecture,
-            "parameters": self.local.parameters,
-            "weights": self.weights_size,
-            "device": self.device,
-            "dtype": self.dtype,
-            "attention": self._attention,
-            "context_length": self._context,
-            "load_seconds": self.load_seconds,
-            "memory_used": used,
-            "memory_total": total,
-        }
+    def report(self, text: str | None = None, quality: bool = False) -> dict[str, Any]:
+        """See `Model`."""
+        return reported(self, text, quality)
 
     @cached_property
     def shape(self) -> ModelShape | None:
@@ -400,7 +391,7 @@ class TransformersModel(TokenModel):
             dtype=self.dtype,
             quantization=self.quantization,
             device=self.device,
-            attention=self._attention,
+            attention=self.attention,
             batch_shape=row.batch_shape,
             runtime=self.runtime,
             versions=package_versions(),

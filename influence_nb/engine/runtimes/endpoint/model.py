@@ -136,8 +136,14 @@ class EndpointModel(Model):
         """See `Model`."""
         return self.served.context_length
 
-    def report(self) -> dict[str, Any]:
-        """See `Model`; None for what the server does not tell."""
+    def report(self, text: str | None = None, quality: bool = False) -> dict[str, Any]:
+        """See `Model`; None for what the server does not tell.
+
+        Raises:
+            CapabilityMissing: quality was asked for, which takes scores that servers do not give.
+        """
+        if quality or text is not None:
+            self._lacks("measure quality")
         return {
             "name": self.name,
             "runtime": self.runtime,
