@@ -69,8 +69,8 @@ def load(
         MissingExtra: a package that reads packed weights is not installed.
         OutOfMemory: the device has no room; the hint says what would fit.
         EndpointError: the server cannot be reached, refuses, or answers with something else.
-        InvalidData: the runtime, the address, the key, the time or the quantization is none, or the arguments contradict
-            each other.
+        InvalidData: the runtime, the address, the key, the time or the quantization is none, or the arguments
+            contradict each other.
     """
     expect_call(on_progress=on_progress)
     stay = keeping.seconds(keep_alive)

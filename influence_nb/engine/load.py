@@ -37,7 +37,9 @@ Stage = Callable[[str, float | None], None]
 Source = Mapping[str, str]
 """What transformers needs to be told to read a GGUF file; empty for other formats."""
 
-_OTHER_WAYS = "llama.cpp may read it: serve the file with it and give inb.load the endpoint; or take safetensors."
+_OTHER_WAYS = (
+    "llama.cpp may read it: serve the file with it and give inb.load the endpoint; or take safetensors."
+)
 
 
 def load_model(
@@ -119,7 +121,9 @@ def _config(local: LocalModel, source: Source) -> PreTrainedConfig:
         translated(
             f"reading the configuration of {local.name}",
             UnsupportedModel,
-            _OTHER_WAYS if source else "A newer transformers may know this model; models with code of their own are not run.",
+            _OTHER_WAYS
+            if source
+            else "A newer transformers may know this model; models with code of their own are not run.",
         ),
     ):
         config: PreTrainedConfig = AutoConfig.from_pretrained(
@@ -163,7 +167,11 @@ def _network(
     hint = f"Look at the weights in {local.path}; fetch the model again if they are damaged."
     how = place.options()
     if quantization is not None:
-        how = {"device_map": {"": place.device}, **how, "quantization_config": packed.config(quantization, dtype)}
+        how = {
+            "device_map": {"": place.device},
+            **how,
+            "quantization_config": packed.config(quantization, dtype),
+        }
     elif source:
         how = {**how, **source, "quantization_config": GgufConfig(dequantize=True)}
     elif getattr(config, "quantization_config", None) is not None:

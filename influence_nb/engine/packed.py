@@ -98,7 +98,9 @@ def check_checkpoint(local: LocalModel, said: object, device: torch.device) -> N
     if said is None:
         return
     fields: dict[str, Any] = dict(said) if isinstance(said, Mapping) else said.to_dict()  # type: ignore[attr-defined]
-    method = fields.get("quant_method") or ("bitsandbytes" if {"load_in_4bit", "load_in_8bit"} & fields.keys() else None)
+    method = fields.get("quant_method") or (
+        "bitsandbytes" if {"load_in_4bit", "load_in_8bit"} & fields.keys() else None
+    )
     method = str(getattr(method, "value", method))
     for package in _PACKAGES.get(method, ()):
         if find_spec(package) is None:
@@ -175,7 +177,9 @@ def _unpacks(kind: str) -> bool:
 
 def _bitsandbytes(what: str, device: torch.device) -> None:
     if find_spec("bitsandbytes") is None:
-        raise MissingExtra(f"{what} needs bitsandbytes, which is not installed.", f"{_EXTRA}, then load again.")
+        raise MissingExtra(
+            f"{what} needs bitsandbytes, which is not installed.", f"{_EXTRA}, then load again."
+        )
     if device.type == "mps":
         raise DeviceUnavailable(
             f"{what} needs bitsandbytes, which does not run on MPS.",

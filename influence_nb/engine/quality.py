@@ -36,7 +36,9 @@ def report(model: TransformersModel, text: str | None, quality: bool) -> dict[st
     """Arguments and values as those of `TransformersModel.report`."""
     expect_text(text=text)
     used, total = devices.memory(model.device)
-    numbers = sum(weight.numel() for weight in model.loaded().parameters() if not hasattr(weight, "quant_state"))
+    numbers = sum(
+        weight.numel() for weight in model.loaded().parameters() if not hasattr(weight, "quant_state")
+    )
     count = model.local.parameters or numbers
     return {
         "name": model.name,

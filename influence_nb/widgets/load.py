@@ -75,7 +75,9 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
         self._message = ipywidgets.HTML()
         self._gauges = ipywidgets.HTML()
         self._rows = ipywidgets.VBox()
-        choices = ipywidgets.HBox([self._model, self._device, self._dtype, self._packing]).add_class("inb-row")
+        choices = ipywidgets.HBox([self._model, self._device, self._dtype, self._packing]).add_class(
+            "inb-row"
+        )
         buttons = ipywidgets.HBox([self._load_button, self._refresh_button]).add_class("inb-row")
         server = ipywidgets.HBox([self._server, self._served, self._connect_button]).add_class("inb-row")
         parts = [ipywidgets.HTML(STYLE), choices, buttons, server, self._progress, self._message]
@@ -260,7 +262,14 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
     def _enable(self, enabled: bool) -> None:
         for row in self._rows.children:
             row.children[1].disabled = not enabled
-        controls = (self._model, self._device, self._dtype, self._packing, self._load_button, self._refresh_button)
+        controls = (
+            self._model,
+            self._device,
+            self._dtype,
+            self._packing,
+            self._load_button,
+            self._refresh_button,
+        )
         for control in (*controls, self._server, self._served, self._connect_button):
             control.disabled = not enabled
 

@@ -129,7 +129,9 @@ def test_laid_out_by_accelerate_it_says_the_same(folder: Path, monkeypatch: pyte
 def test_laid_out_over_several_gpus(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if torch.cuda.device_count() < 2:
         pytest.skip("needs two GPUs")
-    here = inb.load(folder, device="cpu", dtype="float32").generate("The", temperature=0, max_new_tokens=6).ids
+    here = (
+        inb.load(folder, device="cpu", dtype="float32").generate("The", temperature=0, max_new_tokens=6).ids
+    )
     size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     shares = Place(torch.device("cuda:0"), {0: size * 2 // 3, 1: size * 2})
     monkeypatch.setattr(devices, "place", lambda name, needed: shares)

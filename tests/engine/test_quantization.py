@@ -22,6 +22,7 @@ from influence_nb.errors import (
     MissingExtra,
     UnsupportedModel,
 )
+from tests import qualities
 
 needs_bitsandbytes = pytest.mark.skipif(
     importlib.util.find_spec("bitsandbytes") is None, reason="needs the extra `quantization`"
@@ -123,7 +124,11 @@ def mark(folder: Path, **how: Any) -> None:
     [
         ({"quant_method": "gptq", "bits": 4}, MissingExtra, "optimum"),
         ({"quant_method": "awq", "bits": 4, "group_size": 128}, MissingExtra, "gptqmodel"),
-        ({"quant_method": "compressed-tensors", "format": "pack-quantized"}, MissingExtra, "compressed-tensors"),
+        (
+            {"quant_method": "compressed-tensors", "format": "pack-quantized"},
+            MissingExtra,
+            "compressed-tensors",
+        ),
         ({"quant_method": "aqlm"}, MissingExtra, "aqlm"),
         ({"quant_method": "fbgemm_fp8"}, DeviceUnavailable, "GPU"),
         ({"quant_method": "of-tomorrow"}, UnsupportedModel, "of-tomorrow"),
@@ -218,3 +223,24 @@ def test_on_a_gpu(folder: Path, quantization: str) -> None:
     model.unload()
     assert torch.cuda.memory_allocated() <= before + 2**20
     assert devices.budget("cuda").free > 0
+
+
+def test_the_table_of_quality_is_whole() -> None:
+    rows = qualities.rows()
+    assert tuple(rows[0]) == qualities.COLUMNS
+    assert [(row["dtype"], row["quantization"]) for row in rows] == [
+        (dtype, quantization or "none") for dtype, quantization in qualities.WAYS
+    ]
+
+
+@needs_bitsandbytes
+@pytest.mark.starter
+@pytest.mark.parametrize("way", [0, 3])
+def test_the_table_of_quality_holds_here(way: int) -> None:
+    row = qualities.rows()[way]
+    found, size, bits = qualities.perplexity(*qualities.WAYS[way])
+    assert found == pytest.approx(
+        float(row["perplexity"]), rel=0.05
+    )  # CPUs multiply bfloat16 in ways of their own
+    assert row["weights"] == f"{size / 1e6:.0f} MB"
+    assert row["bits a weight"] == f"{bits:.1f}"
