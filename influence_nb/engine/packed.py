@@ -75,11 +75,10 @@ def config(quantization: str, dtype: torch.dtype) -> Any:
     """
     from transformers import BitsAndBytesConfig
 
+    make: Any = BitsAndBytesConfig
     if quantization == "int8":
-        return BitsAndBytesConfig(load_in_8bit=True)
-    return BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type=quantization, bnb_4bit_compute_dtype=dtype
-    )
+        return make(load_in_8bit=True)
+    return make(load_in_4bit=True, bnb_4bit_quant_type=quantization, bnb_4bit_compute_dtype=dtype)
 
 
 def check_checkpoint(local: LocalModel, said: object, device: torch.device) -> None:

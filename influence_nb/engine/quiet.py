@@ -1,4 +1,4 @@
-"""Keeps progress bars and notices of transformers and bitsandbytes out of notebooks: our own surfaces say what happens."""
+"""Keeps bars and notices of transformers and bitsandbytes out of notebooks: our own surfaces say what happens."""
 
 from __future__ import annotations
 
