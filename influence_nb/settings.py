@@ -6,14 +6,27 @@ server only: the Python API takes what it is given.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from influence_nb.errors import SettingsError
+
+_UNITS = {"": 1, "B": 1, **{f"{letter}B": 1000**power for power, letter in enumerate("KMGT", 1)}}
+_UNITS |= {f"{letter}IB": 1024**power for power, letter in enumerate("KMGT", 1)}
+
+
+def _bytes(value: object) -> object:
+    """A number of bytes as people write it: "8GB", "512 MiB"."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", value) if isinstance(value, str) else None
+    if found is None or found[2].upper() not in _UNITS:
+        return value
+    return int(float(found[1]) * _UNITS[found[2].upper()])
 
 
 class Settings(BaseSettings):
@@ -42,6 +55,20 @@ class Settings(BaseSettings):
         default=300,
         gt=0,
         description="Seconds of silence after which a server that runs a model for us counts as hanging.",
+    )
+    memory_budget: Annotated[int | None, BeforeValidator(_bytes)] = Field(
+        default=None,
+        gt=0,
+        description="The most memory that loaded models may hold on one device, such as 8GB; unset means all there is.",
+    )
+    warmup_tokens: int | None = Field(
+        default=None,
+        ge=0,
+        le=1024,
+        description="Tokens that a model generates when it is loaded; unset means 6 on GPUs and 1 on CPUs, 0 none.",
+    )
+    threads: int | None = Field(
+        default=None, ge=1, le=4096, description="CPU threads that compute; unset means what torch chooses."
     )
 
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from influence_nb.api.shelf import here, starter
 from influence_nb.arguments import expect_call
-from influence_nb.engine import registry
+from influence_nb.engine import keeping, registry
 from influence_nb.engine.load import Stage, load_model
 from influence_nb.engine.runtimes.llamacpp.opening import load_gguf, takes
 from influence_nb.errors import InvalidData
 from influence_nb.hub import starters
+from influence_nb.settings import settings
 from influence_nb.store import peaks, records
 from influence_nb.store.models import LocalModel
 
@@ -36,6 +37,8 @@ def load(
     runtime: str = "auto",
     endpoint: str | None = None,
     key: str | None = None,
+    keep_alive: float | str | None = None,
+    quantization: str | None = None,
 ) -> Model:
     """Load a model, or hand out the copy that is loaded already.
 
@@ -46,6 +49,8 @@ def load(
         device: "auto" (CUDA, then MPS, then CPU), "cpu", "cuda", "cuda:1", "mps".
         dtype: "auto" (what the checkpoint says; on a CPU bfloat16 only where it computes that natively),
             "bfloat16", "float16", "float32".
+        quantization: how the weights are packed while they are read, by bitsandbytes on CPUs and CUDA: None,
+            "int8" (a byte a number) or "nf4" (half a byte). A checkpoint that is packed already needs no word of it.
         on_progress: told each stage ("files", "weights", "warm-up", "ready") and the share of it that is done,
             0 to 1, or None where that is unknown; fetching and unpacking a starter is part of "files".
         runtime: "transformers" and "llama.cpp" (GGUF files, an extra) run it in this process, "endpoint" asks the
@@ -54,39 +59,60 @@ def load(
         endpoint: the address of a server that speaks OpenAI's protocol, such as "http://127.0.0.1:8000/v1".
         key: what that server wants for a key; None takes INFLUENCE_ENDPOINT_KEY where it is set. It is never shown
             or kept.
+        keep_alive: how long the model may be idle before it is unloaded: seconds, or text such as "30s", "5m", "1h".
+            0 unloads it after a call, below 0 or `math.inf` never; None when room is needed. A model that is loaded
+            already keeps what it was given, unless this says something.
 
     Raises:
         ModelNotFound: no model of that name is on this machine, or on the server.
         BrokenModel: a file is missing or damaged; the message names it.
         UnsupportedModel: not a model that generates text, or not one for that runtime.
-        MissingExtra: runtime is "llama.cpp", and its package is not installed.
-        DeviceUnavailable: no such device.
-        OutOfMemory: the device has no room.
+        DeviceUnavailable: no such device, or it does not run weights that are packed so.
+        MissingExtra: a package that reads packed weights, or that of llama.cpp, is not installed.
+        OutOfMemory: the device has no room; the hint says what would fit.
         EndpointError: the server cannot be reached, refuses, or answers with something else.
-        InvalidData: the runtime, the address or the key is none, or the arguments contradict each other.
+        InvalidData: the runtime, the address, the key, the time or the quantization is none, or the arguments
+            contradict each other.
     """
     expect_call(on_progress=on_progress)
-    _check_runtime(runtime, endpoint, key, device, dtype)
+    stay = keeping.seconds(keep_alive)
+    _check_runtime(runtime, endpoint, key, (device, dtype, keep_alive, quantization))
     if endpoint is not None:
         from influence_nb.engine.connect import connect
 
         return connect(endpoint, model, key, on_progress)
     local = _find(model, on_progress)
     with _loading:
-        for present in registry.loaded():
-            if present.answers_to(local, device, dtype) and runtime in ("auto", present.runtime):
-                if on_progress is not None:
-                    on_progress("ready", 1.0)
-                return present
+        if present := _present(local, runtime, device, dtype, quantization, stay):
+            if on_progress is not None:
+                on_progress("ready", 1.0)
+            return present
         run = load_gguf if takes(local, runtime, dtype) else load_model
-        loaded = run(local, device, dtype, on_progress)
+        loaded = run(local, device, dtype, on_progress, stay, quantization)
     records.touch(local.name)
-    peaks.remember_peak(loaded.name, loaded.device, loaded.dtype, local.quantization, loaded.memory_peak)
+    if settings().warmup_tokens != 0:  # else nothing has run yet
+        peaks.remember_peak(loaded.name, loaded.device, loaded.dtype, loaded.quantization, loaded.memory_peak)
     return loaded
 
 
+def _present(
+    local: LocalModel, runtime: str, device: str, dtype: str, quantization: str | None, stay: float | None
+) -> Model | None:
+    """The copy that is loaded already, which stays for as long as is said now; None where there is none."""
+    for present in registry.loaded():
+        same = runtime in ("auto", present.runtime) and present.answers_to(local, device, dtype, quantization)
+        if same and present.use.touch():
+            if stay is not None:
+                keeping.keep(present, stay)
+            return present
+    return None
+
+
 def loaded() -> list[Model]:
-    """The models in memory, the one loaded last at the end."""
+    """The models in memory, the one loaded last at the end.
+
+    Each shows its memory and when it was last used (`model.memory`, `model.last_used`).
+    """
     return registry.loaded()
 
 
@@ -115,7 +141,7 @@ def load_encoder(
     return open_encoder(model, device=device, dtype=dtype, layer=layer, pooling=pooling)
 
 
-def _check_runtime(runtime: str, endpoint: str | None, key: str | None, device: str, dtype: str) -> None:
+def _check_runtime(runtime: str, endpoint: str | None, key: str | None, rest: tuple[object, ...]) -> None:
     """Refuse what contradicts itself."""
     if runtime not in RUNTIMES:
         raise InvalidData(f"{runtime!r} is not a runtime.", f"There are {', '.join(RUNTIMES)}.")
@@ -134,9 +160,9 @@ def _check_runtime(runtime: str, endpoint: str | None, key: str | None, device: 
         raise InvalidData(
             f"The {runtime} runtime does not run models on a server.", "Leave out endpoint= or runtime=."
         )
-    if (device, dtype) != ("auto", "auto"):
+    if rest != ("auto", "auto", None, None):
         raise InvalidData(
-            "device and dtype cannot be chosen for a model on a server.",
+            "device, dtype, quantization and keep_alive cannot be chosen for a model on a server.",
             "Leave them out: the server has chosen.",
         )
 

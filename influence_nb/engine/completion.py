@@ -145,7 +145,8 @@ class TokenStream(Iterator[TokenEvent]):
         self, events: Generator[TokenEvent, None, None], finished: Callable[[], Completion | None]
     ) -> None:
         self._events = events
-        self.finished = finished
+        self._finished = finished
+        self._whole: Completion | None = None
 
     def __next__(self) -> TokenEvent:
         return next(self._events)
@@ -153,6 +154,12 @@ class TokenStream(Iterator[TokenEvent]):
     def close(self) -> None:
         """Stop generating; the model takes no further step."""
         self._events.close()
+
+    def finished(self) -> Completion | None:
+        """The whole, or None as long as there is none."""
+        if self._whole is None:
+            self._whole = self._finished()
+        return self._whole
 
     @property
     def completion(self) -> Completion:

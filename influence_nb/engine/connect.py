@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 
-from influence_nb.engine import registry
+from influence_nb.engine import keeping, registry
 from influence_nb.engine.load import Stage
 from influence_nb.engine.runtimes.endpoint.address import parse
 from influence_nb.engine.runtimes.endpoint.discovery import find
@@ -44,6 +44,6 @@ def connect(
                 tell("ready", 1.0)
                 return present
         model = EndpointModel(address, served, time.perf_counter() - started)
-        registry.add(model)
+        keeping.admit(model)
     tell("ready", 1.0)
     return model

@@ -9,15 +9,17 @@ import ctypes
 import gc
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from influence_nb.arguments import quoted
 from influence_nb.errors import DeviceUnavailable, UnsupportedModel
 from influence_nb.memory.budget import DeviceBudget
+from influence_nb.settings import settings
 
 if TYPE_CHECKING:
     import torch
@@ -38,6 +40,11 @@ _CGROUPS = (
     ),
 )
 """Where Linux says what a container may take, and takes: the second version of control groups, and the first."""
+
+_WARMUP = 6
+
+_SHARE = 0.9
+"""Of what a GPU has free, how much of a model laid out over several it is given: caches and activations come on top."""
 
 DTYPES = ("auto", "bfloat16", "float16", "float32")
 
@@ -76,6 +83,44 @@ def resolve(name: str = "auto") -> torch.device:
     if wanted.startswith("cuda:") and not torch.backends.cuda.is_built():  # type: ignore[no-untyped-call]
         reason += " that this build of torch can use (it was built without CUDA)"
     raise DeviceUnavailable(f"{reason[0].upper()}{reason[1:]}.", f"Use one of: auto, {', '.join(here)}.")
+
+
+def name(device: object) -> str:
+    """A device as we write it, of one as accelerate counts them: 1 is "cuda:1"."""
+    return f"cuda:{device}" if isinstance(device, int) else str(device)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a model goes.
+
+    Attributes:
+        device: the device, or the first of several.
+        shares: {device: bytes that it may take} where one alone has no room for it, as accelerate counts devices;
+            empty for one device.
+    """
+
+    device: torch.device
+    shares: Mapping[int | str, int] = field(default_factory=dict)
+
+    def options(self) -> dict[str, Any]:
+        """What transformers is told, to have accelerate lay the layers out; nothing for one device."""
+        return {"device_map": "auto", "max_memory": dict(self.shares)} if self.shares else {}
+
+
+def place(name: str, needed: int) -> Place:
+    """The device for a model that takes so many bytes, errors as `resolve`'s.
+
+    "auto" with several GPUs is the first that has room for it; where none has, all of them together, if they have.
+    """
+    gpus = [one for one in available() if one.startswith("cuda")] if name == "auto" else []
+    if len(gpus) < 2:
+        return Place(resolve(name))
+    free = {one: budget(one).free for one in gpus}
+    if roomy := next((one for one in gpus if free[one] >= needed), None):
+        return Place(resolve(roomy))
+    shares: dict[int | str, int] = {index: int(free[one] * _SHARE) for index, one in enumerate(gpus)}
+    return Place(resolve(gpus[0]), shares if sum(shares.values()) >= needed else {})
 
 
 def resolve_dtype(name: str, device: torch.device, checkpoint: torch.dtype | None) -> torch.dtype:
@@ -194,6 +239,20 @@ def tidy_allocations() -> Iterator[None]:
         if adjust is not None:
             adjust(_M_MMAP_THRESHOLD, _USUAL_PAGES_FROM)
             adjust(_M_TRIM_THRESHOLD, 2 * _USUAL_PAGES_FROM)  # as it grows with the other
+
+
+def warmup_tokens(device: torch.device) -> int:
+    """How many tokens a model generates when it is loaded there: kernels are compiled and chosen by the first ones."""
+    said = settings().warmup_tokens
+    return said if said is not None else 1 if device.type == "cpu" else _WARMUP
+
+
+def use_threads(count: int | None) -> None:
+    """Compute with so many CPU threads from now on; None leaves it as it is."""
+    import torch
+
+    if count is not None and count != torch.get_num_threads():
+        torch.set_num_threads(count)
 
 
 def give_back() -> None:

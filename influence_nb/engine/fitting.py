@@ -11,18 +11,21 @@ from dataclasses import replace
 from influence_nb.engine import device as devices
 from influence_nb.engine.configs import completed
 from influence_nb.engine.model import Model
-from influence_nb.errors import CapabilityMissing, UnsupportedModel
+from influence_nb.errors import CapabilityMissing, InfluenceError, OutOfMemory, UnsupportedModel
 from influence_nb.hub.headers import read_headers
 from influence_nb.hub.plan import DownloadPlan
 from influence_nb.memory import FitReport, ModelShape, estimate
 from influence_nb.memory.fit import sixteen_bits
 from influence_nb.memory.headers import Headers
+from influence_nb.memory.weights import PACKED
 from influence_nb.store.heads import read_heads
 from influence_nb.store.models import LocalModel
 from influence_nb.store.peaks import peak_of
 
 USUAL_CONTEXT = 4096
 """Tokens in a row where nobody says how many."""
+_SHORT = 1024
+"""Tokens of context that a model is to have room for when it is loaded."""
 
 
 def fit_model(
@@ -61,6 +64,38 @@ def fit_model(
         calibration=peak_of(name, room.device, computes, quantization or shape.quantization),
         name=name,
     )
+
+
+def needed(local: LocalModel, device: str, dtype: str, quantization: str | None = None) -> int:
+    """Bytes that a model will take there with a short text; 0 where its files do not say."""
+    try:
+        return fit_model(local, device, dtype, _packed(quantization), context=_SHORT).total
+    except InfluenceError:  # loading will say it better
+        return 0
+
+
+def with_what_fits(
+    error: OutOfMemory,
+    model: Model | LocalModel,
+    device: str,
+    dtype: str,
+    quantization: str | None = None,
+    context: int = _SHORT,
+) -> OutOfMemory:
+    """The error, its hint what would fit, once the memory is back; as it was where it should have fitted."""
+    try:
+        report = fit_model(model, device, dtype, _packed(quantization), context)
+    except InfluenceError:
+        return error
+    if report.fits != "yes":
+        error.hint = report.suggestion
+        error.args = (error.message, error.hint)
+    return error
+
+
+def _packed(quantization: str | None) -> str | None:
+    """How weights are packed while loading; None where that is what the checkpoint is."""
+    return quantization if quantization in PACKED else None
 
 
 def _read(

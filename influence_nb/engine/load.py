@@ -9,42 +9,73 @@ import re
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from influence_nb.engine import device as devices
-from influence_nb.engine import registry
+from influence_nb.engine import keeping, packed
 from influence_nb.engine.abilities import sees_ahead
 from influence_nb.engine.faults import translated
+from influence_nb.engine.fitting import needed, with_what_fits
 from influence_nb.engine.quiet import quiet
 from influence_nb.engine.runtimes.transformers import TransformersModel
 from influence_nb.engine.watch import Watch
-from influence_nb.errors import BrokenModel, UnsupportedModel
+from influence_nb.errors import BrokenModel, OutOfMemory, UnsupportedModel
+from influence_nb.settings import settings
 from influence_nb.store.models import CHAT_HEADS
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
+    from influence_nb.engine.device import Place
     from influence_nb.engine.loop import Network
     from influence_nb.store.models import LocalModel
 
 Stage = Callable[[str, float | None], None]
 """Called with a stage ("files", "weights", "warm-up", "ready") and the share of it done, 0 to 1, None where unknown."""
 
+_OTHER_WAYS = f"{packed.LLAMA_CPP} Or take safetensors."
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where transformers reads a model: a folder, and the GGUF file in it where it is one."""
+
+    folder: Path
+    gguf: str | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the calls of transformers that read it are told beside the folder."""
+        options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+        return {**options, "gguf_file": self.gguf} if self.gguf else options
+
 
 def load_model(
-    local: LocalModel, device: str = "auto", dtype: str = "auto", on_progress: Stage | None = None
+    local: LocalModel,
+    device: str = "auto",
+    dtype: str = "auto",
+    on_progress: Stage | None = None,
+    keep_alive: float | None = None,
+    quantization: str | None = None,
 ) -> TransformersModel:
-    """Load a causal language model, run it once, and put it on the list of loaded models.
+    """Load a causal language model, warm it up, and put it on the list of loaded models.
+
+    Idle models go first where there is no room (`keeping.make_room`).
 
     Args:
         local: a whole model on disk.
         device: see `engine.device.resolve`.
         dtype: see `engine.device.resolve_dtype`.
         on_progress: told the stages, in the calling thread.
+        keep_alive: seconds, as `keeping.seconds` gives them.
+        quantization: None, "int8" or "nf4": how weights are packed while they are read.
 
     Raises:
-        DeviceUnavailable: no such device.
+        DeviceUnavailable: no such device, or it does not run weights that are packed so.
+        MissingExtra: a package for packed weights is missing.
         BrokenModel: a file is missing or damaged.
         UnsupportedModel: no causal language model, or one that transformers does not know.
         OutOfMemory: the device has no room.
@@ -53,57 +84,69 @@ def load_model(
     started = time.perf_counter()
     tell("files", 0.0)
     target = devices.resolve(device)
-    config = _config(local)
-    chosen = devices.resolve_dtype(dtype, target, _dtype_of(config))
+    packed.check(quantization, local, target)
+    file = packed.gguf_file(local)
+    source = Source(file.parent, file.name) if file else Source(Path(local.path))
+    config = _config(local, source)
+    if not source.gguf:
+        packed.check_checkpoint(local, getattr(config, "quantization_config", None), target)
+    chosen = devices.resolve_dtype(dtype, target, _dtype_of(config, source))
+    devices.use_threads(settings().threads)
+    kind = str(chosen).removeprefix("torch.")
+    size = needed(local, str(target), kind, quantization)
+    place = devices.place(device, size)
+    where = str(place.device)
+    keeping.make_room(where, 0 if place.shares else size)
     tell("weights", None)
-    watch = Watch(str(target))
+    watch = Watch(where)
     try:
         # The tokenizer is read while the weights are: together they take little longer than the weights alone.
         with devices.tidy_allocations(), ThreadPoolExecutor(1) as beside:
-            words = beside.submit(_tokenizer, local)
-            network = _network(local, config, chosen, target)
+            words = beside.submit(_tokenizer, local, source)
+            network = _network(local, source, config, chosen, place, quantization)
             tokenizer = words.result()
         tell("warm-up", None)
         watch.forget_peak()
-        model = TransformersModel(local, network, tokenizer, time.perf_counter() - started)
-        model.generate([0], temperature=0.0, max_new_tokens=1)
+        model = TransformersModel(local, network, tokenizer, time.perf_counter() - started, quantization)
+        if steps := devices.warmup_tokens(place.device):
+            model.generate([0], temperature=0.0, min_new_tokens=steps, max_new_tokens=steps)
         model.forwards = 0
         model.memory_peak = max(watch.taken(), model.weights_size)
-    except BaseException:
+    except BaseException as error:
+        model = network = words = None  # type: ignore[assignment]
         devices.give_back()
+        if isinstance(error, OutOfMemory):
+            raise with_what_fits(error, local, where, kind, quantization) from error.__cause__
         raise
     model.load_seconds = time.perf_counter() - started
-    registry.add(model)
+    keeping.admit(model, keep_alive)
     tell("ready", 1.0)
     return model
 
 
-def _config(local: LocalModel) -> PreTrainedConfig:
+def _config(local: LocalModel, source: Source) -> PreTrainedConfig:
     from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, PreTrainedConfig, __version__
 
-    if local.format == "gguf":
-        raise UnsupportedModel(
-            f"{local.name} is a GGUF file, which this version does not load.",
-            "Take the same model as safetensors; of the starters the GGUF file is unpacked by itself.",
-        )
     with (
         quiet(),
         translated(
             f"reading the configuration of {local.name}",
             UnsupportedModel,
-            "A newer transformers may know this model; models with code of their own are not run.",
+            _OTHER_WAYS
+            if source.gguf
+            else "A newer transformers may know this model; models with code of their own are not run.",
         ),
     ):
-        said, _ = PreTrainedConfig.get_config_dict(local.path, local_files_only=True)
+        said = (
+            {} if source.gguf else PreTrainedConfig.get_config_dict(source.folder, local_files_only=True)[0]
+        )
         kind = said.get("model_type")
         if isinstance(kind, str) and kind not in CONFIG_MAPPING and not said.get("auto_map"):
             raise UnsupportedModel(
                 f"{local.name} is of the model type {kind!r}, which transformers {__version__} does not know.",
                 "A newer one may: pip install --upgrade transformers. Else look for a copy in another architecture.",
             )
-        config: PreTrainedConfig = AutoConfig.from_pretrained(
-            local.path, local_files_only=True, trust_remote_code=False
-        )
+        config: PreTrainedConfig = AutoConfig.from_pretrained(source.folder, **source.options)
     if type(config) not in AutoModelForCausalLM._model_mapping:
         raise UnsupportedModel(
             f"{local.name} ({local.architecture or config.model_type}) is not a model that generates text.",
@@ -118,34 +161,48 @@ def _config(local: LocalModel) -> PreTrainedConfig:
     return config
 
 
-def _tokenizer(local: LocalModel) -> PreTrainedTokenizerBase:
+def _tokenizer(local: LocalModel, source: Source) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     hint = f"Look at the tokenizer's files in {local.path}."
     with quiet(), translated(f"reading the tokenizer of {local.name}", BrokenModel, hint):
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            local.path, local_files_only=True, trust_remote_code=False
-        )
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source.folder, **source.options)
         return tokenizer
 
 
 def _network(
-    local: LocalModel, config: PreTrainedConfig, dtype: torch.dtype, target: torch.device
+    local: LocalModel,
+    source: Source,
+    config: PreTrainedConfig,
+    dtype: torch.dtype,
+    place: Place,
+    quantization: str | None,
 ) -> Network:
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, GgufConfig
 
     hint = f"Look at the weights in {local.path}; fetch the model again if they are damaged."
+    how = place.options()
+    if quantization is not None:
+        how = {
+            "device_map": {"": place.device},
+            **how,
+            "quantization_config": packed.config(quantization, dtype),
+        }
+    elif source.gguf:
+        how = {**how, "quantization_config": GgufConfig(dequantize=True)}
+    elif getattr(config, "quantization_config", None) is not None:
+        how = {"device_map": {"": place.device}, **how}
     with quiet(), translated(f"loading {local.name}", BrokenModel, hint):
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            local.path,
+            source.folder,
             config=config,
             dtype=dtype,
             use_safetensors=_safetensors(local),
             weights_only=True,  # of a pickled file: tensors, and nothing that runs
-            trust_remote_code=False,
-            local_files_only=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are looked at below, where they can be named
+            **source.options,
+            **how,
         )
         network, found = loaded
         if odd := sorted(found["mismatched_keys"]):
@@ -164,7 +221,9 @@ def _network(
                 f"{local.name} has weights that its config.json knows nothing of, {extra} among them.",
                 "The configuration is of a smaller model: fetch config.json again.",
             )
-        network.eval().to(target)
+        network.eval()
+        if "device_map" not in how:
+            network.to(place.device)
         if getattr(config, "is_decoder", None) is False and sees_ahead(network):
             raise UnsupportedModel(
                 f"{local.name} ({local.architecture}) is an encoder: each of its tokens sees those after it.",
@@ -182,8 +241,11 @@ def _of_more_layers(unexpected: Collection[str], network: Network) -> str | None
     return next((name for name in sorted(unexpected) if re.sub(r"\d+", "N", name) in used), None)
 
 
-def _dtype_of(config: PreTrainedConfig) -> torch.dtype | None:
+def _dtype_of(config: PreTrainedConfig, source: Source) -> torch.dtype | None:
     import torch
+
+    if source.gguf:  # whatever it is unpacked to has more digits than its blocks
+        return torch.bfloat16
 
     said = getattr(config, "dtype", None)
     named = getattr(torch, said, None) if isinstance(said, str) else said

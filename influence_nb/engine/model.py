@@ -10,11 +10,12 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from influence_nb.arguments import expect_call, expect_event
-from influence_nb.engine import registry
+from influence_nb.engine import keeping, registry
 from influence_nb.engine.batch import OnProgress, Outcome, Request, collect, requests
 from influence_nb.engine.completion import Completion, TokenStream
 from influence_nb.engine.prompts import Prompt
@@ -22,6 +23,7 @@ from influence_nb.engine.sampling import Sampling
 from influence_nb.engine.score import OnTokens, TokenScores
 from influence_nb.engine.session import Session, WhenFull
 from influence_nb.errors import CapabilityMissing, InfluenceError
+from influence_nb.memory.report import gb
 
 if TYPE_CHECKING:
     from influence_nb.engine.receipts import Receipt
@@ -41,6 +43,10 @@ class Model(ABC):
         load_seconds: how long loading took.
         memory_peak: the most bytes that it took at once, from before it was loaded until it had run once.
         forwards: how many forward passes it has run, where the runtime can tell.
+        quantization: how its weights are packed, such as "nf4" or "Q4_1"; None for plain ones, or where that is not
+            known.
+        devices: all devices that it lies on, `device` first.
+        use: who uses it, and how long it may stay idle.
     """
 
     runtime: ClassVar[str]
@@ -53,7 +59,10 @@ class Model(ABC):
         self.load_seconds = 0.0
         self.memory_peak = 0
         self.forwards = 0
-        self._closing = threading.Event()
+        self.quantization: str | None = None
+        self.devices: tuple[str, ...] = (device,)
+        self.use = keeping.Use()
+        self._closing = self.use.closing
 
     # -- generating -----------------------------------------------------------------------------------------------
 
@@ -125,7 +134,8 @@ class Model(ABC):
         expect_event(cancel)
         expect_call(on_progress=on_progress)
         wanted = requests(prompts, sampling, overrides)
-        return collect(self._batch(wanted, cancel), len(wanted), on_progress)
+        with keeping.in_use(self):
+            return collect(self._batch(wanted, cancel), len(wanted), on_progress)
 
     def _batch(
         self, requests: Sequence[Request], cancel: threading.Event | None
@@ -231,12 +241,19 @@ class Model(ABC):
         return {}
 
     @abstractmethod
-    def report(self) -> dict[str, Any]:
-        """What is loaded and how: plain values by name; memory in bytes, time in seconds."""
+    def report(self, text: str | None = None, quality: bool = False) -> dict[str, Any]:
+        """What is loaded and how: plain values by name; memory in bytes, time in seconds.
+
+        Args:
+            text: what "quality" is measured on; a short English text of ours where only `quality` is given.
+            quality: whether to measure perplexity, beside that of the plain weights in the same dtype; where they are
+                not loaded they are for the moment, which takes their time and memory. "quality" is then {"perplexity",
+                "unquantized", "ratio"}, else None.
+        """
 
     # -- life -----------------------------------------------------------------------------------------------------
 
-    def answers_to(self, local: LocalModel, device: str, dtype: str) -> bool:
+    def answers_to(self, local: LocalModel, device: str, dtype: str, quantization: str | None = None) -> bool:
         """Whether loading `local` so would only make a second copy of this model."""
         mine = self.local
         same = mine is not None and (mine.path, mine.revision) == (local.path, local.revision)
@@ -244,7 +261,35 @@ class Model(ABC):
             same
             and device in ("auto", self.device, self.device.partition(":")[0])
             and dtype in ("auto", self.dtype)
+            and (quantization or local.quantization) == self.quantization
         )
+
+    @property
+    def memory(self) -> int:
+        """Bytes that it holds on its devices while nothing runs: weights, and the KV caches of sessions."""
+        return 0
+
+    @property
+    def last_used(self) -> datetime:
+        """When it was last asked for something, gave an answer or was loaded; UTC."""
+        return self.use.last_used
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a call runs or waits for its turn."""
+        return self.use.is_busy
+
+    @property
+    def keep_alive(self) -> float | None:
+        """Seconds that it may be idle before it is unloaded; None until room is needed, `math.inf` for ever.
+
+        Can be set, to all that `keep_alive` of `influence_nb.load` may be.
+        """
+        return self.use.keep_alive
+
+    @keep_alive.setter
+    def keep_alive(self, keep_alive: keeping.KeepAlive) -> None:
+        keeping.keep(self, keeping.seconds(keep_alive))
 
     @property
     @abstractmethod
@@ -263,12 +308,17 @@ class Model(ABC):
         """Wait for what is running, which sees `_closing`, and let go of all memory."""
 
     def __repr__(self) -> str:
-        state = f"{self.device}, {self.dtype}" if self.is_loaded else "unloaded"
-        return f"Model({self.name!r}, {state})"
+        if not self.is_loaded:
+            return f"Model({self.name!r}, unloaded)"
+        packed = f", {self.quantization}" if self.quantization else ""
+        used = self.last_used.astimezone()
+        when = f"{used:%H:%M:%S}" if used.date() == datetime.now().date() else f"{used:%Y-%m-%d %H:%M}"
+        return f"Model({self.name!r}, {self.device}, {self.dtype}{packed}, {gb(self.memory)}, used {when})"
 
     # -- for runtimes ---------------------------------------------------------------------------------------------
 
-    def _unloaded(self) -> CapabilityMissing:
+    def unloaded(self) -> CapabilityMissing:
+        """What is said to whoever asks it for something after `unload`."""
         return CapabilityMissing(f"{self.name} was unloaded.", f"Load it again: inb.load({self.name!r}).")
 
     def _lacks(self, what: str) -> NoReturn:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
+from influence_nb.engine import weigh
+
 
 class PrefixCache:
     """At most one cache, that of the last text. Taking it empties the holder: a failure leaves nothing stale."""
@@ -58,6 +60,12 @@ class PrefixCache:
     def clear(self) -> None:
         """Let go of the cache and its memory."""
         self._ids, self._cache = [], None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the cache."""
+        cache = self._cache
+        return weigh.tensors(cache[1]) if cache is not None else 0
 
     def __len__(self) -> int:
         return len(self._ids)

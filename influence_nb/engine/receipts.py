@@ -140,3 +140,8 @@ def package_versions() -> Mapping[str, str]:
         except PackageNotFoundError:
             continue
     return versions
+
+
+def versions_of(*packages: str) -> dict[str, str]:
+    """Of `package_versions`, those of some."""
+    return {name: number for name, number in package_versions().items() if name in packages}

@@ -5,6 +5,7 @@ It does not know which library runs it.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -16,19 +17,22 @@ from influence_nb.engine import prompts, template
 from influence_nb.engine.completion import TokenStream
 from influence_nb.engine.model import Model
 from influence_nb.engine.prefix import PrefixCache
+from influence_nb.engine.receipts import Receipt
 from influence_nb.engine.replay import OnReplayed, Replay, replay
 from influence_nb.engine.sampling import Sampling, checked
 from influence_nb.engine.session import WhenFull
 from influence_nb.engine.token_session import TokenSession
 from influence_nb.errors import CapabilityMissing, InvalidData, InvalidSampling
+from influence_nb.store import records
 
 if TYPE_CHECKING:
-    from influence_nb.engine.receipts import Receipt
+    from influence_nb.store.models import LocalModel
 
 
 class TokenModel(Model):
     """A `Model` whose tokens are known here; runtimes give it the calls below."""
 
+    local: LocalModel
     vocabulary_size: int
     """How many ids the model knows."""
 
@@ -118,6 +122,35 @@ class TokenModel(Model):
     ) -> Replay:
         """See `Model`."""
         return replay(self, receipt, cancel, on_progress)
+
+    def receipt(
+        self,
+        prompt: Sequence[int],
+        sampling: Sampling,
+        output: Sequence[int | None],
+        batch_shape: tuple[int, int] | None,
+        attention: str,
+        versions: Mapping[str, str],
+    ) -> Receipt:
+        """What a completion of this model was made from; takes seconds where its files were never hashed."""
+        words = self.chat_template
+        return Receipt(
+            model=self.name,
+            revision=self.local.revision,
+            files=records.hashes(self.local.path),
+            template_sha256=hashlib.sha256(words.encode()).hexdigest() if words else None,
+            prompt_ids=tuple(prompt),
+            sampling=sampling.to_dict(),
+            seed=sampling.seed,
+            dtype=self.dtype,
+            quantization=self.quantization,
+            device=self.device,
+            attention=attention,
+            batch_shape=batch_shape,
+            runtime=self.runtime,
+            versions=versions,
+            output_ids=tuple(id for id in output if id is not None),
+        )
 
     def margin(
         self, prompt: Sequence[int], before: Sequence[int], sampling: Sampling, chosen: int, other: int

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from influence_nb import api
-from influence_nb.engine import device, registry
+from influence_nb.engine import device, packed, registry
 from influence_nb.errors import InfluenceError
 from influence_nb.hub.starters import STARTERS
 from influence_nb.widgets.base import (
@@ -59,6 +59,7 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
         self._model = labelled(ipywidgets.Dropdown, "Model", [("starter/chat", "starter/chat")])
         self._device = labelled(ipywidgets.Dropdown, "Device", ["auto"])
         self._dtype = labelled(ipywidgets.Dropdown, "Data type", list(device.DTYPES))
+        self._packing = labelled(ipywidgets.Dropdown, "Quantization", [("none", "")])
         self._load_button = page_button(
             "Load", "Load the chosen model", lambda: self._clicked(self.load), "primary"
         )
@@ -74,7 +75,9 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
         self._message = ipywidgets.HTML()
         self._gauges = ipywidgets.HTML()
         self._rows = ipywidgets.VBox()
-        choices = ipywidgets.HBox([self._model, self._device, self._dtype]).add_class("inb-row")
+        choices = ipywidgets.HBox([self._model, self._device, self._dtype, self._packing]).add_class(
+            "inb-row"
+        )
         buttons = ipywidgets.HBox([self._load_button, self._refresh_button]).add_class("inb-row")
         server = ipywidgets.HBox([self._server, self._served, self._connect_button]).add_class("inb-row")
         parts = [ipywidgets.HTML(STYLE), choices, buttons, server, self._progress, self._message]
@@ -89,9 +92,17 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
         self.refresh()
 
     def load(
-        self, model: str | None = None, device: str | None = None, dtype: str | None = None
+        self,
+        model: str | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        quantization: str | None = None,
     ) -> Future[Model]:
         """Load a model in the background; what is not given is taken from the form.
+
+        Args:
+            model, device, dtype: as `influence_nb.load` takes them.
+            quantization: "int8", "nf4", or "" for none.
 
         Returns:
             A future of the loaded `Model`.
@@ -104,10 +115,12 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
             device or self._device.value,
             dtype or self._dtype.value,
         )
+        how = self._packing.value if quantization is None else quantization
 
         def work() -> Model:
             self._show_stage("files", 0.0)
-            return api.load(name, device=where, dtype=kind, on_progress=self._show_stage)
+            packing = {"quantization": how} if how else {}
+            return api.load(name, device=where, dtype=kind, on_progress=self._show_stage, **packing)
 
         return self._run(work, "", f"{name} is loaded.")
 
@@ -218,6 +231,8 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
         _offer(self._model, options)
         self._devices = device.available()
         _offer(self._device, [(name, name) for name in ("auto", *self._devices)])
+        ways = {way: None for one in self._devices for way in packed.possible(one)}
+        _offer(self._packing, [("none", ""), *((way, way) for way in ways)])
         self._measure()
 
     def _show_stage(self, stage: str, share: float | None) -> None:
@@ -247,7 +262,14 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
     def _enable(self, enabled: bool) -> None:
         for row in self._rows.children:
             row.children[1].disabled = not enabled
-        controls = (self._model, self._device, self._dtype, self._load_button, self._refresh_button)
+        controls = (
+            self._model,
+            self._device,
+            self._dtype,
+            self._packing,
+            self._load_button,
+            self._refresh_button,
+        )
         for control in (*controls, self._server, self._served, self._connect_button):
             control.disabled = not enabled
 
@@ -256,7 +278,8 @@ def _facts(model: Model) -> str:
     context = f", context of {model.context_length:,} tokens" if model.context_length else ""
     if model.local is None:
         return f"{model.name}: on the server {model.device}{context}"
-    return f"{model.name}: {model.device}, {model.dtype}{context}, loaded in {model.load_seconds:.1f} s"
+    how = f"{model.dtype}, {model.quantization}" if model.quantization else model.dtype
+    return f"{model.name}: {model.device}, {how}{context}, loaded in {model.load_seconds:.1f} s"
 
 
 def _offer(choice: Any, options: list[tuple[str, str]]) -> None:

@@ -27,8 +27,8 @@ class State(traitlets.HasTraits):
     """
 
     loaded = traitlets.List(traitlets.Unicode())
-    """The loaded models' names, the latest last, no two the same: where one name is loaded twice, device and dtype
-    stand beside it, then the folder that holds the model's, then a number."""
+    """The loaded models' names, the latest last, no two the same: where one name is loaded twice, device, dtype
+    and quantization stand beside it, then the folder that holds the model's, then a number."""
 
     selected = traitlets.Any(None, allow_none=True)
     """The `Model` that the panels use; None for none."""
@@ -114,7 +114,7 @@ def _labels(models: list[Model]) -> dict[str, Model]:
 
 
 def _kind(model: Model) -> str:
-    return ", ".join(part for part in (model.device, model.dtype) if part)
+    return ", ".join(part for part in (model.device, model.dtype, model.quantization) if part)
 
 
 def _place(model: Model) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 import influence_nb as inb
 from influence_nb.engine import device as devices
+from influence_nb.engine import keeping
 from influence_nb.errors import (
     BrokenModel,
     CapabilityMissing,
@@ -210,7 +211,33 @@ def test_which_models_and_arguments_it_takes(file: Path, model: Any) -> None:
         inb.load("starter/chat", runtime="llama.cpp")
     with pytest.raises(InvalidData, match="dtype"):
         inb.load(file.parent, runtime="llama.cpp", dtype="float32")
+    with pytest.raises(InvalidData, match="quantization"):
+        inb.load(file.parent, runtime="llama.cpp", quantization="nf4")
+    with pytest.raises(CapabilityMissing, match="quality"):
+        model.report(quality=True)
     assert inb.load("starter/chat", device="cpu").runtime == "transformers"
+
+
+def test_it_stays_while_it_answers_and_goes_once_it_has_been_idle_for_long_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(keeping, "clock", lambda: now[0])
+    monkeypatch.setattr(keeping, "_begin_watching", lambda: None)
+    model = inb.load(bare(tmp_path), runtime="llama.cpp", keep_alive="5m")
+    assert (model.keep_alive, model.quantization) == (300, "Q4_1")
+    assert model.memory > model.local.size / 2
+    running = model.stream("Once upon a time", max_new_tokens=4, **GREEDY)
+    next(running)
+    now[0] += 1000
+    keeping.sweep()
+    assert model.is_loaded
+    assert model.is_busy
+    assert len(list(running)) == 4
+    now[0] += 300
+    keeping.sweep()
+    assert not model.is_loaded
+    assert (model.memory, model in inb.loaded()) == (0, False)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="auto takes transformers where there is a GPU")

@@ -10,6 +10,7 @@ from typing import Any
 
 from influence_nb.engine import registry
 from influence_nb.engine.completion import Completion, Timings, TokenEvent, TokenStream, Usage
+from influence_nb.engine.keeping import Use
 from influence_nb.engine.sampling import Sampling
 
 
@@ -23,6 +24,7 @@ class FakeModel:
 
     device, dtype, context_length, load_seconds = "cpu", "float32", 64, 0.5
     is_loaded = True
+    quantization, memory, devices = None, 1 << 20, ("cpu",)
 
     def __init__(
         self,
@@ -40,6 +42,7 @@ class FakeModel:
         self.forwards = 0
         self.received: list[dict[str, Any]] = []
         self._stepwise = stepwise
+        self.use = Use()
         self._steps = threading.Semaphore(0)
         registry.add(self)  # type: ignore[arg-type]
 

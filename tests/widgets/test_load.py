@@ -29,9 +29,13 @@ def loader(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     control["gate"].set()
 
     def load(
-        model: str, device: str, dtype: str, on_progress: Callable[[str, float | None], None]
+        model: str,
+        device: str,
+        dtype: str,
+        on_progress: Callable[[str, float | None], None],
+        quantization: str | None = None,
     ) -> FakeModel:
-        control["asked"].append((model, device, dtype))
+        control["asked"].append((model, device, dtype, *([quantization] if quantization else [])))
         on_progress("weights", 0.4)
         assert control["gate"].wait(WAIT)
         if control["fault"]:
@@ -75,6 +79,23 @@ def test_load_shows_its_stage_locks_the_form_and_lists_the_model(loader: dict[st
     assert "one is loaded." in text(panel)
     assert "before:" in text(panel)
     assert button(panel, "Unload one")
+
+
+@pytest.mark.parametrize("ways", [(), ("int8", "nf4")])
+def test_quantization_is_offered_where_it_is_possible(
+    loader: dict[str, Any], monkeypatch: pytest.MonkeyPatch, ways: tuple[str, ...]
+):
+    monkeypatch.setattr(load.packed, "possible", lambda device: ways)
+    panel = LoadPanel()
+    panel.refresh().result(WAIT)
+    [choice] = [one for one in controls(panel) if getattr(one, "description", "") == "Quantization"]
+    assert [value for _, value in choice.options] == ["", *ways]
+    if ways:
+        choice.value = "nf4"
+        panel.load("one").result(WAIT)
+        panel.load("two", quantization="").result(WAIT)
+        panel.load("three", quantization="int8").result(WAIT)
+        assert [asked[3:] for asked in loader["asked"]] == [("nf4",), (), ("int8",)]
 
 
 def test_several_models_are_loaded_and_unloaded_one_by_one(loader: dict[str, Any]):

@@ -5,37 +5,37 @@ It knows the network, the tokenizer and the worker thread; it does not know how 
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
-from functools import cached_property
+from contextlib import ExitStack, closing
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from influence_nb.engine import device as devices
-from influence_nb.engine import encoding, groups, noise, template
+from influence_nb.engine import encoding, groups, keeping, noise, template, weigh
 from influence_nb.engine.abilities import Together, goes_on, together
 from influence_nb.engine.batch import Outcome, Request
 from influence_nb.engine.completion import Completion, TokenEvent, TokenStream, Usage
 from influence_nb.engine.configs import completed
 from influence_nb.engine.faults import translated
+from influence_nb.engine.fitting import with_what_fits
 from influence_nb.engine.loop import SHORT, Steps, decode
 from influence_nb.engine.prefix import PrefixCache
 from influence_nb.engine.prompts import Prompt
+from influence_nb.engine.quality import report as reported
 from influence_nb.engine.quiet import quiet
-from influence_nb.engine.receipts import Receipt, package_versions
+from influence_nb.engine.receipts import package_versions
 from influence_nb.engine.replay import margin
 from influence_nb.engine.row import Row
 from influence_nb.engine.sampling import Sampling
 from influence_nb.engine.score import OnTokens, TokenScores, score
 from influence_nb.engine.token_model import TokenModel
 from influence_nb.engine.worker import Worker
-from influence_nb.errors import BrokenModel, ContextTooLong, InfluenceError
+from influence_nb.errors import BrokenModel, ContextTooLong, InfluenceError, OutOfMemory
 from influence_nb.memory import ModelShape
-from influence_nb.store import records
 from influence_nb.store.heads import read_heads
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class TransformersModel(TokenModel):
         tokenizer: the transformers tokenizer.
         network: the transformers model; None after `unload`.
         weights_size: bytes of its weights in memory.
+        attention: the kernel that attention runs with, such as "sdpa".
     """
 
     runtime = "transformers"
@@ -66,14 +67,18 @@ class TransformersModel(TokenModel):
         network: Network,
         tokenizer: PreTrainedTokenizerBase,
         load_seconds: float,
+        quantization: str | None = None,
     ) -> None:
         super().__init__(local.name, local, str(network.device), str(network.dtype).removeprefix("torch."))
         self.tokenizer = tokenizer
         self.network: Network | None = network
         self.load_seconds = load_seconds
-        self.weights_size = sum(weight.numel() * weight.element_size() for weight in network.parameters())
+        self.quantization = quantization or local.quantization
+        spread = getattr(network, "hf_device_map", None) or {}
+        self.devices = tuple(dict.fromkeys([self.device, *(devices.name(one) for one in spread.values())]))
+        self.weights_size = weigh.weights(network)
         self.memory_peak = self.weights_size
-        self._attention = str(getattr(network.config, "_attn_implementation", "unknown"))
+        self.attention = str(getattr(network.config, "_attn_implementation", "unknown"))
         self.vocabulary_size = int(network.get_input_embeddings().num_embeddings)
         self._defaults = {k: v for k, v in network.generation_config.to_dict().items() if v is not None}
         self._ends = self._end_ids()
@@ -104,14 +109,7 @@ class TransformersModel(TokenModel):
                 for _, event in running:
                     yield event
 
-        done: list[Completion] = []
-
-        def finished() -> Completion | None:
-            if not done and row.finish_reason is not None:
-                done.append(self.completion(row))
-            return done[0] if done else None
-
-        return TokenStream(events(), finished)
+        return TokenStream(events(), lambda: self.completion(row) if row.finish_reason else None)
 
     def row(self, prompt: Sequence[int], sampling: Sampling) -> Row:
         """A text to be made, with a seed if it had none.
@@ -156,7 +154,16 @@ class TransformersModel(TokenModel):
                 made = (event.id for event in rows[0].events if event.id is not None)
                 prefix.keep([*rows[0].prompt, *made][: steps.fed], steps.cache)
 
-        return self.on_worker(job, "generating", cancel)
+        try:
+            yield from self.on_worker(job, "generating", cancel)
+        except OutOfMemory as error:
+            devices.give_back()
+            if len(rows) == 1:
+                context = len(rows[0].prompt) + rows[0].limit
+                raise with_what_fits(
+                    error, self, "auto", "auto", self.quantization, context
+                ) from error.__cause__
+            raise
 
     def on_worker(
         self,
@@ -172,16 +179,22 @@ class TransformersModel(TokenModel):
             cancel: stops it too, and so does `unload`.
         """
         stop = threading.Event()
+        use = ExitStack()  # from now until the job has ended, whether or not somebody reads to the end
 
         def stopped() -> bool:
             return stop.is_set() or self._closing.is_set() or (cancel is not None and cancel.is_set())
 
         def work() -> Iterator[T]:
-            with quiet(), translated(doing, InfluenceError, "The model is still loaded: try again."):
+            with use, quiet(), translated(doing, InfluenceError, "The model is still loaded: try again."):
                 yield from job(stopped)
 
         self.loaded()
-        running = self._worker.run(work)
+        use.enter_context(keeping.in_use(self))
+        try:
+            running = self._worker.run(work)
+        except BaseException:
+            use.close()
+            raise
         try:
             for item in running:  # noqa: UP028 - `yield from` would close `running` with us
                 yield item
@@ -270,22 +283,9 @@ class TransformersModel(TokenModel):
         """See `TokenModel`."""
         return dict(self._defaults)
 
-    def report(self) -> dict[str, Any]:
-        """See `TokenModel`."""
-        used, total = devices.memory(self.device)
-        return {
-            "name": self.name,
-            "architecture": self.local.architecture,
-            "parameters": self.local.parameters,
-            "weights": self._weight_bytes,
-            "device": self.device,
-            "dtype": self.dtype,
-            "attention": self._attention,
-            "context_length": self._context,
-            "load_seconds": self.load_seconds,
-            "memory_used": used,
-            "memory_total": total,
-        }
+    def report(self, text: str | None = None, quality: bool = False) -> dict[str, Any]:
+        """See `Model`."""
+        return reported(self, text, quality)
 
     @cached_property
     def shape(self) -> ModelShape | None:
@@ -294,10 +294,6 @@ class TransformersModel(TokenModel):
             return read_heads(Path(self.local.path)).shape(completed)
         except InfluenceError:
             return None
-
-    @cached_property
-    def _weight_bytes(self) -> int:
-        return sum(tensor.nbytes for tensor in self.loaded().parameters())
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -311,6 +307,13 @@ class TransformersModel(TokenModel):
     def is_loaded(self) -> bool:
         """See `TokenModel`."""
         return self.network is not None
+
+    @property
+    def memory(self) -> int:
+        """See `Model`."""
+        return (
+            self.weights_size + sum(prefix.size for prefix in list(self._prefixes)) if self.is_loaded else 0
+        )
 
     def _give_back(self) -> None:
         self._worker.close()
@@ -328,7 +331,7 @@ class TransformersModel(TokenModel):
             CapabilityMissing: the model was unloaded.
         """
         if self.network is None:
-            raise self._unloaded()
+            raise self.unloaded()
         return self.network
 
     def _count(self, *_: object) -> None:
@@ -353,32 +356,9 @@ class TransformersModel(TokenModel):
         made = len(row.events)
         timings = row.clock.timings(self.load_seconds, made)
         usage = Usage(len(row.prompt), made, row.cached)
-        receipts: list[Receipt] = []
-
-        def receipt() -> Receipt:
-            if not receipts:
-                receipts.append(self._receipt(row))
-            return receipts[0]
-
+        ids, versions = [event.id for event in row.events], package_versions()
+        receipt = cache(
+            lambda: self.receipt(row.prompt, row.sampling, ids, row.batch_shape, self.attention, versions)
+        )
         assert row.finish_reason is not None
         return Completion(row.text, tuple(row.events), row.finish_reason, usage, timings, receipt)
-
-    def _receipt(self, row: Row) -> Receipt:
-        words = self.chat_template
-        return Receipt(
-            model=self.name,
-            revision=self.local.revision,
-            files=records.hashes(Path(self.local.path)),
-            template_sha256=hashlib.sha256(words.encode()).hexdigest() if words else None,
-            prompt_ids=tuple(row.prompt),
-            sampling=row.sampling.to_dict(),
-            seed=row.sampling.seed or 0,
-            dtype=self.dtype,
-            quantization=self.local.quantization,
-            device=self.device,
-            attention=self._attention,
-            batch_shape=row.batch_shape,
-            runtime=self.runtime,
-            versions=package_versions(),
-            output_ids=tuple(event.id for event in row.events if event.id is not None),
-        )

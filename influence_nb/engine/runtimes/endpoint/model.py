@@ -13,12 +13,12 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from influence_nb.arguments import expect_event
-from influence_nb.engine import noise, prompts, template
+from influence_nb.engine import keeping, noise, prompts, template
 from influence_nb.engine.batch import Outcome, Request
 from influence_nb.engine.clock import Clock
 from influence_nb.engine.completion import Completion, FinishReason, TokenEvent, TokenStream, Usage
 from influence_nb.engine.model import Model
-from influence_nb.engine.receipts import Receipt, package_versions
+from influence_nb.engine.receipts import Receipt, versions_of
 from influence_nb.engine.runtimes.endpoint import kinds
 from influence_nb.engine.runtimes.endpoint.parallel import side_by_side
 from influence_nb.engine.runtimes.endpoint.refusals import error_of, named
@@ -137,8 +137,14 @@ class EndpointModel(Model):
         """See `Model`."""
         return self.served.context_length
 
-    def report(self) -> dict[str, Any]:
-        """See `Model`; None for what the server does not tell."""
+    def report(self, text: str | None = None, quality: bool = False) -> dict[str, Any]:
+        """See `Model`; None for what the server does not tell.
+
+        Raises:
+            CapabilityMissing: quality was asked for, which takes scores that servers do not give.
+        """
+        if quality or text is not None:
+            self._lacks("measure quality")
         return {
             "name": self.name,
             "runtime": self.runtime,
@@ -214,7 +220,8 @@ class EndpointModel(Model):
             clock.called = time.perf_counter()
             clock.begin()
             try:
-                yield from self._answer(path, body, optional, shorter, reply, clock, cancelled)
+                with keeping.in_use(self):
+                    yield from self._answer(path, body, optional, shorter, reply, clock, cancelled)
             except EndpointError as error:
                 reply.close("failed")
                 if reply.events:
@@ -227,13 +234,11 @@ class EndpointModel(Model):
                     reply.close("cancelled")
                 raise
 
-        done: list[Completion] = []
-
         def finished() -> Completion | None:
             reason = reply.finish_reason
-            if not done and reason is not None and (reply.events or reason != "failed"):
-                done.append(self._completion(reply, reason, sampling, clock, ids))
-            return done[0] if done else None
+            if reason is None or (reason == "failed" and not reply.events):
+                return None
+            return self._completion(reply, reason, sampling, clock, ids)
 
         return TokenStream(events(), finished)
 
@@ -283,10 +288,12 @@ class EndpointModel(Model):
 
     def _check_loaded(self) -> None:
         if not self.is_loaded:
-            raise CapabilityMissing(
-                f"{self.name} was unloaded.",
-                f"Load it again: inb.load({self.name!r}, endpoint={self.address.url!r}).",
-            )
+            raise self.unloaded()
+
+    def unloaded(self) -> CapabilityMissing:
+        """See `Model`."""
+        again = f"inb.load({self.name!r}, endpoint={self.address.url!r})"
+        return CapabilityMissing(f"{self.name} was unloaded.", f"Load it again: {again}.")
 
     def _completion(
         self, reply: Reply, reason: FinishReason, sampling: Sampling, clock: Clock, ids: Sequence[int]
@@ -295,11 +302,6 @@ class EndpointModel(Model):
         timings = clock.timings(self.load_seconds, usage.completion_tokens)
         output = tuple(event.id for event in reply.events if event.id is not None)
         version = {self.served.kind.name: self.served.version} if self.served.version else {}
-        ours = {
-            name: package_versions()[name]
-            for name in ("python", "influence_nb")
-            if name in package_versions()
-        }
         receipt = Receipt(
             model=self.name,
             revision=None,
@@ -314,7 +316,7 @@ class EndpointModel(Model):
             attention="",
             batch_shape=None,
             runtime=self.runtime,
-            versions={**ours, **version},
+            versions={**versions_of("python", "influence_nb"), **version},
             output_ids=output if len(output) == len(reply.events) else (),
             endpoint=self.address.url,
         )

@@ -5,18 +5,18 @@ It knows requests and their answers; it does not know how the file was found or 
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from influence_nb.engine import device as devices
-from influence_nb.engine import noise, template
+from influence_nb.engine import keeping, noise, template
 from influence_nb.engine.completion import Completion, TokenEvent, TokenStream, Usage
 from influence_nb.engine.prefix import PrefixCache
-from influence_nb.engine.receipts import Receipt, package_versions
+from influence_nb.engine.receipts import versions_of
 from influence_nb.engine.runtimes.llamacpp import mapping
 from influence_nb.engine.runtimes.llamacpp.answer import Answer
 from influence_nb.engine.runtimes.llamacpp.library import PACKAGE, Failure, Library, installed
@@ -24,7 +24,6 @@ from influence_nb.engine.runtimes.llamacpp.words import Words
 from influence_nb.engine.sampling import Sampling
 from influence_nb.engine.token_model import TokenModel
 from influence_nb.errors import ContextTooLong, InfluenceError, InvalidSampling
-from influence_nb.store import records
 
 if TYPE_CHECKING:
     from influence_nb.store.models import LocalModel
@@ -57,6 +56,7 @@ class LlamaCppModel(TokenModel):
         self.words = words
         self.vocabulary_size = words.size
         self.threads = threads
+        self.quantization = local.quantization
         self._context = context
 
     # -- generating -----------------------------------------------------------------------------------------------
@@ -94,19 +94,10 @@ class LlamaCppModel(TokenModel):
             answer.clock.called = time.perf_counter()
             answer.clock.begin()
             try:
-                for request in self._requests(fields, prompt, sampling, limit, answer):
-                    made = len(answer.events)
-                    with closing(self.loaded().chunks(request, stopped)) as chunks:
-                        for chunk in chunks:
-                            self.forwards += 1
-                            yield from answer.take(chunk, made)
-                            if answer.finish_reason is not None:
-                                return
-                            if request["ignore_eos"] and len(answer.events) >= sampling.min_new_tokens:
-                                break
-                    if stopped():
-                        break
-                yield answer.close(stopped())
+                with keeping.in_use(self):
+                    yield from self._answer(
+                        answer, self._requests(fields, prompt, sampling, limit, answer), sampling, stopped
+                    )
             except Failure as failure:
                 raise self._error(failure, len(prompt)) from failure
             except GeneratorExit:
@@ -114,14 +105,30 @@ class LlamaCppModel(TokenModel):
                     answer.close(cancelled=True)
                 raise
 
-        done: list[Completion] = []
+        return TokenStream(
+            events(), lambda: self._completion(answer, prompt, sampling) if answer.finish_reason else None
+        )
 
-        def finished() -> Completion | None:
-            if not done and answer.finish_reason is not None:
-                done.append(self._completion(answer, prompt, sampling))
-            return done[0] if done else None
-
-        return TokenStream(events(), finished)
+    def _answer(
+        self,
+        answer: Answer,
+        requests: Iterator[dict[str, Any]],
+        sampling: Sampling,
+        stopped: Callable[[], bool],
+    ) -> Iterator[TokenEvent]:
+        for request in requests:
+            made = len(answer.events)
+            with closing(self.loaded().chunks(request, stopped)) as chunks:
+                for chunk in chunks:
+                    self.forwards += 1
+                    yield from answer.take(chunk, made)
+                    if answer.finish_reason is not None:
+                        return
+                    if request["ignore_eos"] and len(answer.events) >= sampling.min_new_tokens:
+                        break
+            if stopped():
+                break
+        yield answer.close(stopped())
 
     def _requests(
         self, fields: dict[str, Any], prompt: Sequence[int], sampling: Sampling, limit: int, answer: Answer
@@ -182,8 +189,14 @@ class LlamaCppModel(TokenModel):
         """See `Model`: what was made room for while loading."""
         return self._context
 
-    def report(self) -> dict[str, Any]:
-        """See `Model`."""
+    def report(self, text: str | None = None, quality: bool = False) -> dict[str, Any]:
+        """See `Model`.
+
+        Raises:
+            CapabilityMissing: quality was asked for, which takes scores that llama.cpp does not give.
+        """
+        if quality or text is not None:
+            self._lacks("measure quality")
         used, total = devices.memory(self.device)
         return {
             "name": self.name,
@@ -193,9 +206,11 @@ class LlamaCppModel(TokenModel):
             "weights": self.local.size,
             "device": self.device,
             "dtype": self.dtype,
+            "quantization": self.quantization,
             "context_length": self._context,
             "threads": self.threads,
             "load_seconds": self.load_seconds,
+            "memory": self.memory,
             "memory_used": used,
             "memory_total": total,
         }
@@ -219,8 +234,13 @@ class LlamaCppModel(TokenModel):
         """
         library = self.library
         if library is None:
-            raise self._unloaded()
+            raise self.unloaded()
         return library
+
+    @property
+    def memory(self) -> int:
+        """See `Model`: what it took when it was loaded, where llama.cpp makes room for all of its context."""
+        return self.memory_peak if self.is_loaded else 0
 
     def _give_back(self) -> None:
         library, self.library = self.library, None
@@ -237,13 +257,10 @@ class LlamaCppModel(TokenModel):
 
     def _completion(self, answer: Answer, prompt: Sequence[int], sampling: Sampling) -> Completion:
         made = len(answer.events)
-        receipts: list[Receipt] = []
-
-        def receipt() -> Receipt:
-            if not receipts:
-                receipts.append(self._receipt(answer, prompt, sampling))
-            return receipts[0]
-
+        versions = {**versions_of("python", "influence_nb"), PACKAGE: installed() or ""}
+        receipt = cache(
+            lambda: self.receipt(prompt, sampling, answer.ids or (), (1, len(prompt)), "", versions)
+        )
         assert answer.finish_reason is not None
         return Completion(
             answer.text,
@@ -252,26 +269,4 @@ class LlamaCppModel(TokenModel):
             Usage(len(prompt), made, answer.cached),
             answer.clock.timings(self.load_seconds, made),
             receipt,
-        )
-
-    def _receipt(self, answer: Answer, prompt: Sequence[int], sampling: Sampling) -> Receipt:
-        words = self.chat_template
-        ours = package_versions()
-        versions = {name: ours[name] for name in ("python", "influence_nb") if name in ours}
-        return Receipt(
-            model=self.name,
-            revision=self.local.revision,
-            files=records.hashes(self.local.path),
-            template_sha256=hashlib.sha256(words.encode()).hexdigest() if words else None,
-            prompt_ids=tuple(prompt),
-            sampling=sampling.to_dict(),
-            seed=sampling.seed,
-            dtype=self.dtype,
-            quantization=self.local.quantization,
-            device=self.device,
-            attention="",
-            batch_shape=(1, len(prompt)),
-            runtime=self.runtime,
-            versions={**versions, PACKAGE: installed() or ""},
-            output_ids=tuple(answer.ids or ()),
         )

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from influence_nb.arguments import quoted
 from influence_nb.engine import device as devices
-from influence_nb.engine import registry
+from influence_nb.engine import keeping
 from influence_nb.engine.runtimes.llamacpp.library import Library, expect_installed, has_gpu, installed
 from influence_nb.engine.runtimes.llamacpp.model import LlamaCppModel
 from influence_nb.engine.runtimes.llamacpp.words import TYPES, Words
@@ -58,6 +59,8 @@ def load_gguf(
     device: str = "auto",
     dtype: str = "auto",
     on_progress: Callable[[str, float | None], None] | None = None,
+    keep_alive: float | None = None,
+    quantization: str | None = None,
 ) -> LlamaCppModel:
     """Open a GGUF file with llama.cpp, run it once, and put it on the list of loaded models.
 
@@ -66,9 +69,11 @@ def load_gguf(
         device: as `engine.device.resolve` takes it; "auto" is the CPU where this llama.cpp cannot use the GPU.
         dtype: "auto", since the weights stay as they are in the file.
         on_progress: as `engine.load.load_model`'s.
+        keep_alive: seconds, as `keeping.seconds` gives them.
+        quantization: None, since that too is as it is in the file.
 
     Raises:
-        InvalidData: another dtype.
+        InvalidData: a dtype or a quantization was asked for.
         DeviceUnavailable: no such device, or one that this build of llama.cpp cannot use.
         BrokenModel: the file is damaged, or llama.cpp cannot load it.
     """
@@ -77,10 +82,11 @@ def load_gguf(
     tell = on_progress or (lambda stage, done: None)
     started = time.perf_counter()
     tell("files", 0.0)
-    if dtype != "auto":
+    if dtype != "auto" or quantization is not None:
+        what = f"dtype={quoted(dtype)}" if dtype != "auto" else f"quantization={quoted(quantization)}"
         raise InvalidData(
-            f"dtype={dtype!r} cannot be chosen for llama.cpp: the weights stay as they are in the file.",
-            "Leave dtype out, or load the model with runtime='transformers'.",
+            f"{what} cannot be chosen for llama.cpp: the weights stay as they are in the file.",
+            "Leave it out, or load the model with runtime='transformers'.",
         )
     target = devices.resolve(device)
     if target.type != "cpu" and not has_gpu():
@@ -95,6 +101,7 @@ def load_gguf(
     if header is None or not header.metadata.get("tokenizer.ggml.tokens"):
         raise BrokenModel(f"{file.name} has no tokenizer in it.", "Take a GGUF file of a whole model.")
     context, threads = _context(header), torch.get_num_threads()
+    keeping.make_room(str(target), file.stat().st_size)
     tell("weights", None)
     watch = Watch(str(target))
     gpu = None if target.type == "cpu" else target.index or 0
@@ -110,7 +117,7 @@ def load_gguf(
     model.forwards = 0
     model.memory_peak = max(watch.taken(), file.stat().st_size)
     model.load_seconds = time.perf_counter() - started
-    registry.add(model)
+    keeping.admit(model, keep_alive)
     tell("ready", 1.0)
     return model
 
