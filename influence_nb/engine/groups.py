@@ -44,6 +44,7 @@ def run(
     rows: dict[int, Row] = {}
     for place, request in enumerate(requests):
         try:
+            model.check_request(request.sampling, request.cancel)
             rows[place] = model.row(
                 prompts.ids(request.prompt, model), request.sampling, request.cancel, request.top
             )

@@ -6,14 +6,14 @@ It does not know any API's fields.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from importlib import metadata
+from dataclasses import dataclass, field
 
 from anyio import to_thread
 from fastapi import Request
 
 from influence_nb.engine import batch, keeping
 from influence_nb.engine.model import Model
+from influence_nb.engine.receipts import package_versions
 from influence_nb.engine.sampling import Sampling
 from influence_nb.engine.token_model import TokenModel
 from influence_nb.errors import CapabilityMissing
@@ -48,7 +48,7 @@ class Service:
     sampling: Sampling
     pull: bool
     delete: bool
-    version: str = metadata.version("influence_nb")
+    version: str = field(default_factory=lambda: package_versions().get("influence_nb", ""))
 
     async def ask(
         self,
