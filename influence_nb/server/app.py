@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from influence_nb.errors import InfluenceError
-from influence_nb.server import native, openai, refusals, wire
+from influence_nb.server import native, ollama, openai, refusals, wire
 from influence_nb.server.guards import Guard
 from influence_nb.server.refusals import Refused
 from influence_nb.server.service import Service
@@ -35,7 +35,7 @@ def application(service: Service, *, loopback: bool, key: str | None, body_limit
         docs_url=None,  # its page would come from elsewhere
         redoc_url=None,
     )
-    for router in (native.routes(service), openai.routes(service)):
+    for router in (native.routes(service), openai.routes(service), ollama.routes(service)):
         app.include_router(router)
     app.add_exception_handler(InfluenceError, _told)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -142,6 +142,38 @@ class Models:
                 pass
         raise not_found(name)
 
+    def unload(self, name: str | None) -> None:
+        """Let a model go that is not in use; nothing where it is not loaded.
+
+        Raises:
+            ModelNotFound: there is none of that name.
+            Refused: it is the notebook's own, or in use.
+        """
+        wanted = plain(name) or self._default
+        if wanted in self._encoders:
+            self.unload_encoder(wanted)
+            return
+        found = [model for model in self.present() if model.name == wanted]
+        if not found and wanted is not None:
+            self.files(wanted)
+        for model in found:
+            if model is self.own:
+                raise Refused(409, f"{model.name} belongs to the program that serves it, and stays loaded.")
+            if not model.use.claim():
+                raise Refused(409, f"{model.name} is in use.", "Ask again when it is idle.")
+            model.unload()
+
+    def delete(self, name: str) -> None:
+        """Remove a model from the disk.
+
+        Raises:
+            ModelNotFound: there is none of that name in the library.
+            Refused: it is in use.
+        """
+        local = self.files(name)
+        self.unload(local.name)
+        api.library().remove(local.name)
+
     def close(self) -> None:
         """Free the encoders; models stay for whoever else has them."""
         for name in self.encoders():

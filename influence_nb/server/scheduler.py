@@ -36,6 +36,7 @@ class Answers:
         model: who answers; it stays in memory until `close`.
         requests: what was asked.
         completions: for each prompt the whole of its answer, once it has come.
+        load_seconds: how long the client waited for the model to be loaded.
     """
 
     def __init__(self, model: Model, requests: Sequence[Request], time_limit: float) -> None:
@@ -50,6 +51,7 @@ class Answers:
         self._cancels = [threading.Event() for _ in range(count)]
         self._closed = False
         self.stopping = False
+        self.load_seconds = 0.0
 
     @property
     def cancels(self) -> list[threading.Event]:

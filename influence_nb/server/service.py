@@ -5,6 +5,7 @@ It does not know any API's fields.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -69,11 +70,14 @@ class Service:
             Gone: the client went.
             InfluenceError: it cannot be answered.
         """
+        began = time.perf_counter()
         model = await self.models.hold(name)
+        loaded = time.perf_counter()
         try:
             self.keep(model, keep_alive)
             asked = await to_thread.run_sync(lambda: list(wanted(model)))
             answers = self.scheduler.submit(model, asked)
+            answers.load_seconds = loaded - began
         except BaseException:
             model.use.end()
             raise

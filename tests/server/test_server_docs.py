@@ -14,6 +14,7 @@ import influence_nb as inb
 
 PAGE = Path(__file__).parents[2] / "docs" / "server.md"
 TEXT = PAGE.read_text(encoding="utf-8")
+# Those that fetch and remove models are shown as sh, and driven by test_ollama.py.
 BLOCKS = re.findall(r"^```bash\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
 
