@@ -56,6 +56,7 @@ class TransformersModel(TokenModel):
         network: the transformers model; None after `unload`.
         weights_size: bytes of its weights in memory.
         attention: the kernel that attention runs with, such as "sdpa".
+        trust_remote_code: whether code that lies with the model may have run.
     """
 
     runtime = "transformers"
@@ -78,6 +79,7 @@ class TransformersModel(TokenModel):
         self.devices = tuple(dict.fromkeys([self.device, *(devices.name(one) for one in spread.values())]))
         self.weights_size = weigh.weights(network)
         self.memory_peak = self.weights_size
+        self.trust_remote_code = False
         self.attention = str(getattr(network.config, "_attn_implementation", "unknown"))
         self.vocabulary_size = int(network.get_input_embeddings().num_embeddings)
         self._defaults = {k: v for k, v in network.generation_config.to_dict().items() if v is not None}
