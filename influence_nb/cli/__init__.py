@@ -16,12 +16,20 @@ from influence_nb import __version__
 from influence_nb.cli.frame import VERBOSE, Table
 
 COMMANDS = {
+    "generate": "Continue a text, or answer a question.",
+    "search": "Find models on the Hub, and whether they fit this machine.",
+    "fit": "Whether a model fits a device, and what it takes there.",
+    "download": "Fetch a model from the Hub (also: pull).",
+    "list": "The models on this machine.",
+    "show": "What is known of a model on this machine.",
+    "verify": "Compare every byte of a model with its checksums.",
+    "rm": "Delete a model from the disk.",
     "bench": "Measure how fast a model is on this machine.",
+    "starters": "Fetch the two starter models.",
     "config": "Every setting, its value and where it came from.",
     "lab": "Start JupyterLab on the notebooks, with the starter models at hand.",
-    "starters": "Fetch the two starter models.",
 }
-ALIASES: dict[str, str] = {}
+ALIASES = {"pull": "download"}
 """Other names of commands."""
 
 app = typer.Typer(
