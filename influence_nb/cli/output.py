@@ -117,13 +117,9 @@ def bar(title: str) -> Iterator[Callable[[Progress], None]]:
     task = drawn.add_task(title, total=None)
 
     def show(progress: Progress) -> None:
+        words = f"{title}: {progress.stage}"
+        drawn.update(task, description=words, total=progress.all_total, completed=progress.all_done)
         drawn.start()
-        drawn.update(
-            task,
-            description=f"{title}: {progress.stage}",
-            total=progress.all_total,
-            completed=progress.all_done,
-        )
 
     try:
         yield show
