@@ -34,7 +34,7 @@ def in_terminal(*args: str, cwd: Path, **environment: str) -> Any:
         dimensions=(30, 100),
         encoding="utf-8",
         codec_errors="replace",
-        timeout=60,
+        timeout=30,
     )
 
 

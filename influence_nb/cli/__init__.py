@@ -16,6 +16,7 @@ from influence_nb import __version__
 from influence_nb.cli.frame import VERBOSE, Table
 
 COMMANDS = {
+    "chat": "Talk to a model.",
     "generate": "Continue a text, or answer a question.",
     "search": "Find models on the Hub, and whether they fit this machine.",
     "fit": "Whether a model fits a device, and what it takes there.",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import sys
-import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.live import Live
 
-_FRAME = 0.05
-"""Seconds between two drawings of what is being written."""
+_FRAMES = 20
+"""How often in a second what is being written is drawn anew."""
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 
 
@@ -36,11 +35,13 @@ def write(pieces: Iterable[str], markdown: bool = True) -> None:
             for piece in pieces:
                 drawn.add(visible(piece))
         return
-    for piece in pieces:
-        sys.stdout.write(visible(piece) if terminal else piece)
+    try:
+        for piece in pieces:
+            sys.stdout.write(visible(piece) if terminal else piece)
+            sys.stdout.flush()
+    finally:
+        sys.stdout.write("\n")
         sys.stdout.flush()
-    sys.stdout.write("\n")
-    sys.stdout.flush()
 
 
 def finished(text: str) -> int:
@@ -72,13 +73,12 @@ class _Drawn:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.text = ""
-        self.drawn_at = 0.0
         self.live: Live | None = None
 
     def __enter__(self) -> _Drawn:
         from rich.live import Live
 
-        self.live = Live(console=self.console, auto_refresh=False, transient=True)
+        self.live = Live(console=self.console, refresh_per_second=_FRAMES, transient=True)
         self.live.start()
         return self
 
@@ -97,21 +97,19 @@ class _Drawn:
             self.live.console.print(_markdown(self.text[:end]))
             self.live.console.print()
             self.text = self.text[end:]
-        if time.monotonic() - self.drawn_at > _FRAME:
-            self.live.update(_Tail(_markdown(self.text)), refresh=True)
-            self.drawn_at = time.monotonic()
+        self.live.update(_Tail(self.text))
 
 
 class _Tail:
-    """As many of the last lines as the screen has room for."""
+    """As many of the last lines as the screen has room for; parsed only when it is drawn."""
 
-    def __init__(self, whole: RenderableType) -> None:
-        self.whole = whole
+    def __init__(self, text: str) -> None:
+        self.text = text
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.segment import Segment
 
-        lines = console.render_lines(self.whole, options.update(height=None), pad=False)
+        lines = console.render_lines(_markdown(self.text), options.update(height=None), pad=False)
         for line in lines[-max(1, console.height - 2) :]:
             yield from line
             yield Segment.line()

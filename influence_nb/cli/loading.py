@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from influence_nb.cli.frame import Group, option
-from influence_nb.cli.output import waiting
+from influence_nb.cli.output import visible, waiting
 
 if TYPE_CHECKING:
     from influence_nb.engine.model import Model
@@ -53,41 +53,37 @@ class Loading:
     how: dict[str, Any]
 
     @contextmanager
-    def model(self, default: str | None = None) -> Iterator[Model]:
-        """The loaded model, which is unloaded at the end.
+    def model(self) -> Iterator[Model]:
+        """The loaded model, which is unloaded at the end."""
+        loaded = self.load()
+        try:
+            yield loaded
+        finally:
+            loaded.unload()
 
-        Args:
-            default: the model where none is named; None is INFLUENCE_MODEL_PATH, else the starter.
-        """
+    def load(self, other: str | None = None) -> Model:
+        """Load the model, or another one in the same way."""
         from influence_nb.api import load
         from influence_nb.api.defaults import model
 
-        here = self.how["endpoint"] is None
-        name = self.name or default or model() if here else self.name
+        name = other or self.name
+        if name is None and self.how["endpoint"] is None:
+            name = model()
+        what = f"Loading {visible(name or 'the model')}"
         log = logging.getLogger("influence_nb.cli")
-        with waiting(f"Loading {name or 'the model'}") as say:
-            stages = set()
+        stages = set()
+        with waiting(what) as say:
 
             def tell(stage: str, share: float | None) -> None:
-                say(f"Loading {name or 'the model'}: {stage}" + ("" if share is None else f" {share:.0%}"))
+                say(f"{what}: {stage}" + ("" if share is None else f" {share:.0%}"))
                 if stage not in stages:
                     stages.add(stage)
                     log.info("loading", extra={"model": name, "stage": stage})
 
             loaded = load(name, on_progress=tell, **self.how)
-        log.info(
-            "loaded",
-            extra={
-                "model": loaded.name,
-                "device": loaded.device,
-                "dtype": loaded.dtype,
-                "seconds": round(loaded.load_seconds, 3),
-            },
-        )
-        try:
-            yield loaded
-        finally:
-            loaded.unload()
+        facts = {name: getattr(loaded, name) for name in ("device", "dtype", "quantization", "runtime")}
+        log.info("loaded", extra={"model": loaded.name, "seconds": round(loaded.load_seconds, 3), **facts})
+        return loaded
 
 
 def _loading(given: dict[str, Any]) -> Loading:

@@ -72,19 +72,26 @@ def parsed(name: str, text: str) -> Any:
     return text  # which `Sampling` refuses by name
 
 
+def _given(given: dict[str, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    try:
+        for name, value in given.items():
+            if value is not None:
+                values[name] = tuple(value) if isinstance(value, list) else parsed(name, value)
+        Sampling().replace(**values)
+    except InvalidSampling as error:
+        raise typer.BadParameter(f"{error.message} {error.hint}", param_hint=_flag(error.field)) from error
+    return values
+
+
 def _made(given: dict[str, Any]) -> Sampling:
     from influence_nb.api.defaults import sampling
 
-    values: dict[str, Any] = {}
-    for name, value in given.items():
-        if value is None:
-            continue
-        values[name] = tuple(value) if isinstance(value, list) else parsed(name, value)
-    try:
-        return sampling(**values)
-    except InvalidSampling as error:
-        raise typer.BadParameter(f"{error.message} {error.hint}", param_hint=_flag(error.field)) from error
+    return sampling(**_given(given))
 
 
-SAMPLING = Group(tuple(map(_parameter, FIELDS)), _made)
+_PARAMETERS = tuple(map(_parameter, FIELDS))
+SAMPLING = Group(_PARAMETERS, _made)
 """What a command is given of them is a `Sampling`: arguments over settings over `Sampling()`."""
+OVERRIDES = Group(_PARAMETERS, _given)
+"""What a command is given of them is {name: value} of those that were given."""
