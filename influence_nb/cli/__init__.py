@@ -18,6 +18,8 @@ from influence_nb.cli.frame import VERBOSE, Table
 COMMANDS = {
     "chat": "Talk to a model.",
     "generate": "Continue a text, or answer a question.",
+    "score": "How probable a model finds a text.",
+    "embed": "Texts as vectors.",
     "search": "Find models on the Hub, and whether they fit this machine.",
     "fit": "Whether a model fits a device, and what it takes there.",
     "download": "Fetch a model from the Hub (also: pull).",
