@@ -45,6 +45,13 @@ def expect_call(**given: object) -> None:
             )
 
 
+def expect_bool(**given: object) -> None:
+    """Refuse what is neither True nor False; errors as `expect_text`'s."""
+    for name, value in given.items():
+        if not isinstance(value, bool):
+            raise InvalidData(f"{name}={quoted(value)} is neither True nor False.", f"Give {name} as a bool.")
+
+
 def expect_event(cancel: object) -> None:
     """Refuse what is no event that somebody can set; errors as `expect_text`'s."""
     if cancel is not None and not callable(getattr(cancel, "is_set", None)):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from influence_nb.api.shelf import here, starter
-from influence_nb.arguments import expect_call
+from influence_nb.arguments import expect_bool, expect_call
 from influence_nb.engine import keeping, registry
 from influence_nb.engine.load import Stage, load_model
 from influence_nb.engine.runtimes.llamacpp.opening import load_gguf, takes
@@ -39,6 +39,7 @@ def load(
     key: str | None = None,
     keep_alive: float | str | None = None,
     quantization: str | None = None,
+    trust_remote_code: bool = False,
 ) -> Model:
     """Load a model, or hand out the copy that is loaded already.
 
@@ -62,11 +63,14 @@ def load(
         keep_alive: how long the model may be idle before it is unloaded: seconds, or text such as "30s", "5m", "1h".
             0 unloads it after a call, below 0 or `math.inf` never; None when room is needed. A model that is loaded
             already keeps what it was given, unless this says something.
+        trust_remote_code: whether Python code that lies with the model may run, with all that you may do on this
+            machine: only where you have read that code or trust its authors. `DownloadPlan.needs_code` says which
+            models want it.
 
     Raises:
         ModelNotFound: no model of that name is on this machine, or on the server.
         BrokenModel: a file is missing or damaged; the message names it.
-        UnsupportedModel: not a model that generates text, or not one for that runtime.
+        UnsupportedModel: not a model that generates text, not one for that runtime, or one that wants its own code.
         DeviceUnavailable: no such device, or it does not run weights that are packed so.
         MissingExtra: a package that reads packed weights, or that of llama.cpp, is not installed.
         OutOfMemory: the device has no room; the hint says what would fit.
@@ -75,6 +79,7 @@ def load(
             contradict each other.
     """
     expect_call(on_progress=on_progress)
+    expect_bool(trust_remote_code=trust_remote_code)
     stay = keeping.seconds(keep_alive)
     _check_runtime(runtime, endpoint, key, (device, dtype, keep_alive, quantization))
     if endpoint is not None:
@@ -87,8 +92,10 @@ def load(
             if on_progress is not None:
                 on_progress("ready", 1.0)
             return present
-        run = load_gguf if takes(local, runtime, dtype) else load_model
-        loaded = run(local, device, dtype, on_progress, stay, quantization)
+        if takes(local, runtime, dtype):
+            loaded: Model = load_gguf(local, device, dtype, on_progress, stay, quantization)
+        else:
+            loaded = load_model(local, device, dtype, on_progress, stay, quantization, trust_remote_code)
     records.touch(local.name)
     if settings().warmup_tokens != 0:  # else nothing has run yet
         peaks.remember_peak(loaded.name, loaded.device, loaded.dtype, loaded.quantization, loaded.memory_peak)
@@ -122,6 +129,7 @@ def load_encoder(
     dtype: str = "auto",
     layer: int | None = None,
     pooling: str | None = None,
+    trust_remote_code: bool = False,
 ) -> Encoder:
     """Load a model that turns texts into vectors.
 
@@ -131,6 +139,7 @@ def load_encoder(
         dtype: as in `load`.
         layer: the hidden layer to take, 0 for the embeddings before the first; None for the last.
         pooling: "mean", "cls", "last" or "weighted_mean"; None for what the model says.
+        trust_remote_code: as in `load`.
 
     Raises:
         ModelNotFound, BrokenModel, DeviceUnavailable, OutOfMemory: as in `load`.
@@ -138,7 +147,14 @@ def load_encoder(
     """
     from influence_nb.embeddings.encode import open_encoder
 
-    return open_encoder(model, device=device, dtype=dtype, layer=layer, pooling=pooling)
+    return open_encoder(
+        model,
+        device=device,
+        dtype=dtype,
+        layer=layer,
+        pooling=pooling,
+        trust_remote_code=trust_remote_code,
+    )
 
 
 def _check_runtime(runtime: str, endpoint: str | None, key: str | None, rest: tuple[object, ...]) -> None:

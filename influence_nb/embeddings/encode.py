@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from influence_nb.arguments import quoted, whole
+from influence_nb.arguments import expect_bool, quoted, whole
 from influence_nb.embeddings.pooling import check_pooling, pool, read_recipe
 from influence_nb.embeddings.weights import load
 from influence_nb.errors import InfluenceError, InvalidData
@@ -40,6 +40,7 @@ def open_encoder(
     layer: int | None = None,
     pooling: str | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    trust_remote_code: bool = False,
 ) -> Encoder:
     """Find a model by name or folder and load it as an encoder.
 
@@ -52,6 +53,7 @@ def open_encoder(
             from the end; None takes the model's output.
         pooling: "mean", "cls", "last" or "weighted_mean"; None takes what the model's folder says.
         on_progress: called while the starter is being fetched.
+        trust_remote_code: whether Python code that lies with the model may run.
 
     Raises:
         ModelNotFound: no such name or folder.
@@ -62,7 +64,9 @@ def open_encoder(
     """
     from influence_nb.engine.device import resolve
 
-    return Encoder.open(_local(model, on_progress), resolve(device), dtype, layer=layer, pooling=pooling)
+    expect_bool(trust_remote_code=trust_remote_code)
+    local = _local(model, on_progress)
+    return Encoder.open(local, resolve(device), dtype, layer, pooling, trust_remote_code)
 
 
 def _local(
@@ -134,6 +138,7 @@ class Encoder:
         dtype: torch.dtype | str = "auto",
         layer: int | None = None,
         pooling: str | None = None,
+        trust_remote_code: bool = False,
     ) -> Encoder:
         """Load a model's folder onto a device that is known to be there.
 
@@ -152,7 +157,7 @@ class Encoder:
         if layer is not None:
             layer = whole("layer", layer)
         recipe = read_recipe(folder)
-        network, tokenizer = load(folder, name, torch.device(device), dtype)
+        network, tokenizer = load(folder, name, torch.device(device), dtype, trust_remote_code)
         depth = int(network.config.get_text_config().num_hidden_layers)
         if layer is not None and not -depth - 1 <= layer <= depth:
             raise InvalidData(
@@ -213,6 +218,31 @@ class Encoder:
             if on_progress is not None:
                 on_progress(done, len(rows))
         return vectors
+
+    def token_counts(self, texts: str | Sequence[str]) -> list[int]:
+        """How many tokens each text has, special ones included; of those past `max_tokens` `encode` reads nothing.
+
+        Raises:
+            InvalidData: as `encode`.
+        """
+        rows = _checked(texts)
+        if not rows:
+            return []
+        with self._tokenizing:
+            return [len(row) for row in self._tokenizer(rows, verbose=False)["input_ids"]]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of token ids, without special tokens.
+
+        Raises:
+            InvalidData: an id outside the vocabulary.
+        """
+        if outside := [token for token in ids if not 0 <= token < len(self._tokenizer)]:
+            raise InvalidData(
+                f"Token id {outside[0]} is outside the vocabulary.",
+                f"Ids go from 0 to {len(self._tokenizer) - 1}.",
+            )
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
 
     def unload(self) -> None:
         """Free the weights. Encoding afterwards raises; open the encoder again to go on."""

@@ -19,7 +19,9 @@ UNUSED = ("pooler.",)
 AGAIN = "A file of it is missing or damaged: fetch the model again."
 
 
-def load(folder: Path, name: str, device: torch.device, dtype: torch.dtype | str) -> tuple[Any, Any]:
+def load(
+    folder: Path, name: str, device: torch.device, dtype: torch.dtype | str, trust_remote_code: bool = False
+) -> tuple[Any, Any]:
     """Read weights and tokenizer from a folder onto a device.
 
     Args:
@@ -27,6 +29,7 @@ def load(folder: Path, name: str, device: torch.device, dtype: torch.dtype | str
         name: what to call the model in messages.
         device: where the weights go.
         dtype: a torch dtype, or a name that `engine.device.resolve_dtype` knows, such as "auto".
+        trust_remote_code: whether Python code that lies in the folder may run.
 
     Returns:
         The network, in eval mode, and the tokenizer, which has a padding token.
@@ -42,12 +45,13 @@ def load(folder: Path, name: str, device: torch.device, dtype: torch.dtype | str
     from influence_nb.engine.faults import translated
     from influence_nb.engine.quiet import quiet
 
+    how: dict[str, Any] = {"local_files_only": True, "trust_remote_code": trust_remote_code}
     with translated(f"loading {name}", BrokenModel, AGAIN), quiet():
         import torch
         from transformers import AutoConfig, AutoModel, AutoTokenizer
 
         try:
-            config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            config = AutoConfig.from_pretrained(folder, **how)
         except (KeyError, ValueError) as error:
             if "trust_remote_code" in str(error):
                 raise
@@ -56,15 +60,14 @@ def load(folder: Path, name: str, device: torch.device, dtype: torch.dtype | str
                 "Look at model_type in its config.json; a newer transformers may know it.",
             ) from error
         chosen = dtype if isinstance(dtype, torch.dtype) else resolve_dtype(dtype, device, config.dtype)
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **how)
         network, info = AutoModel.from_pretrained(
             folder,
             config=config,
             dtype=chosen,
-            local_files_only=True,
             output_loading_info=True,
             weights_only=True,  # of a pickled file: tensors, and nothing that runs
-            trust_remote_code=False,
+            **how,
         )
         lost = [weight for weight in sorted(info["missing_keys"]) if not weight.startswith(UNUSED)]
         if lost:

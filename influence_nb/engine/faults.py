@@ -49,8 +49,9 @@ def translated(doing: str, otherwise: type[InfluenceError] | None = None, hint: 
             ) from error
         if "trust_remote_code" in str(error):
             raise UnsupportedModel(
-                f"While {doing}: the model needs Python code that comes with it, and such code is not run.",
-                "Look for a copy in an architecture that transformers knows; a newer transformers may know this one.",
+                f"While {doing}: the model needs Python code that comes with it, which is run only when asked for.",
+                "Look for a copy in an architecture that transformers knows. Or read the model's .py files, and if you "
+                "trust them: trust_remote_code=True.",
             ) from error
         if otherwise is None:
             raise

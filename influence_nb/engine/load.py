@@ -41,15 +41,16 @@ _OTHER_WAYS = f"{packed.LLAMA_CPP} Or take safetensors."
 
 @dataclass(frozen=True)
 class Source:
-    """Where transformers reads a model: a folder, and the GGUF file in it where it is one."""
+    """Where transformers reads a model: a folder, the GGUF file in it where it is one, and whether its code may run."""
 
     folder: Path
     gguf: str | None = None
+    trust_remote_code: bool = False
 
     @property
     def options(self) -> dict[str, Any]:
         """What the calls of transformers that read it are told beside the folder."""
-        options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+        options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": self.trust_remote_code}
         return {**options, "gguf_file": self.gguf} if self.gguf else options
 
 
@@ -60,6 +61,7 @@ def load_model(
     on_progress: Stage | None = None,
     keep_alive: float | None = None,
     quantization: str | None = None,
+    trust_remote_code: bool = False,
 ) -> TransformersModel:
     """Load a causal language model, warm it up, and put it on the list of loaded models.
 
@@ -72,6 +74,7 @@ def load_model(
         on_progress: told the stages, in the calling thread.
         keep_alive: seconds, as `keeping.seconds` gives them.
         quantization: None, "int8" or "nf4": how weights are packed while they are read.
+        trust_remote_code: whether Python code that lies with the model may run.
 
     Raises:
         DeviceUnavailable: no such device, or it does not run weights that are packed so.
@@ -86,7 +89,7 @@ def load_model(
     target = devices.resolve(device)
     packed.check(quantization, local, target)
     file = packed.gguf_file(local)
-    source = Source(file.parent, file.name) if file else Source(Path(local.path))
+    source = Source(file.parent, file.name) if file else Source(Path(local.path), None, trust_remote_code)
     config = _config(local, source)
     if not source.gguf:
         packed.check_checkpoint(local, getattr(config, "quantization_config", None), target)
@@ -108,6 +111,7 @@ def load_model(
         tell("warm-up", None)
         watch.forget_peak()
         model = TransformersModel(local, network, tokenizer, time.perf_counter() - started, quantization)
+        model.trust_remote_code = source.trust_remote_code
         if steps := devices.warmup_tokens(place.device):
             model.generate([0], temperature=0.0, min_new_tokens=steps, max_new_tokens=steps)
         model.forwards = 0
@@ -132,9 +136,7 @@ def _config(local: LocalModel, source: Source) -> PreTrainedConfig:
         translated(
             f"reading the configuration of {local.name}",
             UnsupportedModel,
-            _OTHER_WAYS
-            if source.gguf
-            else "A newer transformers may know this model; models with code of their own are not run.",
+            _OTHER_WAYS if source.gguf else "A newer transformers may know this model.",
         ),
     ):
         said = (
@@ -147,6 +149,8 @@ def _config(local: LocalModel, source: Source) -> PreTrainedConfig:
                 "A newer one may: pip install --upgrade transformers. Else look for a copy in another architecture.",
             )
         config: PreTrainedConfig = AutoConfig.from_pretrained(source.folder, **source.options)
+    if source.trust_remote_code and "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {}):
+        return config  # a class of its own, which generates text by its own word
     if type(config) not in AutoModelForCausalLM._model_mapping:
         raise UnsupportedModel(
             f"{local.name} ({local.architecture or config.model_type}) is not a model that generates text.",

@@ -81,7 +81,7 @@ def _plain(model: TransformersModel, text: str) -> float:
     for other in registry.loaded():
         if other.answers_to(model.local, model.device, model.dtype):
             return other.score(text).perplexity
-    once = load_model(model.local, model.device, model.dtype)
+    once = load_model(model.local, model.device, model.dtype, trust_remote_code=model.trust_remote_code)
     try:
         return once.score(text).perplexity
     finally:

@@ -119,8 +119,9 @@ class LoadPanel(StaticFallback, ipywidgets.VBox):
 
         def work() -> Model:
             self._show_stage("files", 0.0)
-            packing = {"quantization": how} if how else {}
-            return api.load(name, device=where, dtype=kind, on_progress=self._show_stage, **packing)
+            return api.load(
+                name, device=where, dtype=kind, on_progress=self._show_stage, quantization=how or None
+            )
 
         return self._run(work, "", f"{name} is loaded.")
 

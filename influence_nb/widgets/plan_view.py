@@ -151,7 +151,8 @@ def _sums(plan: DownloadPlan) -> str:
 def _notes(plan: DownloadPlan) -> Iterable[str]:
     if plan.needs_code:
         files = f" ({', '.join(plan.code_files)})" if plan.code_files else ""
-        words = f"This repository brings code of its own{files}. It is fetched as files and is not run."
+        words = f"This repository brings code of its own{files}. It is fetched as files and is not run "
+        words += "unless you load it with trust_remote_code=True."
         yield f'<p class="inb-note">{escape(words)}</p>'
     if plan.lacks:
         words = f"It can be fetched but not loaded: it {plan.lacks}."
