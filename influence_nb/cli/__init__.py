@@ -18,6 +18,7 @@ from influence_nb.cli.frame import VERBOSE, Table
 COMMANDS = {
     "chat": "Talk to a model.",
     "generate": "Continue a text, or answer a question.",
+    "serve": "Answer other programs over HTTP.",
     "score": "How probable a model finds a text.",
     "embed": "Texts as vectors.",
     "search": "Find models on the Hub, and whether they fit this machine.",

@@ -134,6 +134,13 @@ _HOW = (
             typer.Option(help="Use a model on this server; its key is INFLUENCE_ENDPOINT_KEY."),
         ],
     ),
+    option(
+        "trust_remote_code",
+        Annotated[
+            bool, typer.Option("--trust-remote-code", help="Let Python code that lies with the model run.")
+        ],
+        False,
+    ),
 )
 LOADING = Group((option("model", _MODEL_FIRST), *_HOW), _loading)
 LOADING_BY_OPTION = Group((option("model", _MODEL), *_HOW), _loading)
