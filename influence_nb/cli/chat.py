@@ -65,15 +65,17 @@ def command(
     try:
         talk.begin(system, whole(**sampling), when_full)
         if session is not None and session.exists():
-            talk.open(session)
+            talk.open(session)  # a file that is something else is left as it is
             talk.override(system, sampling)
-        with _Ender() as ender:
-            for line in _lines(talk, ender):
-                if not talk.take(line):
-                    break
+        try:
+            with _Ender() as ender:
+                for line in _lines(talk, ender):
+                    if not talk.take(line):
+                        break
+        finally:
+            if save_on_exit:
+                talk.save("")
     finally:
-        if save_on_exit and talk.began:
-            talk.save("")
         talk.end()
 
 

@@ -22,6 +22,7 @@ from influence_nb.errors import InfluenceError, InvalidData
 
 if TYPE_CHECKING:
     from influence_nb.engine.completion import Completion, TokenStream
+    from influence_nb.engine.model import Model
     from influence_nb.engine.sampling import Sampling
     from influence_nb.engine.session import Session, WhenFull
 
@@ -43,18 +44,18 @@ class Talk:
         self.loading = loading
         self.file = file
         self.markdown = markdown
-        self.began = False
+        self._held: Model | None = None
 
     def begin(self, system: str | None, sampling: Sampling, when_full: str) -> None:
         """Load the model and begin an empty conversation."""
         full: WhenFull = "drop_oldest" if when_full == "drop_oldest" else "stop"
-        self.session = self.loading.load().session(system, sampling, full)
-        self.began = True
+        self._held = self.loading.load()
+        self.session = self._held.session(system, sampling, full)
 
     def end(self) -> None:
         """Let the model go."""
-        if self.began:
-            self.session.model.unload()
+        if self._held is not None:
+            self._held.unload()
 
     def override(self, system: str | None, sampling: dict[str, Any]) -> None:
         """What was said on the command line counts more than what a file says."""
@@ -157,8 +158,13 @@ class Talk:
         loaded = self.loading.load(name)
         if loaded is before.model:
             return
-        self.session = loaded.session(before.system, before.sampling, before.when_full)
-        self.session.messages = before.messages
+        try:
+            session = loaded.session(before.system, before.sampling, before.when_full)
+        except InfluenceError:  # it cannot hold a conversation
+            loaded.unload()
+            raise
+        session.messages = before.messages
+        self.session, self._held = session, loaded
         before.model.unload()
         typer.echo(f"{visible(loaded.name)} listens.", err=True)
 

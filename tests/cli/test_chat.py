@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -240,7 +241,7 @@ def test_a_chat_panels_conversation(influence: Influence, server: ChatServer, tm
     [
         (["--when-full", "burst"], 2, "stop or drop_oldest"),
         (["--session", "no/such/folder/talk.json"], 2, "There is no folder"),
-        (["--session", "broken.json"], 1, "does not hold a saved session"),
+        (["--session", "broken.json", "--save-on-exit"], 1, "does not hold a saved session"),
         (["--endpoint", "nonsense"], 1, "is not the address of a server"),
     ],
 )
@@ -252,6 +253,20 @@ def test_what_cannot_be(
     assert done.exit_code == code, done.output
     assert words in " ".join(done.stderr.replace("│", " ").split())
     assert server.posts == []
+    assert (tmp_path / "broken.json").read_text() == "[]", "left as it was"
+
+
+def test_a_model_without_a_chat_template(influence: Influence, folder: str, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "base", ignore=shutil.ignore_patterns("chat_template*"))
+    lines = ["/model ./base", "Hello"]
+    done = influence("chat", "-m", folder, "--device", "cpu", "--max-new-tokens", "4", input="\n".join(lines))
+    assert done.exit_code == 0, done.output
+    assert "has no chat template" in done.stderr
+    assert done.stdout.strip(), "the model from before answers"
+    done = influence("chat", "-m", "./base", "--device", "cpu", input="Hello")
+    assert done.exit_code == 1
+    assert "has no chat template" in done.stderr
+    assert inb.loaded() == []
 
 
 def test_ctrl_c_while_a_pipe_is_answered(influence: Influence, server: ChatServer) -> None:
