@@ -46,6 +46,7 @@ CHAPTERS: list[tuple[str, str, str, list[str]]] = [
     ("", "influence_nb.engine.replay", "influence_nb.engine.replay", ["Difference"]),
     ("Measure", "inb", "influence_nb", ["bench", "Bench", "BenchProgress"]),
     ("", "influence_nb.engine.benched", "influence_nb.engine.benched", ["Cell"]),
+    ("Serve", "inb", "influence_nb", ["serve", "Server"]),
     ("Embeddings", "inb", "influence_nb", ["Encoder", "EmbeddingMap"]),
     ("", "influence_nb.embeddings.corpus", "influence_nb.embeddings.corpus", ["corpus"]),
     ("Panels", "inb", "influence_nb", ["Workbench"]),
@@ -55,7 +56,7 @@ CHAPTERS: list[tuple[str, str, str, list[str]]] = [
 ]
 """(title, how the module is written, the module, names); a chapter without a title goes on with the one before."""
 
-GIVEN = ("Model", "Encoder", "Session", "Reply", "TokenStream")
+GIVEN = ("Model", "Encoder", "Session", "Reply", "TokenStream", "Server")
 """Classes whose objects are handed out by calls: nobody writes their constructors."""
 
 PLUMBING = ("static_html", "update_static", "on_static_change", "set_state")

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from influence_nb.hub.progress import Progress
     from influence_nb.hub.results import SearchResults
     from influence_nb.memory.report import FitReport
+    from influence_nb.server import Server, serve
     from influence_nb.store.library import Library
     from influence_nb.store.models import LocalModel
     from influence_nb.widgets.workbench import Workbench
@@ -61,6 +62,7 @@ _HOMES = {
     "Replay": "engine.replay",
     "Sampling": "engine.sampling",
     "SearchResults": "hub.results",
+    "Server": "server",
     "Session": "engine.session",
     "TokenEvent": "engine.completion",
     "TokenScores": "engine.score",
@@ -74,6 +76,7 @@ _HOMES = {
     "loaded": "api",
     "plan": "api",
     "search": "api",
+    "serve": "server",
 }
 _MODULES = ("errors", "widgets")
 

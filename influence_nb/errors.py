@@ -22,6 +22,7 @@ It knows nothing of torch, the Hub or the widgets: foreign errors are translated
       InvalidData           data of the wrong shape or kind
       BatchIncomplete       some prompts of a batch failed; the others are done
       SettingsError         an INFLUENCE_* setting that cannot be read
+      PortInUse             another program listens where a server was to
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ __all__ = [
     "ModelNotFound",
     "NotEnoughDisk",
     "OutOfMemory",
+    "PortInUse",
     "SettingsError",
     "UnsupportedModel",
 ]
@@ -160,3 +162,7 @@ class BatchIncomplete(InfluenceError):
 
 class SettingsError(InfluenceError):
     """A setting in the environment or in `.env` that cannot be read."""
+
+
+class PortInUse(InfluenceError):
+    """Another program listens where a server was to."""

@@ -219,6 +219,31 @@ class Encoder:
                 on_progress(done, len(rows))
         return vectors
 
+    def token_counts(self, texts: str | Sequence[str]) -> list[int]:
+        """How many tokens each text has, special ones included; of those past `max_tokens` `encode` reads nothing.
+
+        Raises:
+            InvalidData: as `encode`.
+        """
+        rows = _checked(texts)
+        if not rows:
+            return []
+        with self._tokenizing:
+            return [len(row) for row in self._tokenizer(rows, verbose=False)["input_ids"]]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of token ids, without special tokens.
+
+        Raises:
+            InvalidData: an id outside the vocabulary.
+        """
+        if outside := [token for token in ids if not 0 <= token < len(self._tokenizer)]:
+            raise InvalidData(
+                f"Token id {outside[0]} is outside the vocabulary.",
+                f"Ids go from 0 to {len(self._tokenizer) - 1}.",
+            )
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+
     def unload(self) -> None:
         """Free the weights. Encoding afterwards raises; open the encoder again to go on."""
         from influence_nb.engine.device import give_back

@@ -6,6 +6,7 @@ It checks what is asked and gathers what comes; it does not know what runs the p
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
@@ -23,10 +24,29 @@ _EVERY = 0.1
 
 @dataclass(frozen=True)
 class Request:
-    """One prompt of a batch and how its tokens are chosen."""
+    """One prompt of a batch and how its tokens are chosen.
+
+    Attributes:
+        cancel: stops this prompt alone; the others go on.
+        top: of each token, this many of the most probable candidates are recorded too (`TokenEvent.top`).
+    """
 
     prompt: Prompt
     sampling: Sampling
+    cancel: threading.Event | None = None
+    top: int = 0
+
+
+class Either(threading.Event):
+    """Set when it is set itself, or one of the others is."""
+
+    def __init__(self, *others: threading.Event | None) -> None:
+        super().__init__()
+        self._others = [other for other in others if other is not None]
+
+    def is_set(self) -> bool:
+        """See `threading.Event`."""
+        return super().is_set() or any(other.is_set() for other in self._others)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ class TokenEvent:
         logprob_sampled: log-probability (nats, <= 0) in the distribution that was drawn from; 0 at temperature 0;
             None where a server does not tell it.
         finish_reason: None until the last event, then "stop", "length" or "cancelled".
+        top: where it was asked for, the candidates that the model itself finds most probable, the best first: (id,
+            log-probability in nats) each, under the model itself as `logprob_raw`.
 
     A closing event carries no token, only the finish reason and text that was held back: a cancelled stream ends with
     one, and so does every stream from a server.
@@ -42,6 +44,7 @@ class TokenEvent:
     logprob_raw: float | None = 0.0
     logprob_sampled: float | None = 0.0
     finish_reason: FinishReason | None = None
+    top: tuple[tuple[int, float], ...] = ()
 
     @property
     def is_token(self) -> bool:

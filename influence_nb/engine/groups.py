@@ -44,7 +44,10 @@ def run(
     rows: dict[int, Row] = {}
     for place, request in enumerate(requests):
         try:
-            rows[place] = model.row(prompts.ids(request.prompt, model), request.sampling)
+            model.check_request(request.sampling, request.cancel)
+            rows[place] = model.row(
+                prompts.ids(request.prompt, model), request.sampling, request.cancel, request.top
+            )
         except InfluenceError as error:
             yield place, error
     stopped = cancel is not None and cancel.is_set()

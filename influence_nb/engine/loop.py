@@ -234,27 +234,32 @@ def decode(
     cancelled: Callable[[], bool],
     watch: Watch | None = None,
 ) -> Iterator[tuple[Row, TokenEvent]]:
-    """Generate until every row has finished or all are cancelled; yields each row's events as they come.
+    """Generate until every row has finished or is cancelled; yields each row's events as they come.
 
-    After `cancelled` has answered True no forward pass starts.
+    After `cancelled` has answered True, or the last row was cancelled, no forward pass starts.
     """
     import torch
 
     alive = list(rows)
     sampler = Sampler([row.sampling for row in alive], [row.prompt for row in alive], ends)
+    top = max((row.top for row in rows), default=0)
     tokens: list[int] = []
+
+    def stopped() -> bool:
+        return cancelled() or all(row.is_cancelled for row in alive)
+
     while alive:
-        if cancelled():
+        if stopped():
             yield from [(row, row.cancel()) for row in alive]
             return
         with torch.no_grad():
             try:
-                logits = steps.step(tokens) if tokens else steps.prefill(cancelled)
+                logits = steps.step(tokens) if tokens else steps.prefill(stopped)
             except Cancelled:
                 continue  # to the check above
-            picks = sampler.draw(logits, watch)
+            picks = sampler.draw(logits, watch, top)
         for row, pick in zip(alive, picks, strict=True):
-            yield row, row.accept(pick)
+            yield row, row.cancel() if row.is_cancelled else row.accept(pick)
         staying = [place for place, row in enumerate(alive) if row.finish_reason is None]
         if staying and len(staying) < len(alive):
             sampler.keep(staying)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from influence_nb.arguments import expect_call, expect_event
 from influence_nb.engine import keeping, registry
-from influence_nb.engine.batch import OnProgress, Outcome, Request, collect, requests
+from influence_nb.engine.batch import Either, OnProgress, Outcome, Request, collect, requests
 from influence_nb.engine.completion import Completion, TokenStream
 from influence_nb.engine.prompts import Prompt
 from influence_nb.engine.sampling import Sampling
@@ -143,7 +143,8 @@ class Model(ABC):
         """What becomes of each prompt, as it comes; here one after the other."""
         for place, request in enumerate(requests):
             try:
-                stream = self.stream(request.prompt, request.sampling, cancel)
+                self._check_top(request)
+                stream = self.stream(request.prompt, request.sampling, Either(cancel, request.cancel))
                 with closing(stream):
                     for event in stream:
                         yield place, event
@@ -158,6 +159,7 @@ class Model(ABC):
         stride: int | None = None,
         cancel: threading.Event | None = None,
         on_progress: OnTokens | None = None,
+        top: int = 0,
     ) -> TokenScores:
         """How probable the model finds each token of a text: log-probability, rank, entropy; perplexity of the whole.
 
@@ -172,6 +174,7 @@ class Model(ABC):
             stride: how many tokens after the last each window begins, >= 1 and < window; half of it by default.
             cancel: set it, from any thread, to stop after the piece at hand; the scores so far come back.
             on_progress: called with the tokens done and in all, in the calling thread.
+            top: how many of the most probable tokens to list for each place (`TokenScores.tops`).
 
         Raises:
             InvalidData: an empty text, a single token, text that cannot be encoded, a window or stride out of range.
@@ -320,6 +323,11 @@ class Model(ABC):
     def unloaded(self) -> CapabilityMissing:
         """What is said to whoever asks it for something after `unload`."""
         return CapabilityMissing(f"{self.name} was unloaded.", f"Load it again: inb.load({self.name!r}).")
+
+    def _check_top(self, request: Request) -> None:
+        """For runtimes that see no other candidates than the token that was drawn."""
+        if request.top:
+            self._lacks("list the candidates beside a token")
 
     def _lacks(self, what: str) -> NoReturn:
         raise CapabilityMissing(

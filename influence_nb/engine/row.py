@@ -5,6 +5,7 @@ It does not know models, logits or what the other rows hold.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ class Row:
         tokenizer: turns ids into text.
         ends: the ids that end a turn.
         room: how many new tokens the context still holds, >= 1.
+        cancel: ends this row alone.
+        top: how many of the most probable candidates each of its events lists.
 
     Attributes:
         limit: the most new tokens that it takes.
@@ -44,15 +47,19 @@ class Row:
         tokenizer: PreTrainedTokenizerBase,
         ends: Collection[int],
         room: int | None = None,
+        cancel: threading.Event | None = None,
+        top: int = 0,
     ) -> None:
         self.prompt = list(prompt)
         self.sampling = sampling
+        self.top = top
         self.events: list[TokenEvent] = []
         self.finish_reason: FinishReason | None = None
         self.limit = sampling.max_new_tokens if room is None else min(sampling.max_new_tokens, room)
         self.clock = Clock()
         self.cached = 0
         self.batch_shape = (1, len(self.prompt))
+        self._cancel = cancel
         self._ends = frozenset(ends)
         self._tokenizer = tokenizer
         self._text = Detokenizer(tokenizer)
@@ -72,7 +79,13 @@ class Row:
                 self.finish_reason = "length"
                 text += self._rest()
         event = TokenEvent(
-            len(self.events), pick.id, text, pick.logprob_raw, pick.logprob_sampled, self.finish_reason
+            len(self.events),
+            pick.id,
+            text,
+            pick.logprob_raw,
+            pick.logprob_sampled,
+            self.finish_reason,
+            pick.top[: self.top],
         )
         self.events.append(event)
         self._shown.append(text)
@@ -81,9 +94,16 @@ class Row:
 
     def again(self) -> Row:
         """The same row before its first token, asked for when this one was."""
-        fresh = Row(self.prompt, self.sampling, self._tokenizer, self._ends, self.limit)
+        fresh = Row(
+            self.prompt, self.sampling, self._tokenizer, self._ends, self.limit, self._cancel, self.top
+        )
         fresh.clock.called = self.clock.called
         return fresh
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether whoever asked for it no longer wants it."""
+        return self._cancel is not None and self._cancel.is_set()
 
     def cancel(self) -> TokenEvent:
         """End here. The closing event carries no token, only text that was held back."""

@@ -24,11 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pick:
-    """One drawn token: its id, and its logprob in the raw and in the post-sampler distribution (nats)."""
+    """One drawn token: its id, and its logprob in the raw and in the post-sampler distribution (nats).
+
+    `top` has the most probable tokens of the raw distribution, (id, logprob) each, where they were asked for.
+    """
 
     id: int
     logprob_raw: float
     logprob_sampled: float
+    top: tuple[tuple[int, float], ...] = ()
 
 
 class Sampler:
@@ -54,12 +58,13 @@ class Sampler:
         self._ends = sorted(ends)
         self._pipelines: list[Pipeline] = []
 
-    def draw(self, logits: torch.Tensor, watch: Watch | None = None) -> list[Pick]:
+    def draw(self, logits: torch.Tensor, watch: Watch | None = None, top: int = 0) -> list[Pick]:
         """One token for each row: argmax where the temperature is 0, else a draw by shared noise.
 
         Args:
             logits: float32 of shape (rows, vocabulary); left unchanged.
             watch: called with a `StageView` after each stage.
+            top: how many of the most probable candidates to record with each.
 
         Raises:
             BrokenModel: the logits are not numbers.
@@ -69,15 +74,17 @@ class Sampler:
 
         scores = self._scores(logits, watch)
         ids = self._noisy(scores).argmax(-1, keepdim=True)
-        raw = logits.gather(-1, ids) - logits.logsumexp(-1, keepdim=True)
+        total = logits.logsumexp(-1, keepdim=True)
+        raw = logits.gather(-1, ids) - total
         sampled = scores.gather(-1, ids) - scores.logsumexp(-1, keepdim=True)
         # One transfer to the host; float32 holds every id below 2**24 exactly, and no vocabulary is larger.
         table = torch.cat([ids.float(), raw, sampled], -1).tolist()
         for _, raw_logprob, sampled_logprob in table:
             _check(raw_logprob, sampled_logprob)
+        tops = best(logits, total, top)
         picks = [
-            Pick(int(token), min(raw, 0.0), min(sampled, 0.0) if sampling.temperature > 0 else 0.0)
-            for (token, raw, sampled), sampling in zip(table, self._samplings, strict=True)
+            Pick(int(token), min(raw, 0.0), min(sampled, 0.0) if sampling.temperature > 0 else 0.0, top)
+            for (token, raw, sampled), sampling, top in zip(table, self._samplings, tops, strict=True)
         ]
         for output, pick in zip(self._outputs, picks, strict=True):
             output.append(pick.id)
@@ -142,6 +149,18 @@ class Sampler:
             )
             for rows in by_order.values()
         ]
+
+
+def best(logits: torch.Tensor, total: torch.Tensor, count: int) -> list[tuple[tuple[int, float], ...]]:
+    """Of each row the `count` tokens of the largest logits, (id, logprob) each; `total` is their logsumexp."""
+    if not count:
+        return [()] * logits.shape[0]
+    values, ids = logits.topk(min(count, logits.shape[-1]), dim=-1)
+    logprobs = (values - total).clamp(max=0.0)
+    return [
+        tuple(zip(row, known, strict=True))
+        for row, known in zip(ids.tolist(), logprobs.tolist(), strict=True)
+    ]
 
 
 def _check(raw: float, sampled: float) -> None:

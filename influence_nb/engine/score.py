@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from influence_nb.arguments import expect_call, expect_event, whole
 from influence_nb.engine import prompts, template
 from influence_nb.engine.loop import Cancelled, Steps
+from influence_nb.engine.sampler import best
 from influence_nb.errors import InvalidData
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class TokenScores:
         bytes: how many bytes of UTF-8 the scored tokens stand for.
         window, stride: how a text longer than `window` tokens was cut, see `perplexity`.
         cancelled: whether it was stopped before the end; all of the above is then of the beginning only.
+        tops: where candidates were asked for, at each place the most probable tokens, the best first, (id, logprob)
+            each; None for the first token.
     """
 
     ids: tuple[int, ...]
@@ -68,6 +71,7 @@ class TokenScores:
     window: int
     stride: int
     cancelled: bool = False
+    tops: tuple[tuple[tuple[int, float], ...] | None, ...] = ()
 
     @property
     def scored(self) -> int:
@@ -125,6 +129,7 @@ class Scored:
     logprobs: list[float]
     ranks: list[int]
     entropies: list[float]
+    tops: list[tuple[tuple[int, float], ...]]
 
 
 def score(
@@ -134,10 +139,12 @@ def score(
     stride: int | None,
     cancel: threading.Event | None,
     on_progress: OnTokens | None,
+    top: int = 0,
 ) -> TokenScores:
     """Arguments and errors as those of `Model.score`."""
     expect_event(cancel)
     expect_call(on_progress=on_progress)
+    top = whole("top", top, 0)
     text, ids = _text_and_ids(model, prompt)
     if len(ids) < 2:
         raise InvalidData(
@@ -148,7 +155,9 @@ def score(
     usual = min(context or _WINDOW_WITHOUT_CONTEXT, _WINDOW)
     window = usual if window is None else whole("window", window, 2, context)
     stride = max(window // 2, 1) if stride is None else whole("stride", stride, 1, window - 1)
-    pieces = model.on_worker(lambda stopped: windows(model, ids, window, stride, stopped), "scoring", cancel)
+    pieces = model.on_worker(
+        lambda stopped: windows(model, ids, window, stride, stopped, top), "scoring", cancel
+    )
     found: list[Scored] = []
     done = 1
     with closing(pieces):
@@ -173,11 +182,17 @@ def score(
         window,
         stride,
         done < len(ids),
+        (None, *(one for piece in found for one in piece.tops)) if top else (),
     )
 
 
 def windows(
-    model: TransformersModel, ids: Sequence[int], window: int, stride: int, cancelled: Callable[[], bool]
+    model: TransformersModel,
+    ids: Sequence[int],
+    window: int,
+    stride: int,
+    cancelled: Callable[[], bool],
+    top: int = 0,
 ) -> Iterator[Scored]:
     """The scores of all tokens but the first, in order; stops early once `cancelled` has answered True."""
     import torch
@@ -201,15 +216,15 @@ def windows(
                         0, len(targets), size
                     ):  # a piece is larger where a window must run at once
                         some = targets[at : at + size]
-                        yield _scored(logits[skipped + at : skipped + at + len(some)], some)
+                        yield _scored(logits[skipped + at : skipped + at + len(some)], some, top)
                     place += logits.shape[0]
             except Cancelled:
                 return
         end = begin + len(part)
 
 
-def _scored(logits: torch.Tensor, targets: Sequence[int]) -> Scored:
-    """Of raw logits (tokens, vocabulary) the scores of `targets`, one a row."""
+def _scored(logits: torch.Tensor, targets: Sequence[int], top: int) -> Scored:
+    """Of raw logits (tokens, vocabulary) the scores of `targets`, one a row, and the `top` best of each row."""
     import torch
 
     chosen = torch.tensor(targets, device=logits.device).unsqueeze(-1)
@@ -217,7 +232,8 @@ def _scored(logits: torch.Tensor, targets: Sequence[int]) -> Scored:
     own = logprobs.gather(-1, chosen)
     ranks = (logprobs > own).sum(-1) + 1
     entropies = -(logprobs.exp() * logprobs).nan_to_num_(0.0).sum(-1)
-    return Scored(own[:, 0].clamp(max=0.0).tolist(), ranks.tolist(), entropies.clamp(min=0.0).tolist())
+    tops = best(logprobs, torch.zeros_like(own), top)
+    return Scored(own[:, 0].clamp(max=0.0).tolist(), ranks.tolist(), entropies.clamp(min=0.0).tolist(), tops)
 
 
 def _text_and_ids(model: TransformersModel, prompt: Any) -> tuple[str, list[int]]:

@@ -113,8 +113,14 @@ class TransformersModel(TokenModel):
 
         return TokenStream(events(), lambda: self.completion(row) if row.finish_reason else None)
 
-    def row(self, prompt: Sequence[int], sampling: Sampling) -> Row:
-        """A text to be made, with a seed if it had none.
+    def row(
+        self,
+        prompt: Sequence[int],
+        sampling: Sampling,
+        cancel: threading.Event | None = None,
+        top: int = 0,
+    ) -> Row:
+        """A text to be made, with a seed if it had none; `cancel` and `top` as in `Row`.
 
         Raises:
             ContextTooLong: the prompt leaves no room for a token.
@@ -127,7 +133,7 @@ class TransformersModel(TokenModel):
         if sampling.seed is None:
             sampling = sampling.replace(seed=noise.draw_seed())
         room = None if self._context is None else self._context - len(prompt)
-        return Row(prompt, sampling, self.tokenizer, self._ends, room)
+        return Row(prompt, sampling, self.tokenizer, self._ends, room, cancel, top)
 
     def decoded(
         self, rows: Sequence[Row], cancel: threading.Event | None = None, prefix: PrefixCache | None = None
@@ -234,10 +240,11 @@ class TransformersModel(TokenModel):
         stride: int | None = None,
         cancel: threading.Event | None = None,
         on_progress: OnTokens | None = None,
+        top: int = 0,
     ) -> TokenScores:
         """See `Model`."""
         self.loaded()
-        return score(self, prompt, window, stride, cancel, on_progress)
+        return score(self, prompt, window, stride, cancel, on_progress, top)
 
     def margin(
         self, prompt: Sequence[int], before: Sequence[int], sampling: Sampling, chosen: int, other: int

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from influence_nb.engine.batch import Outcome, Request
+from influence_nb.engine.batch import Either, Outcome, Request
 from influence_nb.engine.completion import TokenEvent
 from influence_nb.errors import InfluenceError
 
@@ -27,11 +27,12 @@ def side_by_side(
 ) -> Generator[tuple[int, Outcome], None, None]:
     """What becomes of each prompt, as it comes; one that fails fails alone. Ending the generator stops them all."""
     out: SimpleQueue[tuple[int, Outcome | BaseException]] = SimpleQueue()
-    stop = _Either(cancel)
+    stop = Either(cancel)
 
     def run(place: int, request: Request) -> None:
         try:
-            stream = model.stream(request.prompt, request.sampling, stop)
+            model._check_top(request)
+            stream = model.stream(request.prompt, request.sampling, Either(stop, request.cancel))
             for event in stream:
                 out.put((place, event))
             out.put((place, stream.completion))
@@ -51,14 +52,3 @@ def side_by_side(
                 yield place, outcome
         finally:
             stop.set()
-
-
-class _Either(threading.Event):
-    """Set when it is set itself, or the other one is."""
-
-    def __init__(self, other: threading.Event | None) -> None:
-        super().__init__()
-        self._other = other
-
-    def is_set(self) -> bool:
-        return super().is_set() or (self._other is not None and self._other.is_set())

@@ -1,0 +1,213 @@
+"""POST /api/generate and /api/chat: lines of JSON as tokens come, or one whole.
+
+It does not know how tokens come about.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from anyio import to_thread
+from fastapi import APIRouter
+from fastapi import Request as Asked
+from fastapi.responses import Response
+
+from influence_nb.engine import keeping, prompts
+from influence_nb.engine.batch import Request
+from influence_nb.engine.completion import Completion, TokenEvent
+from influence_nb.engine.model import Model
+from influence_nb.engine.prompts import Prompt
+from influence_nb.engine.token_model import TokenModel
+from influence_nb.errors import ContextTooLong, InfluenceError
+from influence_nb.server import refusals, wire
+from influence_nb.server.names import Names
+from influence_nb.server.ollama.bodies import Body, Chat, Generate
+from influence_nb.server.scheduler import Answers
+from influence_nb.server.service import LONGEST, Service, with_tokens
+
+Shape = Callable[[str], dict[str, Any]]
+"""A piece of text as a field of an answer."""
+
+Prompting = Callable[[Model], Prompt]
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What generate and chat have apart: how a prompt is made, and how a text is put."""
+
+    prompt: Prompting
+    shape: Shape
+    with_context: bool
+
+
+def routes(service: Service) -> APIRouter:
+    """The endpoints."""
+    router = APIRouter()
+
+    @router.post("/api/generate")
+    async def generate(body: Generate, request: Asked) -> Response:
+        """Answer a text; without one, load the model, or unload it where keep_alive is 0."""
+        kind = _Kind(lambda model: _generated(body, model), lambda text: {"response": text}, not body.raw)
+        return await _answer(service, request, body, kind, empty=not body.prompt)
+
+    @router.post("/api/chat")
+    async def chat(body: Chat, request: Asked) -> Response:
+        """Answer a conversation; without messages, load or unload the model."""
+        kind = _Kind(
+            lambda model: _templated(body, model, body.plain),
+            lambda text: {"message": {"role": "assistant", "content": text}},
+            False,
+        )
+        return await _answer(service, request, body, kind, empty=not body.messages)
+
+    return router
+
+
+async def _answer(service: Service, request: Asked, body: Body, kind: _Kind, empty: bool) -> Response:
+    began = time.perf_counter()
+    body.check()
+    if empty:
+        reason = await _moved(service, body)
+        name = body.model or service.models.default
+        said = {
+            "model": name,
+            "created_at": wire.now(),
+            **kind.shape(""),
+            "done": True,
+            "done_reason": reason,
+        }
+        return wire.answer(said)
+    answers = await service.ask(
+        request, body.model, lambda model: [_wanted(body, model, kind.prompt(model))], body.keep_alive
+    )
+    if body.stream is not False:
+        return wire.Streaming(_lines(service, body, answers, kind, began), wire.LINES, answers.close)
+    with closing(answers):
+        (completion,) = await wire.unless_gone(request, answers.whole())
+        service.metrics.completion(completion)
+        return wire.answer(
+            {
+                **_part(body, answers.model, kind.shape(completion.text), completion.tokens),
+                **_end(answers, completion, kind, began),
+            }
+        )
+
+
+async def _moved(service: Service, body: Body) -> str:
+    """Load a model, or unload it; "load" or "unload"."""
+    span = keeping.seconds(body.keep_alive)
+    if span != 0:
+        model = await service.models.hold(body.model)
+        service.keep(model, body.keep_alive)
+        model.use.end()
+        return "load"
+    await to_thread.run_sync(service.models.unload, body.model)
+    return "unload"
+
+
+def _generated(body: Generate, model: Model) -> Prompt:
+    """The prompt of a text: as it stands, or as a conversation's first message, after the tokens of `context`."""
+    text = body.prompt or ""
+    if body.raw:
+        return text
+    if isinstance(model, TokenModel) and not model.chat_template:
+        ids = prompts.ids(f"{body.system}\n\n{text}" if body.system else text, model)
+    else:
+        messages = [{"role": "system", "content": body.system}] if body.system else []
+        prompt = _templated(body, model, [*messages, {"role": "user", "content": text}])
+        if not body.context:
+            return prompt
+        ids = prompts.ids(prompt, with_tokens(model, "go on from a context"))
+    return [*(body.context or ()), *ids]
+
+
+def _templated(body: Body, model: Model, messages: list[dict[str, str]]) -> Prompt:
+    """Messages; where the client wants no thinking, and the template can be told so, as tokens."""
+    if (
+        body.think is False
+        and isinstance(model, TokenModel)
+        and "enable_thinking" in model.template_switches()
+    ):
+        return model.encode(model.render(messages, {"enable_thinking": False}), special=False)
+    return messages
+
+
+def _wanted(body: Body, model: Model, prompt: Prompt) -> Request:
+    if body.logprobs:
+        with_tokens(model, "list log-probabilities")
+    options = body.chosen
+    longest = options.num_predict if options.num_predict and options.num_predict > 0 else LONGEST
+    if options.num_ctx is not None and isinstance(model, TokenModel):
+        prompt = prompts.ids(prompt, model)
+        room = options.num_ctx - len(prompt)
+        if room < 1:
+            raise ContextTooLong(
+                f"The prompt is {len(prompt)} tokens long; num_ctx is {options.num_ctx}.",
+                "Shorten the prompt, or leave num_ctx out: at least one token must be left for the answer.",
+            )
+        longest = min(longest, room)
+    return Request(prompt, options.sampling(longest), top=body.top)
+
+
+async def _lines(
+    service: Service, body: Body, answers: Answers, kind: _Kind, began: float
+) -> AsyncIterator[bytes]:
+    try:
+        async for _, event in answers.events():
+            if event.text or (body.logprobs and event.finish_reason is None):
+                part = _part(body, answers.model, kind.shape(event.text), [event])
+                yield wire.line({**part, "done": False})
+        (completion,) = answers.completions
+        service.metrics.completion(completion)
+        head = {"model": body.model or answers.model.name, "created_at": wire.now(), **kind.shape("")}
+        yield wire.line({**head, **_end(answers, completion, kind, began)})
+    except InfluenceError as error:
+        yield wire.line(refusals.ollama(error))
+
+
+def _part(body: Body, model: Model, shaped: dict[str, Any], events: Sequence[TokenEvent]) -> dict[str, Any]:
+    part = {"model": body.model or model.name, "created_at": wire.now(), **shaped}
+    if body.logprobs:
+        names = Names(with_tokens(model, "list log-probabilities"))
+        part["logprobs"] = [
+            {**_named(names, event.id, event.logprob_raw),
+             **({"top_logprobs": [_named(names, *one) for one in event.top]} if event.top else {})}
+            for event in events
+            if event.id is not None and not (event.finish_reason == "stop" and not event.text)
+        ]  # fmt: skip
+    return part
+
+
+def _named(names: Names, token: int, logprob: float | None) -> dict[str, Any]:
+    return {"token": names[token], "logprob": wire.logprob(logprob), "bytes": names.bytes(token)}
+
+
+def _end(answers: Answers, completion: Completion, kind: _Kind, began: float) -> dict[str, Any]:
+    """What is known at the end; times in nanoseconds."""
+    timings = completion.timings
+    end: dict[str, Any] = {"done": True, "done_reason": completion.finish_reason}
+    if kind.with_context and (context := _context(answers, completion)) is not None:
+        end["context"] = context
+    return end | {
+        "total_duration": _ns(time.perf_counter() - began),
+        "load_duration": _ns(answers.load_seconds),
+        "prompt_eval_count": completion.usage.prompt_tokens,
+        "prompt_eval_duration": _ns(timings.prefill),
+        "eval_count": completion.usage.completion_tokens,
+        "eval_duration": _ns(max(timings.total - timings.first_token, 0.0)),
+    }
+
+
+def _context(answers: Answers, completion: Completion) -> list[int] | None:
+    """The conversation so far as token ids, which a client may send back."""
+    if not isinstance(answers.model, TokenModel):
+        return None
+    return [*prompts.ids(answers.requests[0].prompt, answers.model), *completion.ids]
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1e9)

@@ -1,0 +1,109 @@
+"""What all endpoints share: models, the lines of waiting prompts, counts; and asking a model on a client's behalf.
+
+It does not know any API's fields.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from anyio import to_thread
+from fastapi import Request
+
+from influence_nb.engine import batch, keeping
+from influence_nb.engine.model import Model
+from influence_nb.engine.receipts import package_versions
+from influence_nb.engine.sampling import Sampling
+from influence_nb.engine.token_model import TokenModel
+from influence_nb.errors import CapabilityMissing
+from influence_nb.server.metrics import Metrics
+from influence_nb.server.models import Models
+from influence_nb.server.scheduler import Answers, Scheduler
+from influence_nb.server.wire import unless_gone
+
+Wanted = Callable[[Model], Sequence[batch.Request]]
+"""Makes a client's prompts for the model that it asks."""
+
+LONGEST = 4096
+"""New tokens of an answer whose length nobody limits, where the context leaves as many."""
+
+CANDIDATES = 20
+"""The most candidates that are listed beside a token."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the endpoints work with.
+
+    Attributes:
+        sampling: what our own API takes for parameters that a request leaves out.
+        pull, delete: whether Ollama's API may fetch and remove models.
+        version: influence_nb's.
+    """
+
+    models: Models
+    scheduler: Scheduler
+    metrics: Metrics
+    sampling: Sampling
+    pull: bool
+    delete: bool
+    version: str = field(default_factory=lambda: package_versions().get("influence_nb", ""))
+
+    async def ask(
+        self,
+        request: Request,
+        name: str | None,
+        wanted: Wanted,
+        keep_alive: float | str | None = None,
+    ) -> Answers:
+        """Ask a model; comes back when the first token has come. The caller closes what it is given.
+
+        Args:
+            request: whose client is listened to: when it goes, what was asked for is stopped.
+            name: the model's; None is the server's own.
+            wanted: makes the prompts, on another thread than the event loop's.
+            keep_alive: how long the model is to stay from now on; a notebook's own model does not listen.
+
+        Raises:
+            Gone: the client went.
+            InfluenceError: it cannot be answered.
+        """
+        began = time.perf_counter()
+        model = await self.models.hold(name)
+        loaded = time.perf_counter()
+        try:
+            self.keep(model, keep_alive)
+            asked = await to_thread.run_sync(lambda: list(wanted(model)))
+            answers = self.scheduler.submit(model, asked)
+            answers.load_seconds = loaded - began
+        except BaseException:
+            model.use.end()
+            raise
+        try:
+            await unless_gone(request, answers.ready())
+        except BaseException:
+            answers.close()
+            raise
+        return answers
+
+    def keep(self, model: Model, keep_alive: float | str | None) -> None:
+        """Let a model stay so long from now on, unless it is a notebook's own."""
+        if keep_alive is not None:
+            span = keeping.seconds(keep_alive)
+            if model is not self.models.own:
+                keeping.keep(model, span)
+
+
+def with_tokens(model: Model, what: str) -> TokenModel:
+    """The model, as one whose tokens are known here.
+
+    Raises:
+        CapabilityMissing: they are not, and `what` needs them.
+    """
+    if not isinstance(model, TokenModel):
+        raise CapabilityMissing(
+            f"The {model.runtime} runtime cannot {what}.", "Ask a model that runs on this machine."
+        )
+    return model
