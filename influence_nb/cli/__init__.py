@@ -1,59 +1,70 @@
 """The command line, `influence`: a table of commands, each in a file of its own, imported when it is called.
 
 It does not know what the commands do; asking for help loads none of them. An `InfluenceError` is printed with
-its hint, without a traceback.
+its hint, without a traceback. Exit codes: 0 done, 1 an error, 2 a command line that cannot be, 130 interrupted.
 """
 
 from __future__ import annotations
 
-import importlib
 import sys
+from typing import Annotated
 
-import click
+import typer
+from typer.main import get_command
 
 from influence_nb import __version__
-from influence_nb.errors import InfluenceError
+from influence_nb.cli.frame import VERBOSE, Table
 
 COMMANDS = {
+    "chat": "Talk to a model.",
+    "generate": "Continue a text, or answer a question.",
+    "serve": "Answer other programs over HTTP.",
+    "score": "How probable a model finds a text.",
+    "embed": "Texts as vectors.",
+    "search": "Find models on the Hub, and whether they fit this machine.",
+    "fit": "Whether a model fits a device, and what it takes there.",
+    "download": "Fetch a model from the Hub (also: pull).",
+    "list": "The models on this machine.",
+    "show": "What is known of a model on this machine.",
+    "verify": "Compare every byte of a model with its checksums.",
+    "rm": "Delete a model from the disk.",
     "bench": "Measure how fast a model is on this machine.",
-    "lab": "Start JupyterLab on the notebooks, with the starter models at hand.",
     "starters": "Fetch the two starter models.",
+    "config": "Every setting, its value and where it came from.",
+    "lab": "Start JupyterLab on the notebooks, with the starter models at hand.",
 }
+ALIASES = {"pull": "download"}
+"""Other names of commands."""
+
+app = typer.Typer(
+    cls=Table.over(COMMANDS, ALIASES),
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
 
 
-class LazyGroup(click.Group):
-    """A group whose commands live in `influence_nb.cli.<name>.command`."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names in the table."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command; None where there is none of that name."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"influence_nb.cli.{cmd_name.replace('-', '_')}")
-        command: click.Command = module.command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The table, read without importing a command."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"influence {__version__}")
+        raise typer.Exit
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="influence")
-def commands() -> None:
-    """A workbench for language models on your own machine, in JupyterLab."""
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    verbose: Annotated[bool, VERBOSE] = False,
+) -> None:
+    """A workbench for language models on your own machine."""
+
+
+commands = get_command(app)
 
 
 def main() -> None:
     """What the console script `influence` runs."""
-    try:
-        commands(prog_name="influence")
-    except InfluenceError as error:
-        click.secho(error.message, err=True, fg="red")
-        if error.hint:
-            click.echo(error.hint, err=True)
-        sys.exit(1)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    commands(prog_name="influence")

@@ -5,130 +5,115 @@ It does not know how anything is measured (`engine/bench.py`).
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import click
+import typer
 
-from influence_nb.memory.report import gb
+from influence_nb.cli.frame import Command, grouped
+from influence_nb.cli.loading import LOADING, Loading, stopping
+from influence_nb.cli.output import Json, folder_of, print_json, waiting
 
 if TYPE_CHECKING:
     from influence_nb.engine.benched import Bench
 
 
-class Sizes(click.ParamType[Any]):
+def _sizes(value: str) -> tuple[int, ...]:
     """Whole numbers with commas between them."""
-
-    name = "N,N,..."
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The numbers, as a tuple."""
-        if not isinstance(value, str):
-            return value
-        try:
-            return tuple(int(one) for one in value.split(","))
-        except ValueError:
-            self.fail(f"{value!r} is not numbers with commas between them, such as 128,512.", param, ctx)
+    try:
+        return tuple(int(one) for one in value.split(","))
+    except ValueError:
+        raise typer.BadParameter(
+            f"{value!r} is not numbers with commas between them, such as 128,512."
+        ) from None
 
 
-@click.command(
-    help="Measure how fast MODEL (the starter chat model unless given) is on this machine: prefill and decode tokens a "
-    "second, time to the first token and memory, over prompt lengths and batch sizes. Ctrl-C keeps what is done."
-)
-@click.argument("model", required=False)
-@click.option(
-    "--prompt-lengths", type=Sizes(), default="128,512,2048", show_default=True, help="Tokens a prompt."
-)
-@click.option("--batch-sizes", type=Sizes(), default="1,4,16", show_default=True, help="Prompts at once.")
-@click.option(
-    "--new-tokens", type=click.IntRange(2), default=64, show_default=True, help="Tokens to generate."
-)
-@click.option(
-    "--repeats", type=click.IntRange(1), default=3, show_default=True, help="Runs to take medians of."
-)
-@click.option("--device", default="auto", show_default=True, help='"cpu", "cuda:1", "mps".')
-@click.option("--dtype", default="auto", show_default=True, help='"float32", "bfloat16", "float16".')
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Save the figures here.")
-@click.option(
-    "--plot", "plot_path", type=click.Path(path_type=Path), help="Draw them here (.png, .svg, .pdf)."
-)
-@click.option(
-    "--against", type=click.Path(path_type=Path), help="Print ratios to a file that --json wrote before."
-)
+class CLASS(Command):
+    """`--json FILE.json` is `--save FILE.json`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse them so."""
+        for place, (name, value) in enumerate(itertools.pairwise(args)):
+            if name == "--json" and value.endswith(".json"):
+                args[place] = "--save"
+        return super().parse_args(ctx, [one.replace("--json=", "--save=", 1) for one in args])
+
+
+@grouped(loading=LOADING)
 def command(
-    model: str | None,
-    prompt_lengths: tuple[int, ...],
-    batch_sizes: tuple[int, ...],
-    new_tokens: int,
-    repeats: int,
-    device: str,
-    dtype: str,
-    json_path: Path | None,
-    plot_path: Path | None,
-    against: Path | None,
+    prompt_lengths: Annotated[str, typer.Option(metavar="N,N,...", help="Tokens a prompt.")] = "128,512,2048",
+    batch_sizes: Annotated[str, typer.Option(metavar="N,N,...", help="Prompts at once.")] = "1,4,16",
+    new_tokens: Annotated[int, typer.Option(min=2, help="Tokens to generate.")] = 64,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs to take medians of.")] = 3,
+    as_json: Json = False,
+    save: Annotated[Path | None, typer.Option(help="Save the figures here, as JSON.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw them here (.png, .svg, .pdf).")] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Print ratios to a file that --save wrote before.")
+    ] = None,
+    *,
+    loading: Loading,
 ) -> None:
-    """Load, measure, print."""
-    for path in (json_path, plot_path):  # before minutes go by
-        if path is not None and not path.absolute().parent.is_dir():
-            raise click.UsageError(f"There is no folder {path.absolute().parent}.")
-    if plot_path is not None and plot_path.suffix not in (".png", ".svg", ".pdf"):
-        raise click.UsageError(f"{plot_path.name} does not end in .png, .svg or .pdf.")
-    from influence_nb.engine.benched import Bench
+    """Measure how fast MODEL is on this machine.
 
-    other = None if against is None else Bench.load(against)
+    Prefill and decode tokens a second, time to the first token and memory, over prompt lengths and batch sizes. Ctrl-C
+    keeps what is done.
+    """
+    for path in (save, plot):  # before minutes go by
+        if path is not None:
+            folder_of(path)
+    if plot is not None and plot.suffix not in (".png", ".svg", ".pdf"):
+        raise typer.BadParameter(f"{plot.name} does not end in .png, .svg or .pdf.")
     how = {
-        "prompt_lengths": prompt_lengths,
-        "batch_sizes": batch_sizes,
+        "prompt_lengths": _sizes(prompt_lengths),
+        "batch_sizes": _sizes(batch_sizes),
         "new_tokens": new_tokens,
         "repeats": repeats,
     }
-    result = _measured(model, device, dtype, how)
-    click.echo(result.title)
-    click.echo(table(result))
-    if json_path is not None:
-        click.echo(f"Saved {result.save(json_path)}")
-    if plot_path is not None:
-        result.plot().savefig(plot_path, dpi=150)
-        click.echo(f"Drew {plot_path}")
+    from influence_nb.engine.benched import Bench
+
+    other = None if against is None else Bench.load(against)
+    result = _measured(loading, how)
+    told = functools.partial(typer.echo, err=as_json)
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        typer.echo(result.title)
+        typer.echo(table(result))
+    if save is not None:
+        told(f"Saved {result.save(save)}")
+    if plot is not None:
+        result.plot().savefig(plot, dpi=150)
+        told(f"Drew {plot}")
     if other is not None:
-        click.echo(f"\nOver {other.title}:")
-        click.echo(result.compare(other).round(3).to_string())
+        told(f"\nOver {other.title}:")
+        told(result.compare(other).round(3).to_string())
     if result.cancelled:
-        raise click.exceptions.Exit(130)
+        raise typer.Exit(130)
 
 
-def _measured(model: str | None, device: str, dtype: str, how: Mapping[str, Any]) -> Bench:
-    """A bench that Ctrl-C ends early, with a bar."""
-    import signal
-    import threading
-
-    from tqdm import tqdm
-
-    from influence_nb.api import load
+def _measured(loading: Loading, how: Mapping[str, Any]) -> Bench:
+    """A bench that Ctrl-C ends early, with words of where it is."""
     from influence_nb.engine.bench import BenchProgress, bench
 
-    loaded = load(model, device=device, dtype=dtype)
-    cancel = threading.Event()
-    before = signal.signal(signal.SIGINT, lambda *_: cancel.set())
-    try:
-        with tqdm(leave=False, unit="run") as bar:
+    with loading.model() as model, stopping() as cancel, waiting("Measuring") as say:
 
-            def show(progress: BenchProgress) -> None:
-                bar.set_description(
-                    f"{progress.batch_size} prompts of {progress.prompt_length} tokens", refresh=False
-                )
-                bar.total = progress.total
-                bar.update(progress.done - bar.n)
-                bar.refresh()
+        def show(progress: BenchProgress) -> None:
+            say(
+                f"{progress.done}/{progress.total}: {progress.batch_size} prompts of "
+                f"{progress.prompt_length} tokens"
+            )
 
-            return bench(loaded, **how, cancel=cancel, on_progress=show)
-    finally:
-        signal.signal(signal.SIGINT, before)
+        return bench(model, **how, cancel=cancel, on_progress=show)
 
 
 def table(result: Bench) -> str:
     """The cells as lines of text."""
+    from influence_nb.memory.report import gb
+
     lines = [("prompt", "batch", "prefill t/s", "decode t/s", "first token s", "memory")]
     for cell in result.cells:
         figures = (

@@ -13,8 +13,9 @@ import sys
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
+from typing import Annotated
 
-import click
+import typer
 
 from influence_nb.errors import InfluenceError, SettingsError
 
@@ -23,32 +24,38 @@ DEFAULT_FOLDER = "influence-notebooks"
 MANIFEST = ".influence-notebooks.json"
 
 
-@click.command(
-    help="Start JupyterLab on the notebooks. They are copied into FOLDER (./influence-notebooks unless "
-    "given); ones that you changed are kept as they are. Anything else goes on to JupyterLab.",
-    options_metavar="[OPTIONS]",
-    context_settings={"ignore_unknown_options": True},
-)
-@click.option(
-    "--port", type=click.IntRange(1, 65535), default=8888, show_default=True, help="Where to listen."
-)
-@click.option("--no-browser", is_flag=True, help="Print the address and open no browser.")
-@click.option("--no-starters", is_flag=True, help="Start without fetching the starter models.")
-@click.argument("args", nargs=-1, type=click.UNPROCESSED, metavar="[FOLDER] [-- JUPYTER_ARGS...]")
-def command(port: int, no_browser: bool, no_starters: bool, args: tuple[str, ...]) -> None:
-    """Lay out, fetch, start."""
-    folder, passed_on = _split(args)
+CONTEXT = {"ignore_unknown_options": True}
+
+
+def command(
+    args: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="FOLDER -- JUPYTER_ARGS...", help="Where to, and what JupyterLab is given."),
+    ] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where to listen.")] = 8888,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print the address and open no browser.")
+    ] = False,
+    no_starters: Annotated[
+        bool, typer.Option("--no-starters", help="Start without fetching the starter models.")
+    ] = False,
+) -> None:
+    """Start JupyterLab on the notebooks.
+
+    They are copied into FOLDER (./influence-notebooks unless given); ones that you changed are kept as they are.
+    Anything else goes on to JupyterLab.
+    """
+    folder, passed_on = _split(tuple(args or ()))
     place, checkout = find_notebooks()
     if not no_starters:
         from influence_nb.cli.starters import command as starters
 
-        assert starters.callback is not None
-        starters.callback()
+        starters()
     if folder is not None or not checkout:
         source, place = place, (folder or Path(DEFAULT_FOLDER)).absolute()
         for name in copy_notebooks(source, place):
-            click.echo(f"Kept your own {name}.")
-        click.echo(f"The notebooks are in {place}")
+            typer.echo(f"Kept your own {name}.")
+        typer.echo(f"The notebooks are in {place}")
     jupyter = [
         *(sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={place}", f"--ServerApp.port={port}"),
         f"--LabApp.default_url=/lab/tree/{WELCOME}",

@@ -5,44 +5,32 @@ It does not know how they are fetched; what is here already costs nothing.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-import click
-from tqdm import tqdm
+import typer
 
-from influence_nb.hub.progress import Progress
-from influence_nb.hub.starters import STARTERS
+from influence_nb.cli.output import Json, bar, print_json
+
+if TYPE_CHECKING:
+    from influence_nb.store.models import LocalModel
 
 
-@click.command(help="Fetch the two starter models, and say where they are.")
-def command() -> None:
-    """Fetch them and say where they are."""
+def command(as_json: Json = False) -> None:
+    """Fetch the two starter models, and say where they are."""
+    from influence_nb.hub.starters import STARTERS
+
+    models = []
+    for name, starter in STARTERS.items():
+        models.append(fetch(name))
+        if not as_json:
+            typer.echo(f"{name} ({starter.title}, {starter.licence}): {models[-1].path}")
+    if as_json:
+        print_json(models)
+
+
+def fetch(name: str) -> LocalModel:
+    """One of them, with a bar."""
     from influence_nb.api import download
 
-    for name, starter in STARTERS.items():
-        with _Bar(name) as bar:
-            model = download(name, on_progress=bar.show)
-        click.echo(f"{name} ({starter.title}, {starter.licence}): {model.path}")
-
-
-class _Bar:
-    """A tqdm bar that appears with the first `Progress`, so that nothing is drawn when nothing is done."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.bar: tqdm[Any] | None = None
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.bar is not None:
-            self.bar.close()
-
-    def show(self, progress: Progress) -> None:
-        """Draw one step."""
-        if self.bar is None:
-            self.bar = tqdm(total=progress.all_total, unit="B", unit_scale=True, leave=False)
-        self.bar.set_description(f"{self.name}: {progress.stage}", refresh=False)
-        self.bar.total = progress.all_total
-        self.bar.update(progress.all_done - self.bar.n)
+    with bar(name) as show:
+        return download(name, on_progress=show)

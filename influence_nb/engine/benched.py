@@ -157,7 +157,11 @@ class Bench:
         Raises:
             InvalidData: there is no writing there.
         """
-        return jsons.write(path, {"format": _FORMAT, "version": 1, **asdict(self)})
+        return jsons.write(path, self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `save` writes, as JSON-friendly values."""
+        return {"format": _FORMAT, "version": 1, **asdict(self)}
 
     @classmethod
     def load(cls, path: str | Path) -> Bench:

@@ -5,6 +5,7 @@ It knows the list of loaded models and their devices' memory; it does not know h
 
 from __future__ import annotations
 
+import atexit
 import logging
 import math
 import re
@@ -18,7 +19,8 @@ from typing import TYPE_CHECKING
 from influence_nb.arguments import quoted
 from influence_nb.engine import device as devices
 from influence_nb.engine import registry
-from influence_nb.errors import InvalidData
+from influence_nb.errors import InvalidData, OutOfMemory
+from influence_nb.memory.report import gb
 from influence_nb.settings import settings
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ clock = time.monotonic
 _UNITS = {"": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SPAN = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)\s*")
 _LONGEST_NAP = 3600.0
+_FOR_EVER = 1e12
 
 
 def seconds(keep_alive: KeepAlive) -> float | None:
@@ -47,7 +50,7 @@ def seconds(keep_alive: KeepAlive) -> float | None:
         return None
     value = math.nan
     if isinstance(keep_alive, int | float) and not isinstance(keep_alive, bool):
-        value = float(keep_alive)
+        value = math.inf if keep_alive > _FOR_EVER else float(keep_alive)
     elif isinstance(keep_alive, str) and (found := _SPAN.fullmatch(keep_alive)):
         value = float(found[1]) * _UNITS[found[2]]
     if math.isnan(value):
@@ -173,7 +176,8 @@ def sweep() -> float | None:
 def make_room(device: str, needed: int) -> list[Model]:
     """Unload idle models from a device, the one unused for longest first, until so many bytes are free.
 
-    Models in use and pinned ones (`keep_alive` of `math.inf`) stay.
+    Models in use and pinned ones (`keep_alive` of `math.inf`) stay. Where the device itself has no room, loading is
+    tried all the same: `needed` is an estimate.
 
     Args:
         device: such as "cuda:0".
@@ -181,6 +185,9 @@ def make_room(device: str, needed: int) -> list[Model]:
 
     Returns:
         The models that went.
+
+    Raises:
+        OutOfMemory: INFLUENCE_MEMORY_BUDGET leaves no room beside those that stay.
     """
     gone: list[Model] = []
     while room(device) < needed:
@@ -191,16 +198,28 @@ def make_room(device: str, needed: int) -> list[Model]:
             break
         claimed.unload()
         gone.append(claimed)
+    left = _within_budget(device)
+    if left is not None and left < needed:
+        staying = ", ".join(model.name for model in registry.loaded() if device in model.devices)
+        raise OutOfMemory(
+            f"The model takes some {gb(needed)}; INFLUENCE_MEMORY_BUDGET leaves {gb(max(0, left))} on {device}.",
+            (f"In use or pinned: {staying}. Unload one, or " if staying else "Choose a smaller model, or ")
+            + "raise INFLUENCE_MEMORY_BUDGET.",
+        )
     return gone
 
 
 def room(device: str) -> int:
     """Bytes that another model may take on a device: what is free there, and within INFLUENCE_MEMORY_BUDGET."""
-    free = devices.budget(device).free
+    free, left = devices.budget(device).free, _within_budget(device)
+    return free if left is None else min(free, left)
+
+
+def _within_budget(device: str) -> int | None:
     limit = settings().memory_budget
     if limit is None:
-        return free
-    return min(free, limit - sum(model.memory for model in registry.loaded() if device in model.devices))
+        return None
+    return limit - sum(model.memory for model in registry.loaded() if device in model.devices)
 
 
 def _may_go(model: Model, device: str) -> bool:
@@ -210,6 +229,7 @@ def _may_go(model: Model, device: str) -> bool:
 # -- the thread that looks --------------------------------------------------------------------------------------------
 
 _changed = threading.Event()
+_ending = threading.Event()
 _beginning = threading.Lock()
 _watcher: threading.Thread | None = None
 
@@ -225,6 +245,8 @@ def _begin_watching() -> None:
 def _watch() -> None:
     while True:
         _changed.clear()  # before looking, so that what changes meanwhile is looked at again
+        if _ending.is_set():
+            return
         nap: float | None = None
         try:
             nap = sweep()
@@ -232,6 +254,17 @@ def _watch() -> None:
             logging.getLogger(__name__).exception("an idle model could not be unloaded")
             nap = 60.0
         _changed.wait(_LONGEST_NAP if nap is None else min(nap, _LONGEST_NAP))
+
+
+@atexit.register
+def _end() -> None:
+    """Let nothing compute while Python ends: threads that are in torch then abort the process."""
+    _ending.set()
+    _changed.set()
+    if _watcher is not None:
+        _watcher.join()  # it may be unloading a model
+    for model in registry.loaded():
+        model.unload()
 
 
 @contextmanager

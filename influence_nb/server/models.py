@@ -29,12 +29,15 @@ class Models:
         given: what the server was started with; None is the model that was loaded last, or else the starter.
         keep_alive: how long a model stays that is loaded for a request, as `load` takes it.
         offered: whether the rest of the library is offered too.
+        device: where models are loaded, as `load` takes it.
 
     Attributes:
         own: the model that a notebook has loaded and shares: no request unloads it. None where there is none.
     """
 
-    def __init__(self, given: Given, keep_alive: float | str | None, offered: bool) -> None:
+    def __init__(
+        self, given: Given, keep_alive: float | str | None, offered: bool, device: str = "auto"
+    ) -> None:
         present = _here()
         if given is None and present:
             given = present[-1]
@@ -45,6 +48,7 @@ class Models:
         if self.own is not None and self.own.local is not None:
             self._files[self.own.name] = self.own.local
         self._keep_alive = keep_alive
+        self._device = device
         self._offered = offered
         self._first = threading.Lock()
         self._encoders: dict[str, Encoder] = {}
@@ -69,7 +73,7 @@ class Models:
             if self._default is not None:
                 return self._find(self._default)
             try:
-                model = api.load(self._given)
+                model = api.load(self._given, device=self._device)
             except InfluenceError as error:
                 self.failure = error
                 raise
@@ -195,7 +199,7 @@ class Models:
         local = self.files(name)
         if local.kind == "embedding":
             raise Refused(400, f'"{name}" does not support generate: it makes embeddings.', "Ask /api/embed.")
-        model = api.load(local)
+        model = api.load(local, device=self._device)
         if model.keep_alive is None:
             keeping.keep(model, keeping.seconds(self._keep_alive))
         return model
@@ -209,7 +213,7 @@ class Models:
                         400, f'"{name}" does not support embeddings.', "Ask a model that makes them."
                     )
                 given = None if name is None else self.files(wanted)
-                self._encoders[wanted] = api.load_encoder(given)
+                self._encoders[wanted] = api.load_encoder(given, device=self._device)
             return self._encoders[wanted]
 
 

@@ -6,10 +6,10 @@ It knows sockets, threads and signals; it does not know endpoints.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -32,6 +32,8 @@ from influence_nb.server.service import Service
 if TYPE_CHECKING:
     from influence_nb.store.models import LocalModel
 
+log = logging.getLogger("influence_nb.server")
+
 GRACE = 10.0
 """Seconds that answers under way are given when a server stops."""
 
@@ -50,6 +52,7 @@ def serve(
     library: bool = True,
     pull: bool = True,
     delete: bool = True,
+    device: str = "auto",
     queue: int = 512,
     body_limit: int = 16 * 2**20,
     time_limit: float = 3600,
@@ -72,6 +75,7 @@ def serve(
         library: whether the other models of the library are offered too, and loaded when asked for.
         pull: whether Ollama's API may fetch models.
         delete: whether it may remove them.
+        device: where models are loaded that are not in memory yet, as `load` takes it.
         queue: prompts that may wait, >= 1; past that a client gets a 429.
         body_limit: bytes that a request may have, >= 1.
         time_limit: seconds that an answer may take, > 0.
@@ -83,7 +87,7 @@ def serve(
         DeviceUnavailable: no such address on this machine.
     """
     port = whole("port", port, 0, 65535)
-    expect_text(host=host, api_key=api_key)
+    expect_text(host=host, api_key=api_key, device=device)
     whole("queue", queue, 1)
     whole("body_limit", body_limit, 1)
     if isinstance(time_limit, bool) or not isinstance(time_limit, int | float) or not time_limit > 0:
@@ -98,7 +102,7 @@ def serve(
         )
     listening = _listen(host, port)
     try:
-        models = Models(model, keep_alive, library)
+        models = Models(model, keep_alive, library, device)
         scheduler, metrics = Scheduler(queue, time_limit), Metrics()
         metrics.gauge("waiting", "Prompts that wait.", lambda: scheduler.waiting)
         metrics.gauge("running", "Prompts that are being answered.", lambda: scheduler.running)
@@ -206,8 +210,10 @@ class Server:
         self._uvicorn.run(sockets=[self._listening])
 
     def _load(self) -> None:
-        with suppress(InfluenceError):  # /health says so, and the next request tries again
+        try:
             self._service.models.begin()
+        except InfluenceError as error:  # /health says so, and the next request tries again
+            log.error("the model cannot be loaded: %s", error.message)
 
 
 class _Uvicorn(uvicorn.Server):

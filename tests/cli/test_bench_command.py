@@ -6,11 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from typer.testing import CliRunner, Result
 
 import influence_nb as inb
-from influence_nb.cli import commands
-from influence_nb.errors import InvalidData, ModelNotFound
+from influence_nb.cli import app
 from tests import tiny
 
 SIZES = (
@@ -33,10 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def influence(*args: str) -> Result:
-    done = CliRunner().invoke(commands, ["bench", *args])
-    for model in inb.loaded():
-        model.unload()
-    return done
+    return CliRunner().invoke(app, ["bench", *args])
 
 
 def test_a_table_a_file_a_picture_and_ratios(folder: str, tmp_path: Path) -> None:
@@ -51,18 +47,20 @@ def test_a_table_a_file_a_picture_and_ratios(folder: str, tmp_path: Path) -> Non
     saved = inb.Bench.load(out)
     assert f"{saved.cells[0].decode:,.1f}" in lines[2]
     assert picture.read_bytes().startswith(b"\x89PNG")
-    again = influence(folder, *SIZES, "--against", str(out))
+    assert inb.loaded() == []
+    again = influence(folder, *SIZES, "--json", "--against", str(out))
     assert again.exit_code == 0, again.output
-    assert "Over " in again.stdout
-    assert "first_token" in again.stdout
+    assert [cell["batch_size"] for cell in json.loads(again.stdout)["cells"]] == [1, 2, 1, 2]
+    assert "Over " in again.stderr
+    assert "first_token" in again.stderr
 
 
 @pytest.mark.parametrize(
     ("args", "words"),
     [
         (["--prompt-lengths", "8,x"], "not numbers with commas"),
-        (["--new-tokens", "1"], "x>=2"),
-        (["--json", "missing/out.json"], "There is no folder"),
+        (["--new-tokens", "1"], "greater than or equal to 2"),
+        (["--save", "missing/out"], "There is no folder"),
         (["--plot", "out.txt"], "does not end in .png"),
     ],
 )
@@ -73,8 +71,14 @@ def test_what_is_wrong_is_said_before_anything_is_loaded(args: list[str], words:
 
 
 def test_errors_are_those_of_the_one_tree(folder: str, tmp_path: Path) -> None:
-    assert isinstance(influence("starter/chaat").exception, ModelNotFound)
-    assert isinstance(influence(folder, "--batch-sizes", "0").exception, InvalidData)
     other = tmp_path / "other.json"
     other.write_text(json.dumps({}))
-    assert isinstance(influence(folder, "--against", str(other)).exception, InvalidData)
+    for args, words in (
+        (["starter/chaat"], "There is no model called 'starter/chaat'"),
+        ([folder, "--batch-sizes", "0"], "batch_sizes"),
+        ([folder, "--against", str(other)], "does not hold a bench"),
+    ):
+        done = influence(*args)
+        assert done.exit_code == 1
+        assert words in done.stderr
+        assert isinstance(done.exception, SystemExit)

@@ -1,13 +1,22 @@
-"""The command line's manners: quick help, errors without tracebacks."""
+"""The command line's manners: quick help, errors without tracebacks, exit codes, logs, completion."""
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
+
+from influence_nb import __version__
+from influence_nb.cli import ALIASES, COMMANDS, app
+from influence_nb.cli.logs import without_secrets
+from influence_nb.cli.output import visible
+from influence_nb.settings import settings
 
 RUN = "from influence_nb.cli import main; main()"
 
@@ -22,42 +31,69 @@ def influence(*args: str, code: str = RUN, **environment: str) -> subprocess.Com
     )
 
 
-def test_help_lists_the_commands_and_loads_nothing_heavy() -> None:
+def here(*args: str) -> Result:
+    """In this process."""
+    return CliRunner().invoke(app, args)
+
+
+def test_help_of_anything_loads_nothing_heavy() -> None:
     code = """
-import atexit, sys
-atexit.register(lambda: print("LOADED", *sys.modules))
-from influence_nb.cli import main
-main()
+import sys
+from typer.testing import CliRunner
+from influence_nb.cli import COMMANDS, app
+for args in ([], *([name] for name in COMMANDS)):
+    assert CliRunner().invoke(app, [*args, "--help"]).exit_code == 0, args
+print(*sys.modules)
 """
-    done = influence("--help", code=code)
-    assert done.returncode == 0
-    text, _, loaded = done.stdout.partition("LOADED")
-    assert "Start JupyterLab on the notebooks" in text
-    assert "Fetch the two starter models" in text
-    heavy = {
-        "torch",
-        "transformers",
-        "pydantic",
-        "jupyterlab",
-        "ipywidgets",
-        "pandas",
-        "numpy",
-        "sqlite_utils",
-    }
-    assert not heavy & set(loaded.split())
+    done = influence(code=code)
+    assert done.returncode == 0, done.stderr
+    heavy = "torch transformers jupyterlab ipywidgets pandas numpy sqlite3 huggingface_hub httpx fastapi"
+    assert not set(heavy.split()) & set(done.stdout.split())
 
 
-@pytest.mark.parametrize("name", ["bench", "lab", "starters"])
+def test_help_lists_the_commands_without_importing_them() -> None:
+    code = "import sys\nfrom influence_nb.cli import commands\n"
+    code += "commands(['--help'], standalone_mode=False)\nprint(*sys.modules)\nimport torch\nprint(len(sys.modules))"
+    done = influence(code=code)
+    text, modules, with_torch = done.stdout.rstrip().rsplit("\n", 2)
+    assert all(name in text for name in COMMANDS)
+    assert not {"pydantic", *(f"influence_nb.cli.{name}" for name in COMMANDS)} & set(modules.split())
+    assert len(modules.split()) * 4 < int(with_torch), "a quarter of what importing torch loads"
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, *ALIASES])
 def test_each_command_has_help(name: str) -> None:
-    done = influence(name, "--help")
-    assert done.returncode == 0
-    assert done.stdout.startswith(f"Usage: influence {name}")
+    done = here(name, "--help")
+    assert done.exit_code == 0
+    assert f"{name} [OPTIONS]" in done.stdout
+    assert "--verbose" in done.stdout
+
+
+def test_each_command_that_prints_data_prints_json_and_each_that_loads_takes_a_device() -> None:
+    for name in COMMANDS:
+        text = here(name, "--help").stdout
+        assert ("--json" in text) == (name not in {"lab", "chat", "serve"}), name
+        loads = {"bench", "generate", "chat", "score", "embed", "serve", "fit", "search"}
+        assert ("--device" in text) == (name in loads), name
+        assert ("--device-index" in text) == (name in loads), name
+
+
+def test_version() -> None:
+    done = here("--version")
+    assert (done.exit_code, done.stdout) == (0, f"influence {__version__}\n")
 
 
 def test_an_unknown_command() -> None:
     done = influence("starter")
     assert done.returncode == 2
-    assert "No such command 'starter'" in done.stderr
+    assert "No such command 'starter'. Did you mean 'starters'?" in done.stderr
+    assert done.stdout == ""
+
+
+def test_an_unknown_option() -> None:
+    done = here("config", "--jsn")
+    assert done.exit_code == 2
+    assert "--jsn" in done.stderr
 
 
 @pytest.mark.parametrize("command", [["starters"], ["lab", "--no-browser"]])
@@ -76,10 +112,85 @@ def test_a_setting_that_cannot_be_read() -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_pipe_that_closes_is_no_error_of_ours() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, "config"],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    os.close(writing)
+    assert done.returncode == 1
+    assert done.stderr == ""
+
+
+def test_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("influence_nb.settings.explained", lambda: signal.raise_signal(signal.SIGINT))
+    assert here("config").exit_code == 130
+
+
+def test_logs_are_lines_of_json_without_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("INFLUENCE_API_KEY=open-sesame\n")
+    settings.cache_clear()
+    try:
+        for args in (["--verbose", "config", "--json"], ["config", "--json", "-v"]):
+            done = here(*args)
+            assert done.exit_code == 0
+            lines = [json.loads(line) for line in done.stderr.splitlines()]
+            assert [line["message"] for line in lines] == ["command begins", "command ends"]
+            assert lines[1]["command"] == "config"
+            assert lines[1]["ended"] == "done"
+            assert lines[1]["level"] == "info"
+        assert here("config").stderr == ""
+        assert "open-sesame" not in without_secrets("the key is open-sesame")
+    finally:
+        settings.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Authorization: Bearer abc.SECRET-1",
+        "https://user:SECRET@host/path",
+        "https://host/file?token=SECRET&x=1",
+        "https://host/file?X-Amz-Signature=SECRET",
+        "hf_SECRETSECRET",
+        '{"api_key=SECRET"}',
+    ],
+)
+def test_what_looks_like_a_secret_is_not_logged(text: str) -> None:
+    assert "SECRET" not in without_secrets(text)
+    assert without_secrets("generated 12 tokens for tiny/llama") == "generated 12 tokens for tiny/llama"
+
+
+def test_what_a_terminal_would_obey_is_left_out() -> None:
+    assert visible("a\x1b[31mb\x07\tc\nd\x9b1m\ud800") == "a[31mb\tc\nd1m"
+
+
+def test_completion_of_commands_and_options() -> None:
+    environment = {"_INFLUENCE_COMPLETE": "complete_bash"}
+    done = influence(COMP_WORDS="influence con", COMP_CWORD="1", **environment)
+    assert done.stdout.split() == ["config"]
+    done = influence(COMP_WORDS="influence config --ex", COMP_CWORD="2", **environment)
+    assert done.stdout.split() == ["--example"]
+    done = influence("--show-completion", "bash")
+    assert done.returncode == 0
+    assert "_INFLUENCE_COMPLETE" in done.stdout
+
+
 @pytest.mark.starter
 def test_starters_says_where_they_are() -> None:
-    done = influence("starters")
-    assert done.returncode == 0
+    done = here("starters")
+    assert done.exit_code == 0
     lines = done.stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["starter/chat", "starter/embedding"]
     assert all(Path(line.rpartition(": ")[2], "config.json").exists() for line in lines)
+    models = json.loads(here("starters", "--json").stdout)
+    assert [model["name"] for model in models] == ["starter/chat", "starter/embedding"]
+    assert all(model["verified"] for model in models)

@@ -103,7 +103,7 @@ def test_what_came_before_a_server_died_is_kept(server: ChatServer, model: inb.M
         with pytest.raises(EndpointError, match=r"^The answer stopped after 2 tokens\. ") as error:
             texts.extend(event.text for event in stream)
         assert texts == ["Hello", " there"]
-        assert error.value.completion is stream.finished()
+        assert error.value.completion == stream.finished()
         assert (stream.finished().text, stream.finished().finish_reason) == ("Hello there", "failed")
     server.faults = [dies[0], lambda handler: handler.reset(), *[lambda handler: handler.reset()] * 9]
     talk = model.session()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +17,7 @@ import pytest
 import influence_nb as inb
 from influence_nb.engine import device as devices
 from influence_nb.engine import keeping, registry
-from influence_nb.errors import CapabilityMissing, InvalidData, SettingsError
+from influence_nb.errors import CapabilityMissing, InvalidData, OutOfMemory, SettingsError
 from influence_nb.memory.budget import DeviceBudget
 from influence_nb.settings import settings
 
@@ -69,7 +71,7 @@ def busy(model: inb.Model) -> Iterator[object]:
 @pytest.mark.parametrize(
     ("said", "meant"),
     [(None, None), (30, 30), (0, 0), (0.5, 0.5), ("5m", 300), ("1h", 3600), ("30s", 30), (" 2 d", 172800),
-     ("250ms", 0.25), ("90", 90), (-1, math.inf), ("-1", math.inf), (math.inf, math.inf)],
+     ("250ms", 0.25), ("90", 90), (-1, math.inf), ("-1", math.inf), (math.inf, math.inf), (10**400, math.inf)],
 )  # fmt: skip
 def test_how_long_in_seconds(said: object, meant: float | None) -> None:
     assert keeping.seconds(said) == meant
@@ -151,6 +153,21 @@ def test_zero_is_after_the_first_call_and_a_batch_is_one_call(folders: list[Path
     assert inb.loaded() == []
 
 
+@pytest.mark.parametrize(
+    "left",
+    [
+        "stream = model.stream('The', temperature=0, max_new_tokens=10_000, min_new_tokens=10_000); next(stream)",
+        "model.keep_alive = 0; model.generate('The', max_new_tokens=1)",
+        "threading.Thread(target=model.generate, args=('The',), kwargs={'min_new_tokens': 9_000, 'max_new_tokens': "
+        "9_000}, daemon=True).start()\nwhile not model.is_busy: pass",
+    ],
+)
+def test_python_ends_in_order_whatever_a_model_is_doing(folders: list[Path], left: str) -> None:
+    code = f"import threading\nimport influence_nb as inb\nmodel = inb.load({str(folders[0])!r}, device='cpu')\n{left}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
 def test_the_thread_that_looks_wakes_by_itself(folders: list[Path]) -> None:
     gone = threading.Event()
     model = load(folders[0], keep_alive="50ms")
@@ -183,15 +200,23 @@ def test_idle_models_make_room_the_longest_unused_first(
     assert inb.loaded() == [pinned]
 
 
-def test_a_budget_makes_room_before_a_load_and_never_refuses_one(
+def test_a_budget_makes_room_before_a_load_and_is_not_gone_over(
     folders: list[Path], tmp_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, pinned = load(folders[0]), load(folders[1], keep_alive=-1)
-    monkeypatch.setenv("INFLUENCE_MEMORY_BUDGET", "1MB")
+    needed = inb.fit(folders[2], device="cpu", dtype="float32", context=1024).total
+    monkeypatch.setenv("INFLUENCE_MEMORY_BUDGET", str(needed + one.memory))
     settings.cache_clear()
     three = load(folders[2])
     assert inb.loaded() == [pinned, three]
     assert not one.is_loaded
+    three.keep_alive = -1
+    monkeypatch.setenv("INFLUENCE_MEMORY_BUDGET", "1MB")
+    settings.cache_clear()
+    with pytest.raises(OutOfMemory, match="INFLUENCE_MEMORY_BUDGET") as refused:
+        load(folders[0])
+    assert "two, three" in refused.value.hint
+    assert inb.loaded() == [pinned, three]
     monkeypatch.setenv("INFLUENCE_MEMORY_BUDGET", "plenty")
     settings.cache_clear()
     with pytest.raises(SettingsError, match="INFLUENCE_MEMORY_BUDGET"):

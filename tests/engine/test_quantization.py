@@ -16,6 +16,7 @@ import influence_nb as inb
 from influence_nb.engine import device as devices
 from influence_nb.engine import packed
 from influence_nb.errors import (
+    CapabilityMissing,
     DeviceUnavailable,
     InfluenceError,
     InvalidData,
@@ -74,6 +75,11 @@ def test_packed_while_loading(folder: Path, quantization: str) -> None:
     held = model.weights_size
     model.unload()
     assert model.memory == 0 < held
+    with pytest.raises(CapabilityMissing, match="was unloaded") as gone:
+        model.generate("The")
+    again = {"device": "cpu", "dtype": "float32", "quantization": quantization}
+    assert model.arguments == {"model": str(folder), **again}
+    assert f"inb.load({str(folder)!r}, device='cpu', dtype='float32', " in gone.value.hint
 
 
 @needs_bitsandbytes
