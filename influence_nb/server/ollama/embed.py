@@ -5,6 +5,7 @@ It does not know how a text becomes a vector.
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -19,7 +20,7 @@ from influence_nb.engine import keeping
 from influence_nb.errors import ContextTooLong
 from influence_nb.server import wire
 from influence_nb.server.ollama.bodies import KeepAlive, Options, Whole
-from influence_nb.server.openai.embeddings import counted, shortened
+from influence_nb.server.openai.embeddings import counted, embedded, shortened
 from influence_nb.server.service import Service
 
 
@@ -85,15 +86,16 @@ async def _vectors(
     span = keeping.seconds(body.keep_alive)
     encoder = await service.models.encoder(body.model)
     loaded = time.perf_counter()
-    work = to_thread.run_sync(_encoded, encoder, texts, truncate, dimensions)
-    vectors, count = await wire.unless_gone(request, work)
+    vectors, count = await embedded(
+        request, lambda cancel: _encoded(encoder, texts, truncate, dimensions, cancel)
+    )
     if span == 0:
         await to_thread.run_sync(service.models.unload_encoder, body.model or "starter/embedding")
     return vectors, count, loaded
 
 
 def _encoded(
-    encoder: Encoder, texts: list[str], truncate: bool, dimensions: int | None
+    encoder: Encoder, texts: list[str], truncate: bool, dimensions: int | None, cancel: threading.Event
 ) -> tuple[list[Any], int]:
     if not truncate:
         longest = max(encoder.token_counts(texts), default=0)
@@ -102,4 +104,4 @@ def _encoded(
                 f"An input is {longest} tokens long; {encoder.name} reads {encoder.max_tokens}.",
                 "Shorten it, or leave truncate out.",
             )
-    return shortened(encoder.encode(texts), dimensions).tolist(), counted(encoder, texts)
+    return shortened(encoder.encode(texts, cancel=cancel), dimensions).tolist(), counted(encoder, texts)

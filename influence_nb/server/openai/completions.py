@@ -139,7 +139,10 @@ async def _read(service: Service, request: Asked, body: Complete) -> list[_Read]
         if body.logprobs is None and not isinstance(model, TokenModel):
             return [_Read(text) for text in body.texts]
         known = with_tokens(model, "list log-probabilities")
-        work = to_thread.run_sync(lambda: [_scored(body, known, text, cancel) for text in body.texts])
+        work = to_thread.run_sync(
+            lambda: [_scored(body, known, text, cancel) for text in body.texts if not cancel.is_set()],
+            abandon_on_cancel=True,
+        )
         return await wire.unless_gone(request, work)
     finally:
         cancel.set()

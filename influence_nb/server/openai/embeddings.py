@@ -6,7 +6,9 @@ It does not know how a text becomes a vector.
 from __future__ import annotations
 
 import base64
+import threading
 import time
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +25,9 @@ from influence_nb.server.openai.bodies import Whole
 from influence_nb.server.refusals import Refused
 from influence_nb.server.service import Service
 from influence_nb.store.models import LocalModel
+
+Embedded = tuple[Any, int]
+"""Vectors, and the tokens that they took."""
 
 
 class Embed(BaseModel):
@@ -64,8 +69,7 @@ def routes(service: Service) -> APIRouter:
     async def embeddings(body: Embed, request: Asked) -> Response:
         """A vector for each text."""
         encoder = await service.models.encoder(body.model)
-        work = to_thread.run_sync(_vectors, encoder, body)
-        vectors, counted = await wire.unless_gone(request, work)
+        vectors, counted = await embedded(request, lambda cancel: _vectors(encoder, body, cancel))
         packed = body.encoding_format == "base64"
         data = [
             {"object": "embedding", "index": index, "embedding": _base64(row) if packed else row.tolist()}
@@ -77,7 +81,17 @@ def routes(service: Service) -> APIRouter:
     return router
 
 
-def _vectors(encoder: Encoder, body: Embed) -> tuple[Any, int]:
+async def embedded(request: Asked, work: Callable[[threading.Event], Embedded]) -> Embedded:
+    """What `work` makes on a thread; it is told to stop when the client goes."""
+    cancel = threading.Event()
+    try:
+        working = to_thread.run_sync(work, cancel, abandon_on_cancel=True)
+        return await wire.unless_gone(request, working)
+    finally:
+        cancel.set()
+
+
+def _vectors(encoder: Encoder, body: Embed, cancel: threading.Event) -> Embedded:
     given = body.input
     rows: list[Any] = (
         [given] if isinstance(given, str) or (given and isinstance(given[0], int)) else list(given)
@@ -85,7 +99,7 @@ def _vectors(encoder: Encoder, body: Embed) -> tuple[Any, int]:
     if not rows:
         raise Refused(400, "There is no input.", "Give a text, or a list of texts.", field="input")
     texts = [row if isinstance(row, str) else encoder.decode(row) for row in rows]
-    return shortened(encoder.encode(texts), body.dimensions), counted(encoder, texts)
+    return shortened(encoder.encode(texts, cancel=cancel), body.dimensions), counted(encoder, texts)
 
 
 def counted(encoder: Encoder, texts: list[str]) -> int:
