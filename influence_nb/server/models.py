@@ -38,7 +38,7 @@ class Models:
     def __init__(
         self, given: Given, keep_alive: float | str | None, offered: bool, device: str = "auto"
     ) -> None:
-        present = api.loaded()
+        present = _here()
         if given is None and present:
             given = present[-1]
         self.own = given if isinstance(given, Model) else None
@@ -103,11 +103,9 @@ class Models:
         return await to_thread.run_sync(self._encoder, plain(name))
 
     def present(self) -> list[Model]:
-        """The models in memory."""
-        models = api.loaded()
-        if self.own is not None and self.own.is_loaded and self.own not in models:
-            models.append(self.own)
-        return models
+        """The models in memory, the server's own at the end."""
+        models = [model for model in _here() if model is not self.own]
+        return [*models, self.own] if self.own is not None and self.own.is_loaded else models
 
     def encoders(self) -> list[str]:
         """The names of the encoders in memory."""
@@ -123,7 +121,7 @@ class Models:
     def listed(self) -> list[LocalModel]:
         """What is offered: the library, and what else is loaded from this machine."""
         found = {model.name: model for model in (api.library() if self._offered else ())}
-        found |= self._files
+        found |= {name: local for name, local in self._files.items() if local.path.exists()}
         for model in self.present():
             if model.local is not None:
                 found.setdefault(model.name, model.local)
@@ -217,6 +215,11 @@ class Models:
                 given = None if name is None else self.files(wanted)
                 self._encoders[wanted] = api.load_encoder(given, device=self._device)
             return self._encoders[wanted]
+
+
+def _here() -> list[Model]:
+    """The loaded models that run on this machine: one on a server may be asked of this very server."""
+    return [model for model in api.loaded() if model.local is not None]
 
 
 def plain(name: str | None) -> str | None:

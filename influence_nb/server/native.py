@@ -18,7 +18,7 @@ from influence_nb.engine import batch, noise
 from influence_nb.engine.completion import Completion, TokenEvent
 from influence_nb.engine.model import Model
 from influence_nb.engine.prompts import Prompt
-from influence_nb.errors import InfluenceError
+from influence_nb.errors import BrokenModel, InfluenceError
 from influence_nb.server import metrics, refusals, wire
 from influence_nb.server.refusals import Refused
 from influence_nb.server.scheduler import Answers
@@ -202,8 +202,17 @@ def _whole(answers: Answers, completion: Completion, body: Generate) -> dict[str
         **_end(answers, completion),
     }
     if body.receipt:
-        found["receipt"] = completion.receipt.to_dict()
+        found["receipt"] = _receipt(completion)
     return found
+
+
+def _receipt(completion: Completion) -> dict[str, Any]:
+    try:
+        return completion.receipt.to_dict()
+    except OSError as error:  # it names the sums of the model's files
+        raise BrokenModel(
+            f"The model's files cannot be read any more: {error.strerror}.", "Ask without a receipt."
+        ) from error
 
 
 def _end(answers: Answers, completion: Completion) -> dict[str, Any]:
@@ -248,7 +257,7 @@ async def _events(service: Service, answers: Answers, body: Generate) -> AsyncIt
         service.metrics.completion(completion)
         end = _end(answers, completion)
         if body.receipt:
-            end["receipt"] = (await to_thread.run_sync(lambda: completion.receipt)).to_dict()
+            end["receipt"] = await to_thread.run_sync(_receipt, completion)
         yield wire.event(end, "done")
     except InfluenceError as error:
         yield wire.event(refusals.native(error), "error")

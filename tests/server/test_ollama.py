@@ -252,7 +252,7 @@ def test_the_notebook_s_own_model_stays(client: ollama.Client, model: inb.Model)
         ("/api/generate", {"prompt": "Hello", "raw": True, "options": {"num_ctx": 4}}, (400, "num_ctx is 4")),
         ("/api/generate", {"prompt": 5}, (400, "prompt")),
         ("/api/generate", {"prompt": "a", "context": [10**9]}, (400, "outside the vocabulary")),
-        ("/api/chat", {"messages": SAID, "tools": [{}]}, (400, "tools is not supported")),
+        ("/api/chat", {"messages": SAID, "tools": [{}]}, (400, "knows no tools")),
         ("/api/chat", {"messages": [{"content": "a"}]}, (400, "messages.0.role is missing")),
         ("/api/chat", {"messages": SAID, "top_logprobs": 50}, (400, "top_logprobs")),
         ("/api/copy", {"source": "llama", "destination": "b"}, (400, "copy is not supported")),

@@ -323,7 +323,8 @@ def test_embeddings(client: openai.OpenAI) -> None:
 @pytest.mark.parametrize(
     ("wrong", "param"),
     [
-        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
+        ({"tools": [{"type": "function"}]}, "tools"),
+        ({"tool_choice": "required"}, "tool_choice"),
         ({"response_format": {"type": "xml"}}, "response_format"),
         ({"response_format": {"type": "json_schema"}}, "response_format"),
         (
@@ -351,7 +352,7 @@ def test_embeddings(client: openai.OpenAI) -> None:
         ({"stream_options": {"include_usage": True}}, "stream_options"),
         ({"messages": []}, None),
         ({"messages": [{"role": "user"}]}, "messages"),
-        ({"messages": [{"role": "tool", "content": "a", "tool_call_id": "1"}]}, "messages.0.tool_calls"),
+        ({"messages": [{"role": "assistant", "tool_calls": [{"function": "f"}]}]}, "messages"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages.0.content"),
         ({"messages": "hello"}, "messages"),
         ({"messages": [{"role": "user", "content": "x" * 1000}]}, None),

@@ -23,7 +23,7 @@ from influence_nb.engine.model import Model
 from influence_nb.engine.prompts import Prompt
 from influence_nb.engine.token_model import TokenModel
 from influence_nb.errors import ContextTooLong, InfluenceError
-from influence_nb.server import refusals, wire
+from influence_nb.server import refusals, tools, wire
 from influence_nb.server.names import Names
 from influence_nb.server.ollama.bodies import Body, Chat, Generate
 from influence_nb.server.scheduler import Answers
@@ -42,6 +42,7 @@ class _Kind:
     prompt: Prompting
     shape: Shape
     with_context: bool
+    tools: bool = False
 
 
 def routes(service: Service) -> APIRouter:
@@ -58,9 +59,14 @@ def routes(service: Service) -> APIRouter:
     async def chat(body: Chat, request: Asked) -> Response:
         """Answer a conversation; without messages, load or unload the model."""
         kind = _Kind(
-            lambda model: _templated(body, model, body.plain),
+            lambda model: (
+                tools.prompt(model, body.plain, body.tools)
+                if body.tools
+                else _templated(body, model, body.plain)
+            ),
             lambda text: {"message": {"role": "assistant", "content": text}},
             False,
+            bool(body.tools),
         )
         return await _answer(service, request, body, kind, empty=not body.messages)
 
@@ -89,9 +95,10 @@ async def _answer(service: Service, request: Asked, body: Body, kind: _Kind, emp
     with closing(answers):
         (completion,) = await wire.unless_gone(request, answers.whole())
         service.metrics.completion(completion)
+        text, calls = tools.read(completion.text, kind.tools)
         return wire.answer(
             {
-                **_part(body, answers.model, kind.shape(completion.text), completion.tokens),
+                **_part(body, answers.model, _with_calls(kind.shape(text), calls), completion.tokens),
                 **_end(answers, completion, kind, began),
             }
         )
@@ -125,7 +132,7 @@ def _generated(body: Generate, model: Model) -> Prompt:
     return [*(body.context or ()), *ids]
 
 
-def _templated(body: Body, model: Model, messages: list[dict[str, str]]) -> Prompt:
+def _templated(body: Body, model: Model, messages: list[dict[str, Any]]) -> Prompt:
     """Messages; where the client wants no thinking, and the template can be told so, as tokens."""
     if (
         body.think is False
@@ -157,16 +164,28 @@ async def _lines(
     service: Service, body: Body, answers: Answers, kind: _Kind, began: float
 ) -> AsyncIterator[bytes]:
     try:
+        reader = tools.Reader(kind.tools)
         async for _, event in answers.events():
-            if event.text or (body.logprobs and event.finish_reason is None):
-                part = _part(body, answers.model, kind.shape(event.text), [event])
-                yield wire.line({**part, "done": False})
+            before = len(reader.calls)
+            text = reader.push(event.text) + (reader.rest() if event.finish_reason is not None else "")
+            calls = reader.calls[before:]
+            if text or calls or (body.logprobs and event.finish_reason is None):
+                shaped = _with_calls(kind.shape(text), calls)
+                yield wire.line({**_part(body, answers.model, shaped, [event]), "done": False})
         (completion,) = answers.completions
         service.metrics.completion(completion)
         head = {"model": body.model or answers.model.name, "created_at": wire.now(), **kind.shape("")}
         yield wire.line({**head, **_end(answers, completion, kind, began)})
     except InfluenceError as error:
         yield wire.line(refusals.ollama(error))
+
+
+def _with_calls(shaped: dict[str, Any], calls: Sequence[tools.ToolCall]) -> dict[str, Any]:
+    if calls:
+        shaped["message"]["tool_calls"] = [
+            {"function": {"name": call.name, "arguments": call.arguments}} for call in calls
+        ]
+    return shaped
 
 
 def _part(body: Body, model: Model, shaped: dict[str, Any], events: Sequence[TokenEvent]) -> dict[str, Any]:

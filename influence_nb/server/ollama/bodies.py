@@ -160,15 +160,15 @@ class Chat(Body):
     def check(self) -> None:
         """Refuse what is not there."""
         super().check()
-        if self.tools:
-            raise unsupported("tools", " yet")
         for place, message in enumerate(self.messages or ()):
             if message.images:
                 raise unsupported(f"messages.{place}.images")
-            if message.tool_calls or message.role == "tool":
-                raise unsupported(f"messages.{place}.tool_calls", " yet")
 
     @property
-    def plain(self) -> list[dict[str, str]]:
+    def plain(self) -> list[dict[str, Any]]:
         """The messages as chat templates take them."""
-        return [{"role": message.role, "content": message.content or ""} for message in self.messages or ()]
+        return [
+            {"role": message.role, "content": message.content or "",
+             **({"tool_calls": message.tool_calls} if message.tool_calls else {})}
+            for message in self.messages or ()
+        ]  # fmt: skip

@@ -5,6 +5,7 @@ It does not know how tokens come about.
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
 from typing import Any
@@ -15,11 +16,11 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from influence_nb.engine.batch import Request
-from influence_nb.engine.completion import TokenEvent
+from influence_nb.engine.completion import Completion, TokenEvent
 from influence_nb.engine.model import Model
 from influence_nb.engine.prompts import Prompt
 from influence_nb.errors import InfluenceError
-from influence_nb.server import refusals, wire
+from influence_nb.server import refusals, tools, wire
 from influence_nb.server.names import Names
 from influence_nb.server.openai.bodies import Body, Head, Whole, refuse, usage
 from influence_nb.server.refusals import Refused, unsupported
@@ -82,13 +83,26 @@ class Chat(Body):
 
     def check(self) -> None:
         """Refuse what is not there."""
-        refuse(self, "tools", "functions", "function_call", "audio", "prediction", "reasoning_effort",
+        refuse(self, "functions", "function_call", "audio", "prediction", "reasoning_effort",
                "web_search_options")  # fmt: skip
         if self.tool_choice not in (None, "none", "auto"):
-            raise unsupported("tool_choice")
+            raise unsupported("tool_choice", ' other than "auto" and "none"')
+        if any(
+            not isinstance(tool, dict) or not isinstance(tool.get("function"), dict)
+            for tool in self.tools or ()
+        ):
+            raise Refused(
+                400, "tools has something else than functions in it.",
+                'Each is {"type": "function", "function": {"name", "description", "parameters"}}.', field="tools",
+            )  # fmt: skip
         if self.modalities not in (None, ["text"]):
             raise unsupported("modalities", " other than text")
         _ = self.grammar
+
+    @property
+    def callable(self) -> list[Any]:
+        """The tools that the model may call."""
+        return [] if self.tool_choice == "none" else self.tools or []
 
     @property
     def grammar(self) -> Any:
@@ -130,9 +144,8 @@ def routes(service: Service) -> APIRouter:
             choices = [
                 {
                     "index": index,
-                    "message": {"role": "assistant", "content": completion.text, "refusal": None},
+                    **_message(body, completion),
                     "logprobs": _logprobs(body, answers.model, completion.tokens),
-                    "finish_reason": completion.finish_reason,
                 }
                 for index, completion in enumerate(completions)
             ]
@@ -146,16 +159,20 @@ def _wanted(body: Chat, model: Model) -> Sequence[Request]:
     prompt: Prompt = messages
     if body.logprobs:
         with_tokens(model, "list log-probabilities")
+    if body.callable:
+        return body.requests(
+            [tools.prompt(model, messages, body.callable)], body.longest, body.top, body.grammar
+        )
     if body.chat_template_kwargs:
         known = with_tokens(model, "set switches of the chat template")
         prompt = known.encode(known.render(messages, body.chat_template_kwargs), special=False)
     return body.requests([prompt], body.longest, body.top, body.grammar)
 
 
-def _plain(place: int, message: Message) -> dict[str, str]:
+def _plain(place: int, message: Message) -> dict[str, Any]:
     """A message as chat templates take it."""
-    if message.tool_calls or message.tool_call_id or message.function_call or message.role == "tool":
-        raise unsupported(f"messages.{place}.tool_calls")
+    if message.function_call:
+        raise unsupported(f"messages.{place}.function_call")
     content = message.content
     if isinstance(content, list):
         for part in content:
@@ -164,9 +181,50 @@ def _plain(place: int, message: Message) -> dict[str, str]:
                     f"messages.{place}.content", f" of the type {part.get('type')!r}: only text is"
                 )
         content = "".join(part["text"] for part in content)
+    if message.tool_calls:
+        calls = [_called(place, call) for call in message.tool_calls]
+        return {"role": message.role, "content": content or "", "tool_calls": calls}
     if content is None:
         raise Refused(400, f"Message {place} has no content.", "Give its text.", field="messages")
     return {"role": "system" if message.role == "developer" else message.role, "content": content}
+
+
+def _called(place: int, call: Any) -> dict[str, Any]:
+    """A call that an earlier answer made; templates take its arguments as a mapping."""
+    try:
+        function = call["function"]
+        given = function["arguments"]
+        arguments = json.loads(given) if isinstance(given, str) else given
+        return {"type": "function", "function": {"name": str(function["name"]), "arguments": arguments}}
+    except (KeyError, TypeError, ValueError):
+        raise Refused(
+            400,
+            f"A tool call of message {place} is none.",
+            'Give {"id", "type": "function", "function": {"name", "arguments"}}.',
+            field="messages",
+        ) from None
+
+
+def _message(body: Chat, completion: Completion) -> dict[str, Any]:
+    """The message, and why it ended."""
+    text, calls = tools.read(completion.text, bool(body.callable))
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": text or None if calls else text,
+        "refusal": None,
+    }
+    if calls:
+        message["tool_calls"] = [_shaped(call) for call in calls]
+    return {"message": message, "finish_reason": _reason(completion.finish_reason, calls)}
+
+
+def _shaped(call: tools.ToolCall) -> dict[str, Any]:
+    arguments = json.dumps(call.arguments, ensure_ascii=False)
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+
+
+def _reason(finish: str, calls: Sequence[tools.ToolCall]) -> str:
+    return "tool_calls" if calls and finish == "stop" else finish
 
 
 async def _chunks(service: Service, body: Chat, answers: Answers, with_usage: bool) -> AsyncIterator[bytes]:
@@ -180,12 +238,19 @@ async def _chunks(service: Service, body: Chat, answers: Answers, with_usage: bo
     try:
         for index in range(body.choices):
             yield chunk(index, {"role": "assistant", "content": ""})
+        readers = [tools.Reader(bool(body.callable)) for _ in answers.completions]
         async for index, event in answers.events():
-            logprobs = _logprobs(body, answers.model, [event])
-            if event.text or logprobs:
-                yield chunk(index, {"content": event.text}, logprobs)
+            reader, logprobs = readers[index], _logprobs(body, answers.model, [event])
+            before = len(reader.calls)
+            text = reader.push(event.text)
             if event.finish_reason is not None:
-                yield chunk(index, {}, finish=event.finish_reason)
+                text += reader.rest()
+            if text or logprobs:
+                yield chunk(index, {"content": text}, logprobs)
+            for place, call in enumerate(reader.calls[before:], before):
+                yield chunk(index, {"tool_calls": [{"index": place, **_shaped(call)}]})
+            if event.finish_reason is not None:
+                yield chunk(index, {}, finish=_reason(event.finish_reason, reader.calls))
         for completion in answers.completions:
             service.metrics.completion(completion)
         if with_usage:
