@@ -96,6 +96,17 @@ def load(
             loaded: Model = load_gguf(local, device, dtype, on_progress, stay, quantization)
         else:
             loaded = load_model(local, device, dtype, on_progress, stay, quantization, trust_remote_code)
+    asked = {
+        "device": device,
+        "dtype": dtype,
+        "runtime": runtime,
+        "quantization": quantization,
+        "trust_remote_code": trust_remote_code,
+    }
+    loaded.arguments = {
+        "model": local.name if model is None else model if isinstance(model, str) else str(local.path),
+        **{name: value for name, value in asked.items() if value not in ("auto", None, False)},
+    }
     records.touch(local.name)
     if settings().warmup_tokens != 0:  # else nothing has run yet
         peaks.remember_peak(loaded.name, loaded.device, loaded.dtype, loaded.quantization, loaded.memory_peak)

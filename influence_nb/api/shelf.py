@@ -37,7 +37,7 @@ def here(model: object) -> LocalModel:
         as_path = Path(model).expanduser()
     except RuntimeError:  # "~name", and nobody is called so
         as_path = Path(model)
-    is_path = str(model).startswith((".", "/", "~")) or as_path.suffix == ".gguf"
+    is_path = str(model).startswith((".", "/", "~")) or as_path.suffix.lower() == ".gguf"
     if isinstance(model, Path) or is_path or _is_folder(as_path):
         return LocalModel.from_folder(as_path)
     return library()[str(model)]

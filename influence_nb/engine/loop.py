@@ -241,7 +241,8 @@ def decode(
     import torch
 
     alive = list(rows)
-    sampler = Sampler([row.sampling for row in alive], [row.prompt for row in alive], ends)
+    guides = [row.guide for row in alive]
+    sampler = Sampler([row.sampling for row in alive], [row.prompt for row in alive], ends, guides=guides)
     top = max((row.top for row in rows), default=0)
     tokens: list[int] = []
 

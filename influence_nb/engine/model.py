@@ -47,6 +47,7 @@ class Model(ABC):
             known.
         devices: all devices that it lies on, `device` first.
         use: who uses it, and how long it may stay idle.
+        arguments: those of `influence_nb.load` that load it again.
     """
 
     runtime: ClassVar[str]
@@ -62,6 +63,7 @@ class Model(ABC):
         self.quantization: str | None = None
         self.devices: tuple[str, ...] = (device,)
         self.use = keeping.Use()
+        self.arguments: dict[str, Any] = {"model": name}
         self._closing = self.use.closing
 
     # -- generating -----------------------------------------------------------------------------------------------
@@ -313,7 +315,7 @@ class Model(ABC):
     def __repr__(self) -> str:
         if not self.is_loaded:
             return f"Model({self.name!r}, unloaded)"
-        packed = f", {self.quantization}" if self.quantization else ""
+        packed = f", {self.quantization}" if self.quantization not in (None, self.dtype) else ""
         used = self.last_used.astimezone()
         when = f"{used:%H:%M:%S}" if used.date() == datetime.now().date() else f"{used:%Y-%m-%d %H:%M}"
         return f"Model({self.name!r}, {self.device}, {self.dtype}{packed}, {gb(self.memory)}, used {when})"
@@ -322,7 +324,9 @@ class Model(ABC):
 
     def unloaded(self) -> CapabilityMissing:
         """What is said to whoever asks it for something after `unload`."""
-        return CapabilityMissing(f"{self.name} was unloaded.", f"Load it again: inb.load({self.name!r}).")
+        first, *rest = self.arguments.items()
+        again = ", ".join([repr(first[1]), *(f"{name}={value!r}" for name, value in rest)])
+        return CapabilityMissing(f"{self.name} was unloaded.", f"Load it again: inb.load({again}).")
 
     def _check_top(self, request: Request) -> None:
         """For runtimes that see no other candidates than the token that was drawn."""

@@ -17,7 +17,7 @@ from influence_nb.engine.quiet import quiet
 from influence_nb.errors import DeviceUnavailable, InvalidData, MissingExtra, UnsupportedModel
 from influence_nb.memory.gguf import TYPES
 from influence_nb.memory.weights import PACKED
-from influence_nb.store.folder import inspect
+from influence_nb.store.folder import gguf_of
 from influence_nb.store.weights import read_gguf
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def gguf_file(local: LocalModel) -> Path | None:
     """
     if local.format != "gguf":
         return None
-    file = inspect(Path(local.path)).weights[0]
+    file = gguf_of(Path(local.path))
     if parts := _PART.search(file.name):
         raise UnsupportedModel(
             f"{file.name} is one of {int(parts[1])} parts, and transformers reads GGUF files that are whole.",

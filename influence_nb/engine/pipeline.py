@@ -15,6 +15,7 @@ from influence_nb.engine import stages
 if TYPE_CHECKING:
     import torch
 
+    from influence_nb.engine.grammar import Guide
     from influence_nb.engine.sampling import Sampling
 
     Stage = Callable[[torch.Tensor], torch.Tensor]
@@ -55,6 +56,7 @@ class Pipeline:
         ends: the ids that end a text.
         vocabulary: the size of the logits' last dimension.
         device: where the logits are.
+        guides: what holds a row to its grammar; none by default. It cuts before all stages of the order.
     """
 
     def __init__(
@@ -66,7 +68,9 @@ class Pipeline:
         ends: Sequence[int],
         vocabulary: int,
         device: torch.device,
+        guides: Sequence[Guide | None] = (),
     ) -> None:
+        self._guides = guides
         self.rows = tuple(rows)
         self._samplings = samplings
         self._prompts, self._outputs = prompts, outputs
@@ -75,7 +79,7 @@ class Pipeline:
         self._seen: _Counts | None = None
         self._written: _Counts | None = None
         self._stages: list[tuple[str, Stage]] = []
-        for name in samplings[0].order:
+        for name in ("grammar", *samplings[0].order):
             stage: Stage | None = getattr(self, f"_{name}")()
             if stage is not None:
                 self._stages.append((name, stage))
@@ -115,6 +119,22 @@ class Pipeline:
             return None
         dtype = torch.int64 if whole else torch.float32
         return torch.tensor(values, dtype=dtype, device=self._device).unsqueeze(-1)
+
+    def _grammar(self) -> Stage | None:
+        import numpy as np
+        import torch
+
+        guided = [(row, guide) for row, guide in enumerate(self._guides) if guide is not None]
+        if not guided:
+            return None
+        places = torch.tensor([row for row, _ in guided], device=self._device)
+
+        def cut(scores: torch.Tensor) -> torch.Tensor:
+            forbidden = np.stack([guide.forbidden(self._ends) for _, guide in guided])
+            mask = torch.from_numpy(forbidden).to(self._device)
+            return scores.index_copy(0, places, scores[places].masked_fill(mask, float("-inf")))
+
+        return cut
 
     def _logit_bias(self) -> Stage | None:
         import torch

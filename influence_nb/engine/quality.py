@@ -42,7 +42,7 @@ def report(model: TransformersModel, text: str | None, quality: bool) -> dict[st
     count = model.local.parameters or numbers
     return {
         "name": model.name,
-        "architecture": model.local.architecture,
+        "architecture": type(model.loaded()).__name__,
         "parameters": model.local.parameters,
         "weights": model.weights_size,
         "device": model.device,

@@ -220,6 +220,11 @@ def _checked(model: TokenModel, receipt: Receipt) -> tuple[list[int], Sampling]:
                 f"The receipt holds no {name}, so there is nothing to replay.",
                 "It is of a completion without tokens, or of a server that does not tell their ids.",
             )
+    if odd := [token for token in receipt.output_ids if token >= model.vocabulary_size]:
+        raise InvalidData(
+            f"The receipt's output holds the token id {odd[0]}, which is outside the vocabulary of {model.name}.",
+            f"Ids go from 0 to {model.vocabulary_size - 1}. The receipt was changed, or is of another model.",
+        )
     sampling = Sampling.from_dict(receipt.sampling)
     seeds = {sampling.seed, receipt.seed} - {None}
     if len(seeds) > 1 or (not seeds and sampling.temperature > 0):

@@ -17,6 +17,7 @@ from influence_nb.engine.stopping import Stopping
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from influence_nb.engine.grammar import Guide
     from influence_nb.engine.sampler import Pick
     from influence_nb.engine.sampling import Sampling
 
@@ -32,6 +33,7 @@ class Row:
         room: how many new tokens the context still holds, >= 1.
         cancel: ends this row alone.
         top: how many of the most probable candidates each of its events lists.
+        guide: holds it to a grammar.
 
     Attributes:
         limit: the most new tokens that it takes.
@@ -49,10 +51,12 @@ class Row:
         room: int | None = None,
         cancel: threading.Event | None = None,
         top: int = 0,
+        guide: Guide | None = None,
     ) -> None:
         self.prompt = list(prompt)
         self.sampling = sampling
         self.top = top
+        self.guide = guide
         self.events: list[TokenEvent] = []
         self.finish_reason: FinishReason | None = None
         self.limit = sampling.max_new_tokens if room is None else min(sampling.max_new_tokens, room)
@@ -95,8 +99,9 @@ class Row:
     def again(self) -> Row:
         """The same row before its first token, asked for when this one was."""
         fresh = Row(
-            self.prompt, self.sampling, self._tokenizer, self._ends, self.limit, self._cancel, self.top
-        )
+            self.prompt, self.sampling, self._tokenizer, self._ends, self.limit, self._cancel, self.top,
+            self.guide and self.guide.fresh(),
+        )  # fmt: skip
         fresh.clock.called = self.clock.called
         return fresh
 

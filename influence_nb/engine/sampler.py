@@ -18,6 +18,7 @@ from influence_nb.errors import BrokenModel, InvalidSampling
 if TYPE_CHECKING:
     import torch
 
+    from influence_nb.engine.grammar import Guide
     from influence_nb.engine.pipeline import Watch
     from influence_nb.engine.sampling import Sampling
 
@@ -43,6 +44,7 @@ class Sampler:
         prompts: the prompt's token ids, one list a row; the repetition penalty counts them.
         ends: the ids that end a text; `min_new_tokens` forbids them.
         outputs: what each row has drawn already; nothing by default.
+        guides: what holds a row to its grammar; none by default.
     """
 
     def __init__(
@@ -51,10 +53,12 @@ class Sampler:
         prompts: Sequence[Sequence[int]],
         ends: Collection[int],
         outputs: Sequence[Sequence[int]] | None = None,
+        guides: Sequence[Guide | None] | None = None,
     ) -> None:
         self._samplings = list(samplings)
         self._prompts = [list(prompt) for prompt in prompts]
         self._outputs = [list(output) for output in outputs or [()] * len(self._samplings)]
+        self._guides = list(guides or [None] * len(self._samplings))
         self._ends = sorted(ends)
         self._pipelines: list[Pipeline] = []
 
@@ -86,8 +90,10 @@ class Sampler:
             Pick(int(token), min(raw, 0.0), min(sampled, 0.0) if sampling.temperature > 0 else 0.0, top)
             for (token, raw, sampled), sampling, top in zip(table, self._samplings, tops, strict=True)
         ]
-        for output, pick in zip(self._outputs, picks, strict=True):
+        for output, guide, pick in zip(self._outputs, self._guides, picks, strict=True):
             output.append(pick.id)
+            if guide is not None:
+                guide.take(pick.id)
         for pipeline in self._pipelines:
             pipeline.remember()
         return picks
@@ -106,6 +112,7 @@ class Sampler:
         self._samplings = [self._samplings[row] for row in rows]
         self._prompts = [self._prompts[row] for row in rows]
         self._outputs = [self._outputs[row] for row in rows]
+        self._guides = [self._guides[row] for row in rows]
         self._pipelines = []
 
     def _scores(self, logits: torch.Tensor, watch: Watch | None) -> torch.Tensor:
@@ -146,6 +153,7 @@ class Sampler:
                 self._ends,
                 vocabulary,
                 device,
+                [self._guides[row] for row in rows],
             )
             for rows in by_order.values()
         ]

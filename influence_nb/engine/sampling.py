@@ -5,6 +5,7 @@ It knows the parameters' names, ranges and meanings; it does not know tensors (s
 
 from __future__ import annotations
 
+import json
 import math
 import numbers
 from collections.abc import Mapping
@@ -112,7 +113,9 @@ class Sampling:
         stop: strings that end the text; they are not part of it.
         seed: in [0, 2**53), where every whole number is exact in JSON and in a page as it is here, so that a seed
             that was shown can be typed in again; None draws one, which the receipt records.
-        grammar: reserved; only None is accepted.
+        grammar: what the text has to be: "json" for a JSON object, or a JSON schema as a dict; None for no grammar.
+            Whatever breaks it is cut before all other stages, and the text may end only once it is whole; a token
+            limit can still cut it short.
         order: the names of the stages in the order they run; a stage left out does not run.
 
     Raises:
@@ -133,7 +136,7 @@ class Sampling:
     max_new_tokens: int = 512
     stop: tuple[str, ...] = ()
     seed: int | None = None
-    grammar: None = None
+    grammar: str | Mapping[str, Any] | None = None
     order: tuple[str, ...] = STAGES
 
     def __post_init__(self) -> None:
@@ -141,12 +144,16 @@ class Sampling:
             object.__setattr__(self, one.name, _checked(one, getattr(self, one.name)))
         object.__setattr__(self, "logit_bias", _checked_bias(self.logit_bias))
         object.__setattr__(self, "order", _checked_order(self.order))
-        if self.grammar is not None:
-            raise _invalid("grammar", self.grammar, "is not supported yet", "Leave grammar at None.")
+        object.__setattr__(self, "grammar", _checked_grammar(self.grammar))
 
     def __hash__(self) -> int:
         return hash(
-            (*(getattr(self, one.name) for one in FIELDS), tuple(sorted(self.logit_bias.items())), self.order)
+            (
+                *(getattr(self, one.name) for one in FIELDS),
+                tuple(sorted(self.logit_bias.items())),
+                self.order,
+                json.dumps(self.grammar, sort_keys=True),
+            )
         )
 
     def replace(self, **overrides: Any) -> Sampling:
@@ -285,6 +292,18 @@ def _checked_bias(value: Any) -> dict[int, float]:
         raise _invalid("logit_bias", value, "has a bias or a token id out of range",
                        f"Token ids are whole numbers from 0, biases within {_MOST_BIAS:g}, or -inf.")  # fmt: skip
     return bias
+
+
+def _checked_grammar(value: Any) -> str | dict[str, Any] | None:
+    if value is None or value == "json":
+        return value if value is None else "json"
+    try:
+        if isinstance(value, Mapping):
+            copied: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False))
+            return copied
+    except (TypeError, ValueError, RecursionError):
+        pass
+    raise _invalid("grammar", value, "is no grammar", 'Give "json", or a JSON schema as a dict.')
 
 
 def _checked_order(value: Any) -> tuple[str, ...]:

@@ -28,6 +28,8 @@ MOST = 1000
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([kmbt]?)", re.IGNORECASE)
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "t": 10**12}
 
+_LONGEST = 1_000
+
 
 @dataclass(frozen=True)
 class Query:
@@ -108,6 +110,11 @@ def _plain(value: Any) -> str:
         value.encode()
     except (AttributeError, UnicodeEncodeError):
         raise InvalidData(f"{quoted(value)} is not text to search for.", "Give a string.") from None
+    if len(value) > _LONGEST:
+        raise InvalidData(
+            f"{quoted(value)} is {len(value):,} characters long, too long to search for.",
+            f"Give at most {_LONGEST:,}: a part of a name is enough.",
+        )
     return str(value).strip()
 
 

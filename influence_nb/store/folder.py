@@ -23,6 +23,7 @@ _HEAD = 64 * 1024
 """Characters of a model card that are read; what is looked for stands at its beginning."""
 _FRONT = re.compile(r"---\s*\n(.*?)\n---\s*(?:\n|$)", re.DOTALL)
 _LICENSE = re.compile(r"(?m)^(license|license_name):[ \t]*[\"']?([^\s\"'#\[]+)")
+_PART = re.compile(r"-\d{5}-of-\d{5}(?=\.gguf$)")
 _GGUF_KIND = re.compile(r"(?i)[.\-_]((?:I?Q\d|TQ\d)[0-9A-Z_]*|BF16|F16|F32)\.gguf$")
 
 
@@ -70,10 +71,10 @@ def inspect(path: Path, size: int | None = None) -> Contents:
 
 
 def _inspect(path: Path, size: int | None) -> Contents:
-    if path.suffix == ".gguf" and path.is_file():
+    if path.is_file():
         return _bare_gguf(path, (path,), path.stat().st_size)
     if not path.is_dir():
-        raise BrokenModel(f"{path} is not a folder.", _WHOLE)
+        raise BrokenModel(f"There is no folder or file {path}.", f"{_WHOLE} Or give a GGUF file.")
     ggufs = tuple(sorted(path.glob("*.gguf")))
     if ggufs and not (path / "config.json").exists():
         return _bare_gguf(path, ggufs, size)
@@ -87,12 +88,27 @@ def _inspect(path: Path, size: int | None) -> Contents:
         config=config,
         weights=weights,
         architecture=_architecture(config, path),
-        quantization=quantization if format != "gguf" else _gguf_kind(weights[0]),
+        quantization=quantization if format != "gguf" else _gguf_kind(weights[0], headers[0]),
         dtype=_dtype(config, headers),
         parameters=_parameters(headers, quantization),
         size=total(listing(path)) if size is None else size,
         license=_license(path),
     )
+
+
+def gguf_of(path: Path) -> Path:
+    """The GGUF file that a model is, or the first of its parts.
+
+    Raises:
+        BrokenModel: as `inspect`, and where the folder holds several models.
+    """
+    files = inspect(path).weights
+    if len({_PART.sub("", file.name) for file in files}) > 1:
+        names = ", ".join(file.name for file in files)
+        raise BrokenModel(
+            f"{path} holds several GGUF files: {names}.", f"Give one of them: inb.load({str(files[0])!r})."
+        )
+    return files[0]
 
 
 def model_files(path: Path) -> list[Path]:
@@ -110,7 +126,7 @@ def _bare_gguf(path: Path, ggufs: tuple[Path, ...], size: int | None) -> Content
         config={},
         weights=ggufs,
         architecture=first.architecture,
-        quantization=_gguf_kind(ggufs[0]),
+        quantization=_gguf_kind(ggufs[0], first),
         dtype=None,
         parameters=first.parameters,
         size=total(listing(path)) if size is None else size,
@@ -239,9 +255,14 @@ def _quantization(config: dict[str, Any]) -> str | None:
     return str(method) if method else None
 
 
-def _gguf_kind(file: Path) -> str | None:
-    found = _GGUF_KIND.search(file.name)
-    return found[1].upper() if found else None
+def _gguf_kind(file: Path, header: WeightHeader | None) -> str | None:
+    """What the file's name says ("Q4_K_M", a mixture), else the type that most of its numbers have."""
+    if found := _GGUF_KIND.search(file.name):
+        return found[1].upper()
+    held: Counter[str] = Counter()
+    for tensor in header.gguf.tensors if header is not None and header.gguf is not None else ():
+        held[tensor.type] += tensor.parameters
+    return max(held, key=held.__getitem__, default=None)
 
 
 def _license(path: Path) -> str | None:

@@ -157,7 +157,7 @@ def test_an_encoder_is_told_what_it_is_for(tmp_path: Path) -> None:
 def test_a_name_that_is_not_there(tmp_home: Path) -> None:
     with pytest.raises(ModelNotFound, match="owner/nothing"):
         inb.load("owner/nothing")
-    with pytest.raises(BrokenModel, match="not a folder"):
+    with pytest.raises(BrokenModel, match="no folder or file"):
         inb.load("./nothing-here")
 
 

@@ -96,6 +96,8 @@ def test_the_margin_is_the_difference_of_what_the_draw_takes_the_largest_of(
     receipt = model.generate(PROMPT, settings).receipt
     changed = list(receipt.output_ids)
     changed[5] = 77 if changed[5] != 77 else 78
+    with pytest.raises(InvalidData, match="1000000000, which is outside the vocabulary"):
+        model.replay({**receipt.to_dict(), "output_ids": [10**9]})
     replay = model.replay({**receipt.to_dict(), "output_ids": changed})
     one = replay.first_difference
     assert one is not None

@@ -43,7 +43,7 @@ from influence_nb.errors import InvalidSampling
         ("logit_bias", 7),
         ("order", ["temperature", "temperature"]),
         ("order", ["top_q"]),
-        ("grammar", "json"),
+        ("grammar", "xml"),
         ("temperature", 10**400),
         ("top_k", 10**30),
         ("max_new_tokens", 10**400),

@@ -230,6 +230,7 @@ def test_a_device_that_is_not_there_is_refused(hub: LoopbackHub):
         ({"max_params": -1}, '"135M"'),
         ({"max_params": True}, '"135M"'),
         ({"text": 7}, "string"),
+        ({"text": "x" * 1001}, "1,000"),
         ({"author": "\ud800"}, "string"),
         ({"mirror": "not an address"}, "https://"),
     ],

@@ -137,6 +137,26 @@ def test_log_probabilities(client: ollama.Client, model: Any) -> None:
     ]
 
 
+def test_answers_of_a_schema(client: ollama.Client) -> None:
+    schema: Any = {
+        "type": "object",
+        "properties": {
+            "kind": {"enum": ["cat", "dog"]},
+            "legs": {"type": "integer", "minimum": 0, "maximum": 9},
+        },
+        "required": ["kind", "legs"],
+        "additionalProperties": False,
+    }
+    options = {"num_predict": 100, "seed": 1, "temperature": 1.5}
+    said = json.loads(client.chat("llama", SAID, format=schema, options=options).message.content or "")
+    assert said["kind"] in ("cat", "dog")
+    assert 0 <= said["legs"] <= 9
+    parts = client.generate("llama", "Hello", format="json", options={"num_predict": 20}, stream=True)
+    assert "".join(part.response or "" for part in parts).startswith("{")
+    with pytest.raises(ollama.ResponseError, match="schema that cannot be followed"):
+        client.chat("llama", SAID, format={"type": "no such type"})
+
+
 def test_an_error_after_the_first_line(client: ollama.Client, gate: Gate) -> None:
     gate.fail_after(4)
     with pytest.raises(ollama.ResponseError, match="a cable fell out"):
@@ -218,7 +238,7 @@ def test_the_notebook_s_own_model_stays(client: ollama.Client, model: inb.Model)
             (400, 'option "top_p" must be of type float32'),
         ),
         ("/api/generate", {"prompt": "a", "options": {"temperature": -1}}, (400, "temperature")),
-        ("/api/generate", {"prompt": "a", "format": "json"}, (400, "format is not supported")),
+        ("/api/generate", {"prompt": "a", "format": "xml"}, (400, "invalid format")),
         ("/api/generate", {"prompt": "a", "think": True}, (400, "think is not supported")),
         ("/api/generate", {"prompt": "a", "suffix": "b"}, (400, "suffix is not supported")),
         ("/api/generate", {"prompt": "a", "images": ["aa"]}, (400, "images is not supported")),

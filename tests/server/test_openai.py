@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import httpx
 import openai
 import pytest
+from pydantic import BaseModel, Field
 
 import influence_nb as inb
 from tests.server.conftest import Gate
@@ -122,6 +123,22 @@ def test_stops_biases_and_penalties(client: openai.OpenAI, model: Any) -> None:
         model="llama", prompt="a", presence_penalty=1.5, frequency_penalty=1.0, **FIXED
     )
     assert varied.choices[0].text == ours(model, "a", presence_penalty=1.5, frequency_penalty=1.0).text
+
+
+class Animal(BaseModel):
+    kind: Literal["cat", "dog"]
+    legs: Annotated[int, Field(ge=0, le=9)]
+
+
+def test_answers_of_a_schema(client: openai.OpenAI) -> None:
+    said = client.chat.completions.parse(
+        model="llama", messages=SAID, response_format=Animal, max_tokens=100, temperature=1.5, seed=1
+    )
+    assert isinstance(said.choices[0].message.parsed, Animal)
+    any_object = client.chat.completions.create(
+        model="llama", messages=SAID, response_format={"type": "json_object"}, max_tokens=30, stream=True
+    )
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in any_object).startswith("{")
 
 
 @pytest.mark.parametrize("kind", ["text", "texts", "ids", "lists of ids"])
@@ -307,7 +324,17 @@ def test_embeddings(client: openai.OpenAI) -> None:
     ("wrong", "param"),
     [
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"response_format": {"type": "xml"}}, "response_format"),
+        ({"response_format": {"type": "json_schema"}}, "response_format"),
+        (
+            {
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"name": "a", "schema": {"type": "b"}},
+                }
+            },
+            "response_format",
+        ),
         ({"modalities": ["audio"]}, "modalities"),
         ({"reasoning_effort": "high"}, "reasoning_effort"),
         ({"heat": 1}, "heat"),

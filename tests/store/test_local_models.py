@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from influence_nb.errors import BrokenModel
+from influence_nb.store.folder import gguf_of
 from influence_nb.store.models import LocalModel
 
 pytestmark = pytest.mark.usefixtures("tmp_home")
@@ -114,7 +115,7 @@ def test_vocab_without_merges(tmp_path: Path) -> None:
 
 
 def test_no_folder(tmp_path: Path) -> None:
-    assert "is not a folder" in broken(tmp_path / "nowhere").message
+    assert "There is no folder or file" in broken(tmp_path / "nowhere").message
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "\xff"])
@@ -174,6 +175,21 @@ def test_a_folder_with_nothing_but_a_gguf_is_a_model(tmp_path: Path) -> None:
     model = LocalModel.from_folder(tmp_path / "tiny")
     assert (model.format, model.architecture, model.quantization) == ("gguf", "llama", "Q4_K_M")
     assert (model.parameters, model.kind) == (16, "chat")
+
+
+@pytest.mark.parametrize("name", ["tiny.gguf", "TINY.GGUF", "tiny"])
+def test_a_gguf_file_by_any_name_says_what_most_of_it_is_packed_as(tmp_path: Path, name: str) -> None:
+    write_gguf(tmp_path / name)
+    assert LocalModel.from_folder(tmp_path / name).quantization == "F32"
+
+
+def test_of_several_gguf_files_one_has_to_be_chosen(tmp_path: Path) -> None:
+    for name in ("a.gguf", "b.gguf"):
+        write_gguf(tmp_path / name)
+    with pytest.raises(BrokenModel, match=r"several GGUF files: a\.gguf, b\.gguf") as refused:
+        gguf_of(tmp_path)
+    assert str(tmp_path / "a.gguf") in refused.value.hint
+    assert gguf_of(tmp_path / "b.gguf") == tmp_path / "b.gguf"
 
 
 def test_a_gguf_encoder_is_for_embedding(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from influence_nb.engine.completion import Completion, TokenEvent, TokenStream, 
 from influence_nb.engine.configs import completed
 from influence_nb.engine.faults import translated
 from influence_nb.engine.fitting import with_what_fits
+from influence_nb.engine.grammar import Grammars
 from influence_nb.engine.loop import SHORT, Steps, decode
 from influence_nb.engine.prefix import PrefixCache
 from influence_nb.engine.prompts import Prompt
@@ -124,6 +125,7 @@ class TransformersModel(TokenModel):
 
         Raises:
             ContextTooLong: the prompt leaves no room for a token.
+            InvalidSampling: its grammar is no schema that can be followed.
         """
         if self._context is not None and len(prompt) >= self._context:
             raise ContextTooLong(
@@ -133,7 +135,12 @@ class TransformersModel(TokenModel):
         if sampling.seed is None:
             sampling = sampling.replace(seed=noise.draw_seed())
         room = None if self._context is None else self._context - len(prompt)
-        return Row(prompt, sampling, self.tokenizer, self._ends, room, cancel, top)
+        guide = None if sampling.grammar is None else self._grammars.guide(sampling.grammar)
+        return Row(prompt, sampling, self.tokenizer, self._ends, room, cancel, top, guide)
+
+    @cached_property
+    def _grammars(self) -> Grammars:
+        return Grammars(self.tokenizer, self.vocabulary_size)
 
     def decoded(
         self, rows: Sequence[Row], cancel: threading.Event | None = None, prefix: PrefixCache | None = None
@@ -250,6 +257,8 @@ class TransformersModel(TokenModel):
         self, prompt: Sequence[int], before: Sequence[int], sampling: Sampling, chosen: int, other: int
     ) -> float | None:
         """See `TokenModel`."""
+        if sampling.grammar is not None:
+            return None
         return margin(self, prompt, before, sampling, chosen, other, self._ends)
 
     # -- text and tokens ------------------------------------------------------------------------------------------

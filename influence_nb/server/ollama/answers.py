@@ -150,7 +150,7 @@ def _wanted(body: Body, model: Model, prompt: Prompt) -> Request:
                 "Shorten the prompt, or leave num_ctx out: at least one token must be left for the answer.",
             )
         longest = min(longest, room)
-    return Request(prompt, options.sampling(longest), top=body.top)
+    return Request(prompt, options.sampling(longest, body.format), top=body.top)
 
 
 async def _lines(

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from influence_nb.arguments import quoted
 from influence_nb.engine.sampling import MOST_SEED, Sampling
 from influence_nb.server.refusals import Refused, unsupported
 from influence_nb.server.service import CANDIDATES
@@ -51,7 +52,7 @@ class Options(BaseModel):
     num_thread: Whole | None = None
     use_mmap: bool | None = None
 
-    def sampling(self, longest: int) -> Sampling:
+    def sampling(self, longest: int, grammar: Any = None) -> Sampling:
         """How tokens are chosen, at most `longest` of them.
 
         Raises:
@@ -76,6 +77,7 @@ class Options(BaseModel):
             max_new_tokens=longest,
             stop=tuple(self.stop or ()),
             seed=None if self.seed is None or self.seed < 0 else self.seed % (MOST_SEED + 1),
+            grammar=grammar or None,
         )
 
 
@@ -95,8 +97,12 @@ class Body(BaseModel):
 
     def check(self) -> None:
         """Refuse what is not there."""
-        if self.format not in (None, ""):
-            raise unsupported("format", " yet")
+        if self.format not in (None, "", "json") and not isinstance(self.format, dict):
+            raise Refused(
+                400,
+                f'invalid format: {quoted(self.format)}; expected "json" or a valid JSON Schema object',
+                field="format",
+            )
         if self.think:
             raise unsupported("think", " yet")
         if not 0 <= (self.top_logprobs or 0) <= CANDIDATES:

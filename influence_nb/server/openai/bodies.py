@@ -94,7 +94,7 @@ class Body(BaseModel):
             )
         return bool(self.stream_options and self.stream_options.include_usage)
 
-    def sampling(self, longest: int) -> Sampling:
+    def sampling(self, longest: int, grammar: Any = None) -> Sampling:
         """How tokens are chosen: OpenAI's defaults, at most `longest` new tokens.
 
         Raises:
@@ -115,11 +115,14 @@ class Body(BaseModel):
             max_new_tokens=longest,
             stop=tuple(stop),
             seed=None if self.seed is None else self.seed % (MOST_SEED + 1),
+            grammar=grammar,
         )
 
-    def requests(self, prompts: Sequence[Prompt], longest: int, top: int) -> list[Request]:
+    def requests(
+        self, prompts: Sequence[Prompt], longest: int, top: int, grammar: Any = None
+    ) -> list[Request]:
         """One request for each prompt and choice; choices of one prompt count their seeds up."""
-        sampling = self.sampling(longest)
+        sampling = self.sampling(longest, grammar)
         return [
             Request(prompt, self._seeded(sampling, choice), top=top)
             for prompt in prompts

@@ -88,8 +88,25 @@ class Chat(Body):
             raise unsupported("tool_choice")
         if self.modalities not in (None, ["text"]):
             raise unsupported("modalities", " other than text")
-        if self.response_format is not None and self.response_format.get("type") != "text":
-            raise unsupported("response_format", ' other than {"type": "text"}')
+        _ = self.grammar
+
+    @property
+    def grammar(self) -> Any:
+        """What the answer has to be: None for text, "json", or a JSON schema."""
+        wanted = self.response_format or {"type": "text"}
+        kind, said = wanted.get("type"), wanted.get("json_schema")
+        if kind == "text":
+            return None
+        if kind == "json_object":
+            return "json"
+        if kind == "json_schema" and isinstance(said, dict) and isinstance(said.get("schema"), dict):
+            return said["schema"]
+        raise Refused(
+            400,
+            "response_format is none that is known.",
+            'Give {"type": "text"}, {"type": "json_object"}, or {"type": "json_schema", "json_schema": {"schema": …}}.',
+            field="response_format",
+        )
 
 
 def routes(service: Service) -> APIRouter:
@@ -132,7 +149,7 @@ def _wanted(body: Chat, model: Model) -> Sequence[Request]:
     if body.chat_template_kwargs:
         known = with_tokens(model, "set switches of the chat template")
         prompt = known.encode(known.render(messages, body.chat_template_kwargs), special=False)
-    return body.requests([prompt], body.longest, body.top)
+    return body.requests([prompt], body.longest, body.top, body.grammar)
 
 
 def _plain(place: int, message: Message) -> dict[str, str]:

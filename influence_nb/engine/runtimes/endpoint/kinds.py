@@ -24,7 +24,7 @@ _NOTHING: Mapping[str, tuple[object, ...]] = {
     for one in FIELDS
 }
 """The values of each parameter at which it changes nothing."""
-_NAMES = (*(one.name for one in FIELDS), "logit_bias", "order")
+_NAMES = (*(one.name for one in FIELDS), "logit_bias", "order", "grammar")
 _COMMON = frozenset({"temperature", "top_p", "max_new_tokens", "stop", "seed"})
 _OPENAI = _COMMON | {"presence_penalty", "frequency_penalty"}
 _MOST_BIAS = 100

@@ -58,6 +58,7 @@ class EndpointModel(Model):
         super().__init__(served.name, None, address.host, "")
         self.address = address
         self.served = served
+        self.arguments["endpoint"] = address.url
         self.load_seconds = load_seconds
         self._refused: set[str] = set()  # fields that the server does not know, and that can be done without
         self._running: weakref.WeakSet[Exchange] = weakref.WeakSet()
@@ -289,11 +290,6 @@ class EndpointModel(Model):
     def _check_loaded(self) -> None:
         if not self.is_loaded:
             raise self.unloaded()
-
-    def unloaded(self) -> CapabilityMissing:
-        """See `Model`."""
-        again = f"inb.load({self.name!r}, endpoint={self.address.url!r})"
-        return CapabilityMissing(f"{self.name} was unloaded.", f"Load it again: {again}.")
 
     def _completion(
         self, reply: Reply, reason: FinishReason, sampling: Sampling, clock: Clock, ids: Sequence[int]

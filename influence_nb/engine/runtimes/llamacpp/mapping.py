@@ -105,6 +105,10 @@ def _is_on(stage: str, sampling: Sampling) -> bool:
 
 
 def _check(sampling: Sampling, active: Sequence[str]) -> None:
+    if sampling.grammar is not None:
+        raise _cannot(
+            "grammar", "has grammars of another kind", "Leave it out, or load the model's safetensors."
+        )
     if "presence_penalty" in active:
         raise _cannot(
             "presence_penalty",

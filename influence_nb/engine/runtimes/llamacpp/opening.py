@@ -18,7 +18,7 @@ from influence_nb.engine.runtimes.llamacpp.words import TYPES, Words
 from influence_nb.engine.watch import Watch
 from influence_nb.errors import BrokenModel, DeviceUnavailable, InvalidData, UnsupportedModel
 from influence_nb.memory.gguf import GGUFHeader
-from influence_nb.store.folder import inspect
+from influence_nb.store.folder import gguf_of
 from influence_nb.store.weights import read_gguf
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def load_gguf(
                 "Use device='cpu', or install one of its builds for your GPU.",
             )
         target = torch.device("cpu")
-    file = inspect(local.path).weights[0]
+    file = gguf_of(local.path)
     header = read_gguf(file, keep=(TYPES,)).gguf
     if header is None or not header.metadata.get("tokenizer.ggml.tokens"):
         raise BrokenModel(f"{file.name} has no tokenizer in it.", "Take a GGUF file of a whole model.")
