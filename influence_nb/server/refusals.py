@@ -164,4 +164,7 @@ def invalid(found: Mapping[str, Any], path: str) -> Refused:
 
 
 def _one_line(error: InfluenceError) -> str:
-    return " ".join(str(error).split("\n"))
+    message = " ".join(error.message.split())
+    if not error.hint:
+        return message
+    return f"{message.rstrip('.')}. {' '.join(error.hint.split())}"

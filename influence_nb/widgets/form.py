@@ -34,6 +34,7 @@ STYLE = """<style>
   flex: 0 0 30px; width: 100%; background-image: none; appearance: auto; /* an arrow in the text's colour */
 }
 .inb-form button.jupyter-button { border-radius: 4px; }
+.inb-form .inb-row > button.jupyter-button { width: auto; min-width: 7em; padding: 0 14px; }
 .inb-form button:focus-visible, .inb-form select:focus-visible, .inb-form input:focus-visible,
 .inb-form a:focus-visible, .inb-form summary:focus-visible {
   outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 1px; }
@@ -46,8 +47,11 @@ STYLE = """<style>
 .inb-form .inb-said { line-height: 1.5; padding: 2px 0; }
 .inb-form .inb-said[data-kind=problem] { padding: 6px 10px; border-left: 3px solid var(--jp-error-color1, #d32f2f);
   background: var(--jp-layout-color2, rgba(128,128,128,.12)); }
-.inb-form .inb-gauge { display: grid; grid-template-columns: auto minmax(6em, 14em) 1fr; gap: 2px 10px;
-  align-items: center; font-size: 12px; line-height: 1.8; }
+.inb-form .inb-gauge { display: flex; flex-wrap: wrap; gap: 0 10px; align-items: center; font-size: 12px;
+  line-height: 1.8; }
+.inb-form .inb-gauge-label { flex: 0 0 10em; } /* the same in each, so that the bars stand below each other */
+.inb-form .inb-gauge > .inb-track { flex: 1 1 6em; max-width: 14em; }
+.inb-form .inb-gauge-text { flex: 0 1 auto; } /* below the bar where there is no room beside it */
 .inb-form .inb-track { position: relative; height: 8px; border-radius: 4px; overflow: hidden;
   background: var(--jp-layout-color3, #ddd); }
 .inb-form .inb-fill { position: absolute; inset: 0 auto 0 0; background: var(--jp-brand-color1, #1976d2); }

@@ -43,6 +43,9 @@ COVERED = """root => [...root.querySelectorAll('button')].filter((one) => {
   });
 }).map((one) => one.innerText)"""
 """Buttons that lie over a text."""
+LINES = """texts => texts.map((one) => one.getClientRects().length && Math.round(
+  one.getBoundingClientRect().height / parseFloat(getComputedStyle(one).lineHeight)))"""
+"""How many lines each text is broken into; 0 where it is not to be seen."""
 
 
 @pytest.fixture
@@ -107,6 +110,22 @@ def test_downloads_in_every_state(downloads: LabPage):
 
 def test_the_library(lab: LabServer, hub: LoopbackHub, tmp_path: Path):
     looks_right(library(lab, hub, tmp_path), ".inb-library")
+
+
+def test_the_form_that_loads_a_model(lab: LabServer, hub: LoopbackHub, tmp_path: Path):
+    lab_page = open_panel(lab, "inb.widgets.LoadPanel()", hub, tmp_path)
+    lab_page.kernel_eval(f"str(panel.load('nobody/nothing').exception({WAIT}))")
+    panel = lab_page.page.locator(".inb-load")
+    expect(panel.get_by_text("before:")).to_be_visible()  # the longest that a gauge says
+    looks_right(lab_page, ".inb-load")
+    load, refresh = (panel.get_by_role("button", name=name, exact=True) for name in ("Load", "Refresh"))
+    for width in (432, 310):  # the second is what a window of 430 pixels leaves
+        narrow(lab_page, width)
+        assert panel.evaluate(OUTSIDE) == [], width
+        lines = panel.locator(".inb-gauge-text").evaluate_all(LINES)
+        assert lines
+        assert set(lines) <= {1, 2}, width
+        assert load.bounding_box()["y"] == refresh.bounding_box()["y"], width
 
 
 def test_a_download_can_be_planned_from_a_narrow_search_panel(

@@ -174,13 +174,12 @@ def test_a_checkpoint_that_bitsandbytes_packed_is_loaded(folder: Path, tmp_path:
 
 
 @pytest.mark.starter
-@pytest.mark.parametrize("as_folder", [True, False])
-def test_a_bare_gguf_is_unpacked(tmp_path: Path, as_folder: bool) -> None:
+def test_a_bare_gguf_is_unpacked(tmp_path: Path) -> None:
     inb.download("starter/chat")
     whole = inb.library()["starter/chat"]
     file = next(whole.path.parent.glob("*.gguf"))
     (tmp_path / file.name).symlink_to(file)
-    model = inb.load(tmp_path if as_folder else tmp_path / file.name, device="cpu", dtype="bfloat16")
+    model = inb.load(tmp_path / file.name, device="cpu", dtype="bfloat16")
     assert model.runtime == "transformers"
     asked = [{"role": "user", "content": "What is the capital of France?"}]
     answer = model.generate(asked, temperature=0, max_new_tokens=8)
