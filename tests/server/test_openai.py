@@ -224,6 +224,20 @@ def test_a_continuation_that_is_greedy_is_seen_to_be(http: httpx.Client, model: 
     assert [value == max(top.values()) for value, top in zip(own, tops, strict=True)] == [True] * 5
 
 
+def test_scoring_is_one_pass_and_says_what_generating_says(http: httpx.Client, model: inb.Model) -> None:
+    body = {"prompt": "Hello fox", "echo": True, "max_tokens": 1, "logprobs": 4}
+    before = model.forwards
+    scored = http.post("/v1/completions", json={**body, "temperature": 0}).json()
+    assert model.forwards == before + 1
+    generated = http.post("/v1/completions", json={**body, "temperature": 0, "stop": ["no such text"]}).json()
+    assert scored["choices"][0]["text"] == generated["choices"][0]["text"]
+    assert scored["usage"]["completion_tokens"] == generated["usage"]["completion_tokens"] == 1
+    ours, theirs = scored["choices"][0]["logprobs"], generated["choices"][0]["logprobs"]
+    assert ours["tokens"] == theirs["tokens"]
+    assert ours["token_logprobs"][1:] == pytest.approx(theirs["token_logprobs"][1:], abs=1e-5)
+    assert ours["top_logprobs"][-1] == pytest.approx(theirs["top_logprobs"][-1], abs=1e-5)
+
+
 def test_echo_and_offsets(client: openai.OpenAI, model: Any) -> None:
     said = client.completions.create(model="llama", prompt="Hello fox", echo=True, logprobs=3, **FIXED)
     (choice,) = said.choices

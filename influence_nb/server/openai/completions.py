@@ -63,6 +63,13 @@ class Complete(Body):
             raise Refused(400, "There is no prompt.", "Give a text, or a list of texts.", field="prompt")
         return list(given)
 
+    @property
+    def is_scoring(self) -> bool:
+        """Whether scores say all: of the prompt, and of the one token that is most probable after it."""
+        plain = self.temperature == 0 and not self.logit_bias and self.repetition_penalty in (None, 1)
+        one = self.longest == 1 and plain and not self.min_tokens and not self.stop
+        return bool(self.echo) and (self.longest == 0 or (one and self.logprobs is not None))
+
     def check(self) -> None:
         """Refuse what is not there or contradicts itself."""
         refuse(self, "suffix")
@@ -88,12 +95,13 @@ class Complete(Body):
 
 @dataclass(frozen=True)
 class _Read:
-    """What is known of a prompt that is echoed: its text, ids, and what was scored."""
+    """What is known of a prompt that is echoed: its text, ids, what was scored, and the candidates after it."""
 
     text: str
     ids: Sequence[int] = ()
     logprobs: Sequence[float | None] = ()
     tops: Sequence[Sequence[Candidate] | None] = ()
+    after: Sequence[Candidate] = ()
 
 
 def routes(service: Service) -> APIRouter:
@@ -106,7 +114,7 @@ def routes(service: Service) -> APIRouter:
         body.check()
         with_usage = body.with_usage
         read = await _read(service, request, body)
-        if body.longest == 0:
+        if body.is_scoring:
             model = await service.models.hold(body.model)
             model.use.end()
             return wire.answer(_scores_alone(body, model, read))
@@ -154,8 +162,6 @@ def _scored(body: Complete, model: TokenModel, prompt: Any, cancel: threading.Ev
     text = prompt if isinstance(prompt, str) else model.decode(ids, special=True)
     if not body.echo or body.logprobs is None:
         return _Read(text, ids)
-    if len(ids) == 1:
-        return _Read(text, ids, [None], [None])
     context = model.context_length
     if context is not None and len(ids) + body.longest > context:
         raise Refused(
@@ -166,23 +172,36 @@ def _scored(body: Complete, model: TokenModel, prompt: Any, cancel: threading.Ev
             code="context_length_exceeded",
             field="prompt",
         )
-    scores = model.score(ids, window=len(ids), cancel=cancel, top=max(body.logprobs, 1))
-    return _Read(text, ids, scores.logprobs, scores.tops)
+    # A token more, whichever it is: the candidates for its place are those for what comes after the prompt.
+    scored = [*ids, ids[-1]] if body.is_scoring and body.longest else ids
+    if len(scored) == 1:
+        return _Read(text, ids, [None], [None])
+    scores = model.score(scored, window=len(scored), cancel=cancel, top=max(body.logprobs, 1))
+    after = scores.tops[-1] if len(scored) > len(ids) else None
+    return _Read(text, ids, scores.logprobs[: len(ids)], scores.tops[: len(ids)], after or ())
 
 
 def _scores_alone(body: Complete, model: Model, read: Sequence[_Read]) -> dict[str, Any]:
-    choices = [
-        {
-            "index": index,
-            "text": one.text,
-            "logprobs": _logprobs(body, model, one, ()),
-            "finish_reason": "length",
-        }
-        for index, one in enumerate(one for one in read for _ in range(body.choices))
-    ]
-    count = sum(len(one.ids) for one in read)
-    counted = {"prompt_tokens": count, "completion_tokens": 0, "total_tokens": count}
+    choices = []
+    for index, one in enumerate(one for one in read for _ in range(body.choices)):
+        events = [_most_probable(model, one.after)] if one.after else []
+        choices.append(
+            {
+                "index": index,
+                "text": one.text + "".join(event.text for event in events),
+                "logprobs": _logprobs(body, model, one, events),
+                "finish_reason": "length",
+            }
+        )
+    count, written = sum(len(one.ids) for one in read), body.longest * len(choices)
+    counted = {"prompt_tokens": count, "completion_tokens": written, "total_tokens": count + written}
     return Head("cmpl", "text_completion", model).part(choices, usage=counted)
+
+
+def _most_probable(model: Model, after: Sequence[Candidate]) -> TokenEvent:
+    token, logprob = after[0]
+    text = with_tokens(model, "list log-probabilities").decode([token]).rstrip("\ufffd")
+    return TokenEvent(0, token, text, logprob, 0.0, "length", tuple(after))
 
 
 def _whole(
