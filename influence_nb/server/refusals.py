@@ -164,4 +164,8 @@ def invalid(found: Mapping[str, Any], path: str) -> Refused:
 
 
 def _one_line(error: InfluenceError) -> str:
-    return " ".join(str(error).split("\n"))
+    """Message and hint as sentences after one another; Ollama's own words for a missing model have no full stop."""
+    message = error.message
+    if error.hint and message[-1:].isalnum():
+        message += "."
+    return " ".join(f"{message} {error.hint}".split("\n")).strip()
