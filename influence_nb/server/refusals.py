@@ -40,7 +40,7 @@ _TYPES = {
 }  # fmt: skip
 """What Ollama calls the type that a value should have had, by pydantic's name for the mistake."""
 
-_FIELDS = {"max_new_tokens": "max_tokens", "grammar": "response_format"}
+_FIELDS = {"max_new_tokens": "max_tokens"}
 """What a parameter of ours is called by OpenAI's clients, where it is called something else."""
 
 
@@ -164,7 +164,8 @@ def invalid(found: Mapping[str, Any], path: str) -> Refused:
 
 
 def _one_line(error: InfluenceError) -> str:
-    message = " ".join(error.message.split())
-    if not error.hint:
-        return message
-    return f"{message.rstrip('.')}. {' '.join(error.hint.split())}"
+    """Message and hint as sentences after one another; Ollama's own words for a missing model have no full stop."""
+    message = error.message
+    if error.hint and message[-1:].isalnum():
+        message += "."
+    return " ".join(f"{message} {error.hint}".split("\n")).strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ READABLE = {  # what a reader must find in the renderings that panels leave
     "01_chat.ipynb": ["Invent a name for a cafe under the sea", "version 2 of 2"],
     "02_embeddings.ipynb": ["Embedding map", "Rain stopped play"],
     "03_models.ipynb": [ENCODER, "Models found on the Hub", "Downloads", "Models on this machine"],
+    "09_serve.ipynb": ["Loaded models", "Chat with", "Why is the sea salty?"],
 }
 SPEAKERS = ("starter/chat", "starter/embedding", ENCODER)
 
@@ -128,6 +130,26 @@ def test_another_model_is_found_fetched_and_loaded(run: Run) -> None:
     saved = [printed(cell) for cell in code(nbformat.read(models, as_version=4)) if MARK in cell.source]
     assert [printed(cell) for cell in code(other) if MARK in cell.source] == saved
     assert any(f"{CHAT}: float32 on cpu" in printed(cell) for cell in code(other))
+
+
+@pytest.mark.starter
+def test_serves_where_no_client_is_installed(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without curl, openai and ollama it says what to install, and comes to the same results."""
+    serve = next(path for path in NOTEBOOKS if path.name == "09_serve.ipynb")
+    for package in ("openai", "ollama"):
+        (tmp_path / f"{package}.py").write_text(f"raise ImportError('no {package}')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    bare = run(serve, device="cpu")
+    said = "".join(printed(cell) for cell in code(bare))
+    assert said.count("curl is not installed") == 3
+    assert "%pip install openai" in said
+    assert "%pip install ollama" in said
+    assert "NotFoundError" not in said
+    saved = [printed(cell) for cell in code(nbformat.read(serve, as_version=4)) if MARK in cell.source]
+    assert [printed(cell) for cell in code(bare) if MARK in cell.source] == saved
 
 
 @pytest.mark.starter

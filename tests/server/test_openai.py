@@ -307,6 +307,8 @@ def test_models(client: openai.OpenAI) -> None:
         with pytest.raises(openai.NotFoundError) as caught:
             client.chat.completions.create(model=name, messages=SAID)
         assert caught.value.code == "model_not_found"
+        body: Any = caught.value.body
+        assert body["message"] == f"model {name!r} not found. GET /v1/models lists what is here."
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve("nobody/nothing")
 
