@@ -6,8 +6,8 @@ It does not know torch, widgets or the command line. `shelf` is what is on this 
 
 from influence_nb.api.fitting import fit
 from influence_nb.api.hubs import download, judge, search
-from influence_nb.api.loading import load, load_encoder, loaded
+from influence_nb.api.loading import awake, load, load_encoder, loaded
 from influence_nb.api.shelf import library
 from influence_nb.hub.plan import plan
 
-__all__ = ["download", "fit", "judge", "library", "load", "load_encoder", "loaded", "plan", "search"]
+__all__ = ["awake", "download", "fit", "judge", "library", "load", "load_encoder", "loaded", "plan", "search"]

@@ -6,6 +6,8 @@ It does not know what loading does; of a starter it knows that it may have to be
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,6 +126,27 @@ def _present(
                 keeping.keep(present, stay)
             return present
     return None
+
+
+@contextmanager
+def awake(model: Model) -> Iterator[Model]:
+    """Keep a model in memory for the block; one that went by itself (`keeping.Use.left`) is loaded again first.
+
+    Yields:
+        The model, or the copy that was loaded as it was.
+
+    Raises:
+        CapabilityMissing: somebody unloaded it.
+        InfluenceError: loading it again failed, see `load`.
+    """
+    while not model.use.begin():
+        if not model.use.left:
+            raise model.unloaded()
+        model = load(**model.arguments, keep_alive=model.keep_alive)
+    try:
+        yield model
+    finally:
+        model.use.end()
 
 
 def loaded() -> list[Model]:

@@ -125,7 +125,7 @@ def bench(
         cells.append(Cell(length, size, note=note) if note else _medians(length, size, found))
         tell(BenchProgress(done + repeats, total, length, size, cells[-1]))
     hardware, versions = _hardware(model.device), dict(package_versions())
-    return Bench(_facts(model), hardware, versions, tuple(cells), new_tokens, repeats, cancelled)
+    return Bench(_facts(model), hardware, versions, tuple(cells), new_tokens, repeats, cancelled, len(todo))
 
 
 _Figures = tuple[float, float, float, int]

@@ -5,7 +5,7 @@ Plain values; it does not know how they were measured (`bench.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from influence_nb.arguments import quoted
 from influence_nb.engine import jsons
 from influence_nb.errors import InvalidData
+from influence_nb.memory.report import gb
 from influence_nb.picture import new_figure
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Bench:
         cells: in the order they were measured.
         new_tokens, repeats: how they were measured.
         cancelled: whether it was stopped before the last cell.
+        asked: how many cells were asked for; None in a file that does not say it.
     """
 
     model: Mapping[str, Any]
@@ -80,6 +82,7 @@ class Bench:
     new_tokens: int
     repeats: int
     cancelled: bool = False
+    asked: int | None = None
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each cell, under (prompt_length, batch_size): prefill, decode, first_token, memory, note."""
@@ -132,7 +135,8 @@ class Bench:
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
             axes.set_xlabel("prompt length (tokens)")
             axes.set_ylabel(FIGURES[name])
-            axes.set_ylim(bottom=0)
+            if axes.lines:  # with room for the marker at the top, also where all values are nearly the same
+                axes.set_ylim(0, 1.08 * axes.dataLim.y1)
             axes.tick_params(colors=_GREY, which="both")
             for text in (axes.xaxis.label, axes.yaxis.label):
                 text.set_color(_GREY)
@@ -179,18 +183,36 @@ class Bench:
                 raise ValueError("model, hardware and versions are not mappings")
             if not all(type(one) is int for one in (made.new_tokens, made.repeats)):
                 raise ValueError("new_tokens and repeats are not whole numbers")
+            if made.asked is not None and type(made.asked) is not int:
+                raise ValueError("asked is no whole number")
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidData(f"{path} does not hold a bench: {error}.", _HINT) from error
         return made
 
     def __repr__(self) -> str:
         measured = sum(not cell.note for cell in self.cells)
-        return f"Bench({self.title}, {measured} of {len(self.cells)} cells measured)"
+        asked = len(self.cells) if self.asked is None else self.asked
+        how = ", cancelled" if self.cancelled else ""
+        return f"Bench({self.title}, {measured} of {asked} cells measured{how})"
 
     def _repr_html_(self) -> str:
         import html
 
-        return f"<div>{html.escape(self.title)}</div>{self.to_frame().round(3).to_html()}"
+        shown: dict[str, Callable[[float], str]] = {
+            "prefill": "{:,.1f}".format,
+            "decode": "{:,.1f}".format,
+            "first_token": "{:.3f}".format,
+            "memory": gb,
+        }
+        frame = self.to_frame()
+        for name, write in shown.items():
+            frame[name] = [
+                None if number != number else write(number) for number in frame[name].astype(float)
+            ]
+        heads = {**FIGURES, "memory": "memory"}
+        table = frame.rename(columns=heads).to_html(na_rep="")
+        ended = "<div>Cancelled before its end.</div>" if self.cancelled else ""
+        return f"<div>{html.escape(self.title)}</div>{table}{ended}"
 
 
 def _cell(**values: Any) -> Cell:

@@ -167,8 +167,12 @@ class TokenStream(Iterator[TokenEvent]):
     @property
     def completion(self) -> Completion:
         """The whole; waits for the rest of the stream first."""
-        for _ in self:
-            pass
+        try:
+            for _ in self:
+                pass
+        except BaseException:  # an interrupt may come outside of the events
+            self.close()
+            raise
         completion = self.finished()
         if completion is None:
             raise InfluenceError(

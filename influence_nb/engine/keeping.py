@@ -69,11 +69,13 @@ class Use:
         keep_alive: seconds, see `seconds`.
         last_used: when a call last began or ended, or it was loaded or handed out; UTC.
         closing: set once the model is going; from then on no call begins.
+        left: whether it went by itself: it was idle for as long as it may be, or another needed its room.
     """
 
     def __init__(self) -> None:
         self.keep_alive: float | None = None
         self.closing = threading.Event()
+        self.left = False
         self._lock = threading.Lock()
         self._running = 0
         self.renew()
@@ -118,11 +120,16 @@ class Use:
             self._stamp()
         _changed.set()
 
-    def claim(self) -> bool:
-        """Let the model go unless it is in use, or is going already; whether it was claimed."""
+    def claim(self, leaves: bool = False) -> bool:
+        """Let the model go unless it is in use, or is going already; whether it was claimed.
+
+        Args:
+            leaves: whether it goes by itself (`left`), and not because somebody said so.
+        """
         with self._lock:
             if self._running or self.closing.is_set():
                 return False
+            self.left = leaves
             self.closing.set()
             return True
 
@@ -168,7 +175,7 @@ def sweep() -> float | None:
             continue
         if (left := due - clock()) > 0:
             naps.append(left)
-        elif model.use.claim():
+        elif model.use.claim(leaves=True):
             model.unload()
     return min(naps, default=None)
 
@@ -193,7 +200,7 @@ def make_room(device: str, needed: int) -> list[Model]:
     while room(device) < needed:
         idle = [model for model in registry.loaded() if _may_go(model, device)]
         idle.sort(key=lambda model: model.use.idle_since)
-        claimed = next((model for model in idle if model.use.claim()), None)
+        claimed = next((model for model in idle if model.use.claim(leaves=True)), None)
         if claimed is None:
             break
         claimed.unload()

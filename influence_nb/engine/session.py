@@ -88,7 +88,7 @@ class Session(ABC):
         **overrides: Any,
     ) -> TokenStream:
         """Say `text` and stream the answer. When something is raised, the conversation is as before; only what came of
-        an answer that a server broke off stays in it.
+        an answer that a server broke off, or that an interrupt (Ctrl-C) cancelled, stays in it.
 
         Args:
             text: the user's message.

@@ -25,6 +25,7 @@ class _Job(Generic[T]):
     def __init__(self, make: Callable[[], Iterator[T]]) -> None:
         self.make = make
         self.out: SimpleQueue[T | _Ended] = SimpleQueue()
+        self.ended = threading.Event()
 
     def run(self) -> None:
         try:
@@ -35,6 +36,31 @@ class _Job(Generic[T]):
             self.out.put(_Ended(error))
         else:
             self.out.put(_Ended())
+        finally:
+            self.ended.set()
+
+
+class Running(Iterator[T]):
+    """The items of a job as they come; raises what the job raised.
+
+    No generator, which an interrupt (Ctrl-C) while it waits would end: this one can be asked on.
+    """
+
+    def __init__(self, job: _Job[T]) -> None:
+        self._job = job
+
+    def __next__(self) -> T:
+        item = self._job.out.get()
+        if not isinstance(item, _Ended):
+            return item
+        self._job.out.put(_Ended())  # whoever asks again is told again
+        if item.error is not None:
+            raise item.error
+        raise StopIteration
+
+    def wait(self) -> None:
+        """Wait until the job has ended, whatever it still gives."""
+        self._job.ended.wait()
 
 
 class Worker:
@@ -47,7 +73,7 @@ class Worker:
         self._lock = threading.Lock()
         self._closed = False
 
-    def run(self, make: Callable[[], Iterator[T]]) -> Iterator[T]:
+    def run(self, make: Callable[[], Iterator[T]]) -> Running[T]:
         """Queue a job at once; the iterator gives its items as they come and raises what it raised.
 
         Raises:
@@ -61,7 +87,7 @@ class Worker:
                 self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
                 self._thread.start()
             self._jobs.put(job)
-        return self._items(job)
+        return Running(job)
 
     def close(self) -> None:
         """Finish the jobs that wait, then end the thread."""
@@ -77,13 +103,3 @@ class Worker:
         while (job := self._jobs.get()) is not None:
             job.run()
             del job
-
-    @staticmethod
-    def _items(job: _Job[T]) -> Iterator[T]:
-        while True:
-            item = job.out.get()
-            if isinstance(item, _Ended):
-                if item.error is not None:
-                    raise item.error
-                return
-            yield item

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from influence_nb import api
 from influence_nb.engine.noise import draw_seed
 from influence_nb.engine.sampling import Sampling
 from influence_nb.errors import InfluenceError
@@ -77,15 +78,18 @@ class Answering(ChatTraits):
         failure: InfluenceError | None = None
         used: int | None = None
         try:
-            session = set_up(self._session_with(model), answer.sent or {})
-            session.messages = self.conversation.for_model(answer.parent)
-            self._show_used(session.context_used)
-            tokens = session.reply(sampling, cancel=reply.stop)
-            self._keep_sent(answer, session)
-            for event in tokens:
-                stream.add(event)
-            self._keep_sent(answer, session)  # a server says only by answering how much it takes
-            completion, used = tokens.completion, session.context_used
+            with api.awake(model) as present:
+                if present is not model:  # it had gone by itself, and is back
+                    self._take("model", present)
+                session = set_up(self._session_with(present), answer.sent or {})
+                session.messages = self.conversation.for_model(answer.parent)
+                self._show_used(session.context_used)
+                tokens = session.reply(sampling, cancel=reply.stop)
+                self._keep_sent(answer, session)
+                for event in tokens:
+                    stream.add(event)
+                self._keep_sent(answer, session)  # a server says only by answering how much it takes
+                completion, used = tokens.completion, session.context_used
         except Exception as error:
             failure = readable(error)
         try:

@@ -41,7 +41,8 @@ class ChatPanel(Answering):
 
     Args:
         model: a loaded `Model` or its name; it stays when others are loaded. None takes the model loaded last,
-            and follows later loads. Either way, once the model is unloaded, the next one loaded takes its place.
+            and follows later loads. Either way, one that went by its `keep_alive`, or because another needed its room,
+            is loaded again for the next message; one that somebody unloads is not: the next one loaded takes its place.
         system: the system prompt; "" for none.
         sampling: a `Sampling`; None for the defaults.
         when_full: what happens when the conversation no longer fits the model's context: "stop" (an error
@@ -336,6 +337,8 @@ class ChatPanel(Answering):
             if model is not None and self.problem is not None and "field" not in self.problem:
                 self.problem = None  # "No model is loaded." is true no longer
             known = {} if model is None else model.template_switches()
+            if model is not None and _is_back(model, change["old"]):
+                known.update({one["name"]: one["value"] for one in self.switches if one["name"] in known})
             self.switches = [
                 {"name": name, "label": name.replace("_", " ").capitalize(), "value": value}
                 for name, value in known.items()
@@ -346,3 +349,8 @@ class ChatPanel(Answering):
     @traitlets.observe("system")
     def _system_changed(self, change: Any) -> None:
         self.conversation.system = change["new"]
+
+
+def _is_back(model: Model, before: Model | None) -> bool:
+    """Whether it is the one before, which went by itself, loaded again."""
+    return before is not None and before.use.left and before.name == model.name

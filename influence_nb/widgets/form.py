@@ -51,7 +51,7 @@ STYLE = """<style>
   line-height: 1.8; }
 .inb-form .inb-gauge-label { flex: 0 0 10em; } /* the same in each, so that the bars stand below each other */
 .inb-form .inb-gauge > .inb-track { flex: 1 1 6em; max-width: 14em; }
-.inb-form .inb-gauge-text { flex: 0 1 auto; } /* below the bar where there is no room beside it */
+.inb-form .inb-gauge-text { flex: 0 1 auto; } /* below the bar where a line does not hold both */
 .inb-form .inb-track { position: relative; height: 8px; border-radius: 4px; overflow: hidden;
   background: var(--jp-layout-color3, #ddd); }
 .inb-form .inb-fill { position: absolute; inset: 0 auto 0 0; background: var(--jp-brand-color1, #1976d2); }

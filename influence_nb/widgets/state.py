@@ -23,7 +23,8 @@ class State(traitlets.HasTraits):
     """The loaded models and the selected one, kept up to date from whichever thread loads or unloads.
 
     A model that is loaded becomes the selected one, unless `follow` is False and one is selected already.
-    When the selected model is unloaded, none is, until the next one is loaded: that is selected, whatever `follow`.
+    When somebody unloads the selected model, none is, until the next one is loaded: that is selected, whatever
+    `follow`. One that goes by itself (`keeping.Use.left`) stays selected, to be loaded again when it is needed.
     """
 
     loaded = traitlets.List(traitlets.Unicode())
@@ -31,7 +32,7 @@ class State(traitlets.HasTraits):
     and quantization stand beside it, then the folder that holds the model's, then a number."""
 
     selected = traitlets.Any(None, allow_none=True)
-    """The `Model` that the panels use; None for none."""
+    """The `Model` that the panels use, loaded or gone by itself; None for none."""
 
     wanted = traitlets.Unicode()
     """The repository on the Hub whose download is to be planned, as "owner/name"; "" for none."""
@@ -87,11 +88,22 @@ class State(traitlets.HasTraits):
             before, self._models = self._models, registry.loaded()
             new = [model for model in self._models if model not in before]
             self.loaded = list(_labels(self._models))
-            if self.selected not in self._models:
+            gone = self.selected is not None and self.selected not in self._models
+            if gone and not self.selected.use.left:
                 self.selected = None
+            back = [model for model in new if gone and _is_copy(model, self.selected)]
             if new and (self._follow or self.selected is None):
                 self.selected = new[-1]
+            elif back:
+                self.selected = back[-1]
             self.memory += 1
+
+
+def _is_copy(model: Model, of: Model | None) -> bool:
+    """Whether one model is another loaded again."""
+    if of is None or of.local is None:
+        return False
+    return model.answers_to(of.local, of.device, of.dtype, of.quantization)
 
 
 def _labels(models: list[Model]) -> dict[str, Model]:

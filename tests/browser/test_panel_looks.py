@@ -123,8 +123,7 @@ def test_the_form_that_loads_a_model(lab: LabServer, hub: LoopbackHub, tmp_path:
         narrow(lab_page, width)
         assert panel.evaluate(OUTSIDE) == [], width
         lines = panel.locator(".inb-gauge-text").evaluate_all(LINES)
-        assert lines
-        assert set(lines) <= {1, 2}, width
+        assert set(lines) in ({1}, {2}, {1, 2}), width
         assert load.bounding_box()["y"] == refresh.bounding_box()["y"], width
 
 

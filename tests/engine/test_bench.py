@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 import influence_nb as inb
+from influence_nb.engine.benched import Cell
 from influence_nb.errors import CapabilityMissing, InvalidData
 from tests.chat_server import ChatServer
 
@@ -78,6 +80,34 @@ def test_the_table_the_picture_and_the_file(result: inb.Bench, tmp_path: Path) -
     assert inb.Bench.load(path) == result
 
 
+def test_a_notebook_shows_units_and_leaves_empty_what_was_not_measured(result: inb.Bench) -> None:
+    cells = (
+        Cell(1024, 4, 1234.56, 78.9, 0.25, 2_088_960),
+        Cell(4096, 4, note="longer than the context"),
+    )
+    html = replace(result, cells=cells)._repr_html_()
+    head, body = html.split("<tbody>")
+    assert [
+        name for name in ("prefill (tokens/s)", "decode (tokens/s)", "first token (s)") if name not in head
+    ] == []
+    assert [said for said in ("1,234.6", "78.9", "0.250", "2 MB") if f"<td>{said}</td>" not in body] == []
+    assert "nan" not in body.lower()
+    assert "None" not in body
+
+
+def test_markers_at_the_maximum_are_whole(result: inb.Bench) -> None:
+    cells = tuple(Cell(length, 1, 1000 + length / 100, 50.0, 0.2, 1) for length in (8, 64, 512))
+    figure = replace(result, cells=cells).plot()
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        [line] = axes.lines
+        radius = line.get_markersize() / 2 * figure.dpi / 72
+        places = axes.transData.transform(line.get_xydata())
+        assert places[:, 1].max() + radius <= axes.bbox.y1
+        assert places[:, 0].max() + radius <= axes.bbox.x1
+        assert places[:, 0].min() - radius >= axes.bbox.x0
+
+
 def test_two_are_compared_where_both_have_figures(result: inb.Bench, tmp_path: Path) -> None:
     state = json.loads(result.save(tmp_path / "out.json").read_text())
     state["cells"] = state["cells"][:2]
@@ -113,6 +143,7 @@ def test_two_are_compared_where_both_have_figures(result: inb.Bench, tmp_path: P
         {"colour": "blue"},
         {"hardware": None},
         {"repeats": None},
+        {"asked": "all"},
     ],
 )
 def test_a_file_that_holds_none_is_refused(result: inb.Bench, tmp_path: Path, change: dict[str, Any]) -> None:
@@ -175,7 +206,11 @@ def test_cancelling_keeps_the_cells_that_are_done(model: inb.Model) -> None:
     assert result.cancelled
     assert len(result.cells) == 2
     assert list(result.to_frame().index) == PLACES[:2]
-    assert inb.bench(model, **SMALL, cancel=cancel).cells == ()
+    assert "2 of 4 cells measured, cancelled" in repr(result)
+    assert "Cancelled before its end" in result._repr_html_()
+    none = inb.bench(model, **SMALL, cancel=cancel)
+    assert none.cells == ()
+    assert "0 of 4 cells measured, cancelled" in repr(none)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -249,6 +251,31 @@ def test_a_session_sends_everything_each_time_and_can_be_saved(
     assert '"Again"' in talk.rendered()[0]
     again = inb.Session.load(talk.save(tmp_path / "talk.json"), model)
     assert again.messages == talk.messages
+
+
+def test_an_interrupt_keeps_what_was_said_and_what_came(server: ChatServer):
+    model = inb.load(endpoint=server.url)
+    main, seen = threading.get_ident(), threading.Event()
+
+    def interrupt(handler: Any) -> bool:
+        handler.some(2)
+        assert seen.wait(60)
+        signal.pthread_kill(main, signal.SIGINT)
+        return bool(handler.hang())
+
+    server.faults = [interrupt]
+    talk = model.session()
+    with pytest.raises(KeyboardInterrupt), closing(talk.stream("Hi")) as stream:
+        for _ in stream:
+            seen.set()
+    server.gone.get(timeout=60)
+    said, came = talk.messages
+    assert said == {"role": "user", "content": "Hi"}
+    assert came["content"] in ("Hello", "Hello there")
+    assert talk.completion is not None
+    assert talk.completion.finish_reason == "cancelled"
+    assert talk.send("Again").text == "Hello there."
+    model.unload()
 
 
 def test_cancel_close_and_unload_close_the_connection(server: ChatServer):

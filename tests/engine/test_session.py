@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -76,6 +77,34 @@ def test_a_stream_that_is_dropped_counts_as_cancelled(model: inb.Model) -> None:
     stream.close()
     assert [message["role"] for message in session.messages] == ["user", "assistant"]
     assert session.completion.finish_reason == "cancelled"
+
+
+@pytest.mark.parametrize("passes", [3, 4, 9])
+def test_an_interrupt_is_a_cancel_and_goes_on(
+    model: inb.Model, monkeypatch: pytest.MonkeyPatch, passes: int
+) -> None:
+    session = model.session(sampling=GREEDY.replace(max_new_tokens=150, min_new_tokens=150))
+    forward, main, left = model.network.forward, threading.get_ident(), [passes]
+
+    def interrupting(*args: object, **options: object) -> object:
+        left[0] -= 1
+        if left[0] == 0:
+            signal.pthread_kill(main, signal.SIGINT)
+        return forward(*args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(model.network, "forward", interrupting)
+        with pytest.raises(KeyboardInterrupt) as interrupted:
+            session.send("hello")
+    said, came = session.messages
+    assert said == {"role": "user", "content": "hello"}
+    assert came == {"role": "assistant", "content": session.completion.text}
+    assert session.completion.finish_reason == "cancelled"
+    assert passes - 1 <= session.completion.usage.completion_tokens < 150
+    assert interrupted.tb is not None, "whoever keeps the traceback keeps the stream"
+    assert not model.is_busy
+    completion = session.send("lazy dog", max_new_tokens=5, min_new_tokens=0)
+    assert completion.ids == model.generate(session.messages[:-1], GREEDY, max_new_tokens=5).ids
 
 
 def test_a_stream_that_is_never_read_leaves_nothing(model: inb.Model) -> None:

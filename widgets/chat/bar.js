@@ -30,17 +30,19 @@ export class Bar {
   /**
    * @param {Loaded | null} model
    * @param {string[]} loaded
-   * @param {string} chosen the model's name among those loaded, where it is one of them
+   * @param {string} chosen the model's name among those loaded; "" where it went by itself and comes back when needed
+   * @param {boolean} busy
    */
-  showModel(model, loaded, chosen) {
-    const choose = loaded.length > 1 || (!model && loaded.length > 0);
+  showModel(model, loaded, chosen, busy) {
+    const choose = loaded.length > 1 || (!chosen && loaded.length > 0);
     show(this.chooser, choose);
     show(this.name, !choose);
-    const none = model ? null : h("option", { value: "", disabled: true }, "Choose a model");
+    const none = chosen ? null : h("option", { value: "", disabled: true }, model?.name ?? "Choose a model");
     fill(this.chooser, none, ...loaded.map((name) => h("option", { value: name }, name)));
     this.chooser.value = model ? chosen : "";
     this.name.textContent = model?.name ?? "No model";
-    this.facts.textContent = model ? `${model.device} · ${model.dtype}` : "";
+    const absent = busy ? "loading" : "not in memory, loads again for the next message";
+    this.facts.textContent = !model ? "" : chosen ? `${model.device} · ${model.dtype}` : absent;
   }
 
   /**

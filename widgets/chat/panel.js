@@ -145,9 +145,9 @@ export class Panel {
     this.el.dataset["status"] = busy ? "running" : idle;
     this.composer.update(busy, ready);
     this.log.enable(busy, ready);
-    this.bar.showModel(model, this.loaded, this.chosen);
+    this.bar.showModel(model, this.loaded, this.chosen, busy);
     this.bar.enable(busy, this.messages.length === 0, ready);
-    fill(this.log.empty, ...(model ? welcome(model) : noModel()));
+    fill(this.log.empty, ...(model ? welcome(model, this.chosen !== "") : noModel()));
   }
 
   /** A button that is gone or disabled cannot keep the focus: the message box takes it, so that Escape still works. */
@@ -295,12 +295,12 @@ export class Panel {
   }
 }
 
-/** @param {Loaded} model */
-function welcome(model) {
+/** @param {Loaded} model @param {boolean} present whether it is in memory, or comes back when it is needed */
+function welcome(model, present) {
   const context = model.context_length ? ` with a context of ${count(model.context_length)} tokens` : "";
   return [
     h("p", { class: "inb-empty-title" }, "Ready"),
-    h("p", {}, `${model.name} is loaded on ${model.device}${context}. Write a message below.`),
+    h("p", {}, `${model.name} is ${present ? `loaded on ${model.device}${context}` : "loaded again for the next message"}. Write a message below.`),
   ];
 }
 

@@ -33,8 +33,8 @@ export class Gauge {
 
 /**
  * @param {number} value
- * @returns {string} with thin spaces between thousands
+ * @returns {string} with commas between thousands, as everywhere else
  */
 export function count(value) {
-  return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, "\u202f");
+  return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ",");
 }

@@ -208,6 +208,30 @@ test("the chooser shows which of two models of one name answers", () => {
   assert.equal(chooser.value, loaded[0]);
 });
 
+test("a model that went by itself can be written to, and the bar says that it loads again", () => {
+  const { model, root, button, write } = chat({ loaded: [], chosen: "" });
+  const said = () => root.querySelector(".inb-who")?.textContent ?? "";
+  assert.match(said(), /starter\/chat.*not in memory, loads again for the next message/);
+  assert.match(root.querySelector(".inb-empty")?.textContent ?? "", /loaded again for the next message/);
+  write("Hi");
+  button("Send").click();
+  assert.deepEqual(model.sent.at(-1), { type: "send", text: "Hi" });
+  model.set("running", "a1");
+  assert.match(said(), /loading$/);
+  model.set("loaded", ["other/model"]);
+  const chooser = /** @type {HTMLSelectElement} */ (root.querySelector(".inb-chooser"));
+  assert.deepEqual([...chooser.options].map((one) => one.textContent), ["starter/chat", "other/model"]);
+  assert.equal(chooser.value, "");
+  model.set("loaded", ["starter/chat"]);
+  model.set("chosen", "starter/chat");
+  assert.match(said(), /cpu · bfloat16$/);
+});
+
+test("thousands have commas, as in the other panels", () => {
+  const { root } = chat({ context: { used: 1024, size: 8192 } });
+  assert.match(root.textContent ?? "", /1,024 \/ 8,192/);
+});
+
 test("without a kernel nothing that was written is lost, and the panel says what to do", () => {
   const { model, root, button, box, write } = chat({ messages: TALK });
   model.onsend = () => {

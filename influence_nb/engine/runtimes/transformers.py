@@ -211,12 +211,10 @@ class TransformersModel(TokenModel):
             use.close()
             raise
         try:
-            for item in running:  # noqa: UP028 - `yield from` would close `running` with us
-                yield item
+            yield from running
         finally:
             stop.set()
-            for _ in running:  # until the worker has seen it
-                pass
+            running.wait()  # until the worker has seen it
 
     def _batch(
         self, requests: Sequence[Request], cancel: threading.Event | None

@@ -230,7 +230,7 @@ class EndpointModel(Model):
                     error.message = f"The answer stopped after {_tokens(len(reply.events))}. {error.message}"
                     error.args = (error.message, error.hint)
                 raise
-            except GeneratorExit:
+            except (GeneratorExit, KeyboardInterrupt):
                 if reply.finish_reason is None:
                     reply.close("cancelled")
                 raise

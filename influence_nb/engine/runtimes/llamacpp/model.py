@@ -100,7 +100,7 @@ class LlamaCppModel(TokenModel):
                     )
             except Failure as failure:
                 raise self._error(failure, len(prompt)) from failure
-            except GeneratorExit:
+            except (GeneratorExit, KeyboardInterrupt):
                 if answer.finish_reason is None:
                     answer.close(cancelled=True)
                 raise
