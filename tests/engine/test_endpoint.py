@@ -265,9 +265,8 @@ def test_an_interrupt_keeps_what_was_said_and_what_came(server: ChatServer):
 
     server.faults = [interrupt]
     talk = model.session()
-    with pytest.raises(KeyboardInterrupt), closing(talk.stream("Hi")) as stream:
-        for _ in stream:
-            seen.set()
+    with closing(talk.stream("Hi")) as stream, pytest.raises(KeyboardInterrupt):
+        any(seen.set() for _ in stream)
     server.gone.get(timeout=60)
     said, came = talk.messages
     assert said == {"role": "user", "content": "Hi"}
