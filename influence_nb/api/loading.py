@@ -59,7 +59,8 @@ def load(
         runtime: "transformers" and "llama.cpp" (GGUF files, an extra) run it in this process, "endpoint" asks the
             server at `endpoint`. "auto" is "endpoint" where one is given, "llama.cpp" for a GGUF file on a machine
             without a GPU where that is installed and no dtype is asked for, and else "transformers".
-        endpoint: the address of a server that speaks OpenAI's protocol, such as "http://127.0.0.1:8000/v1".
+        endpoint: the address of a server that speaks OpenAI's protocol, such as "http://127.0.0.1:8000/v1";
+            "localhost:11434" is "http://localhost:11434/v1".
         key: what that server wants for a key; None takes INFLUENCE_ENDPOINT_KEY where it is set. It is never shown
             or kept.
         keep_alive: how long the model may be idle before it is unloaded: seconds, or text such as "30s", "5m", "1h".

@@ -206,7 +206,9 @@ class Bench:
         }
         frame = self.to_frame()
         for name, write in shown.items():
-            frame[name] = [None if number != number else write(number) for number in frame[name].astype(float)]
+            frame[name] = [
+                None if number != number else write(number) for number in frame[name].astype(float)
+            ]
         heads = {**FIGURES, "memory": "memory"}
         table = frame.rename(columns=heads).to_html(na_rep="")
         ended = "<div>Cancelled before its end.</div>" if self.cancelled else ""

@@ -87,7 +87,9 @@ def test_a_notebook_shows_units_and_leaves_empty_what_was_not_measured(result: i
     )
     html = replace(result, cells=cells)._repr_html_()
     head, body = html.split("<tbody>")
-    assert [name for name in ("prefill (tokens/s)", "decode (tokens/s)", "first token (s)") if name not in head] == []
+    assert [
+        name for name in ("prefill (tokens/s)", "decode (tokens/s)", "first token (s)") if name not in head
+    ] == []
     assert [said for said in ("1,234.6", "78.9", "0.250", "2 MB") if f"<td>{said}</td>" not in body] == []
     assert "nan" not in body.lower()
     assert "None" not in body

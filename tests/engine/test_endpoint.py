@@ -200,11 +200,25 @@ def test_which_model_is_meant(server: ChatServer):
     assert inb.load("anything", endpoint=server.url).generate(HI).text == "Hello there."
 
 
+def test_a_name_and_a_port_are_an_address(server: ChatServer):
+    port = server.url.removesuffix("/v1").rpartition(":")[2]
+    for written in (f"127.0.0.1:{port}", f"127.0.0.1:{port}/", f" 127.0.0.1:{port}/v1"):
+        model = inb.load(endpoint=written)
+        assert model.report()["endpoint"] == server.url
+        model.unload()
+    model = inb.load(endpoint=f"localhost:{port}")
+    assert model.report()["endpoint"] == f"http://localhost:{port}/v1"
+    assert model.generate(HI).text == "Hello there."
+    model.unload()
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"endpoint": "127.0.0.1:8000"}, "not the address of a server"),
+        ({"endpoint": "127.0.0.1"}, "not the address of a server"),
         ({"endpoint": "http://host:99999/v1"}, "not the address of a server"),
+        ({"endpoint": "host:99999/v1"}, "not the address of a server"),
+        ({"endpoint": "ftp://host:21/v1"}, "not the address of a server"),
         ({"endpoint": 8000}, "not the address of a server"),
         ({"endpoint": "http://127.0.0.1:1/v1", "key": "a b"}, "holds a space"),
         ({"endpoint": "http://me:pw@127.0.0.1:1/v1", "key": "k"}, "beside an address"),
@@ -265,9 +279,8 @@ def test_an_interrupt_keeps_what_was_said_and_what_came(server: ChatServer):
 
     server.faults = [interrupt]
     talk = model.session()
-    with pytest.raises(KeyboardInterrupt), closing(talk.stream("Hi")) as stream:
-        for _ in stream:
-            seen.set()
+    with closing(talk.stream("Hi")) as stream, pytest.raises(KeyboardInterrupt):
+        _ = [seen.set() for _ in stream]
     server.gone.get(timeout=60)
     said, came = talk.messages
     assert said == {"role": "user", "content": "Hi"}

@@ -81,10 +81,12 @@ class EndpointModel(Model):
         """
         sampling = checked(sampling, overrides)
         kind, given = prompts.sorted_out(prompt)
+        if not given:
+            raise InvalidData(
+                "The prompt is empty.", "Give at least one character, one message or one token id."
+            )
         if kind == "messages":
             return self.stream_messages(given, sampling, cancel)
-        if not given:
-            raise InvalidData("The prompt is empty.", "Give at least one character or one token id.")
         if kind == "ids":
             self._check_ids(given)
         else:
