@@ -84,7 +84,7 @@ def load(
     expect_call(on_progress=on_progress)
     expect_bool(trust_remote_code=trust_remote_code)
     stay = keeping.seconds(keep_alive)
-    _check_runtime(runtime, endpoint, key, (device, dtype, keep_alive, quantization))
+    _check_runtime(runtime, endpoint, key, (device, dtype, keep_alive, quantization, trust_remote_code))
     if endpoint is not None:
         from influence_nb.engine.connect import connect
 
@@ -211,9 +211,9 @@ def _check_runtime(runtime: str, endpoint: str | None, key: str | None, rest: tu
         raise InvalidData(
             f"The {runtime} runtime does not run models on a server.", "Leave out endpoint= or runtime=."
         )
-    if rest != ("auto", "auto", None, None):
+    if rest != ("auto", "auto", None, None, False):
         raise InvalidData(
-            "device, dtype, quantization and keep_alive cannot be chosen for a model on a server.",
+            "device, dtype, quantization, keep_alive and trust_remote_code cannot be chosen for a model on a server.",
             "Leave them out: the server has chosen.",
         )
 

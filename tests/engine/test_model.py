@@ -341,3 +341,33 @@ print("given back")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "given back", done.stderr
+
+
+def test_an_unloaded_model_holds_no_session_and_keeps_nothing_alive(tiny_folder: Callable[..., Path]) -> None:
+    model = inb.load(tiny_folder("gpt2"), device="cpu", dtype="float32")
+    model.unload()
+    with pytest.raises(CapabilityMissing, match="was unloaded") as refused:
+        model.session()
+    assert "inb.load(" in refused.value.hint
+    with pytest.raises(CapabilityMissing, match="was unloaded"):
+        model.keep_alive = 5
+    with pytest.raises(InvalidData, match="keep_alive='soon'"):
+        model.keep_alive = "soon"
+    assert model.keep_alive is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"quality": "yes"}, "quality='yes'"),
+        ({"quality": 1}, "quality=1"),
+        ({"text": ""}, "text='' is empty"),
+        ({"text": " ", "quality": True}, "text=' ' is empty"),
+        ({"text": 3}, "text=3 is not text"),
+    ],
+)
+def test_a_report_refuses_what_it_cannot_measure(model: inb.Model, asked: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidData, match=words) as refused:
+        model.report(**asked)
+    assert refused.value.hint
+    assert model.report()["quality"] is None
