@@ -59,7 +59,8 @@ def load(
         runtime: "transformers" and "llama.cpp" (GGUF files, an extra) run it in this process, "endpoint" asks the
             server at `endpoint`. "auto" is "endpoint" where one is given, "llama.cpp" for a GGUF file on a machine
             without a GPU where that is installed and no dtype is asked for, and else "transformers".
-        endpoint: the address of a server that speaks OpenAI's protocol, such as "http://127.0.0.1:8000/v1".
+        endpoint: the address of a server that speaks OpenAI's protocol, such as "http://127.0.0.1:8000/v1";
+            "localhost:11434" is "http://localhost:11434/v1".
         key: what that server wants for a key; None takes INFLUENCE_ENDPOINT_KEY where it is set. It is never shown
             or kept.
         keep_alive: how long the model may be idle before it is unloaded: seconds, or text such as "30s", "5m", "1h".
@@ -83,7 +84,7 @@ def load(
     expect_call(on_progress=on_progress)
     expect_bool(trust_remote_code=trust_remote_code)
     stay = keeping.seconds(keep_alive)
-    _check_runtime(runtime, endpoint, key, (device, dtype, keep_alive, quantization))
+    _check_runtime(runtime, endpoint, key, (device, dtype, keep_alive, quantization, trust_remote_code))
     if endpoint is not None:
         from influence_nb.engine.connect import connect
 
@@ -210,9 +211,9 @@ def _check_runtime(runtime: str, endpoint: str | None, key: str | None, rest: tu
         raise InvalidData(
             f"The {runtime} runtime does not run models on a server.", "Leave out endpoint= or runtime=."
         )
-    if rest != ("auto", "auto", None, None):
+    if rest != ("auto", "auto", None, None, False):
         raise InvalidData(
-            "device, dtype, quantization and keep_alive cannot be chosen for a model on a server.",
+            "device, dtype, quantization, keep_alive and trust_remote_code cannot be chosen for a model on a server.",
             "Leave them out: the server has chosen.",
         )
 

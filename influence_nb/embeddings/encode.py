@@ -304,7 +304,7 @@ def _checked(texts: str | Sequence[str]) -> list[str]:
     one_by_one = isinstance(texts, Iterable) and not isinstance(texts, (bytes, Mapping))
     if not one_by_one or getattr(texts, "ndim", 1) != 1:  # a DataFrame has two
         raise InvalidData(
-            f"An encoder takes a text or many, and this is a {type(texts).__name__}.",
+            f"An encoder takes a text or many, and {quoted(texts)} is neither.",
             "Give a str or a list of them; of a DataFrame its column of texts, such as frame['text'].",
         )
     rows = [texts] if isinstance(texts, str) else list(texts)

@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, cast
 
+from influence_nb.arguments import quoted
 from influence_nb.engine.completion import Completion, TokenEvent
 from influence_nb.engine.prompts import Prompt
 from influence_nb.engine.sampling import Sampling, checked
@@ -83,7 +84,7 @@ def requests(
     """
     if isinstance(prompts, str | bytes | Mapping) or not isinstance(prompts, Iterable):
         raise InvalidData(
-            f"prompts is a {type(prompts).__name__}, not a list of prompts.",
+            f"prompts={quoted(prompts)} is not a list of prompts.",
             "Give a list, also for a single prompt: model.batch(['Once upon a time']).",
         )
     found = list(prompts)

@@ -22,7 +22,7 @@ from influence_nb.engine.prompts import Prompt
 from influence_nb.engine.sampling import Sampling
 from influence_nb.engine.score import OnTokens, TokenScores
 from influence_nb.engine.session import Session, WhenFull
-from influence_nb.errors import CapabilityMissing, InfluenceError
+from influence_nb.errors import CapabilityMissing, InfluenceError, InvalidData
 from influence_nb.memory.report import gb
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ class Model(ABC):
             switches: variables for the chat template, such as {"enable_thinking": False}.
 
         Raises:
-            CapabilityMissing: the model has no chat template.
+            CapabilityMissing: the model has no chat template, or was unloaded.
             InvalidData: an argument of the wrong kind, or a switch that the template does not read.
             InvalidSampling: `sampling` is none.
         """
@@ -254,6 +254,10 @@ class Model(ABC):
             quality: whether to measure perplexity, beside that of the plain weights in the same dtype; where they are
                 not loaded they are for the moment, which takes their time and memory. "quality" is then {"perplexity",
                 "unquantized", "ratio"}, else None.
+
+        Raises:
+            InvalidData: `text` is no text or empty, or `quality` is neither True nor False.
+            CapabilityMissing: the model was unloaded, or the runtime cannot measure quality.
         """
 
     # -- life -----------------------------------------------------------------------------------------------------
@@ -289,12 +293,22 @@ class Model(ABC):
         """Seconds that it may be idle before it is unloaded; None until room is needed, `math.inf` for ever.
 
         Can be set, to all that `keep_alive` of `influence_nb.load` may be.
+
+        Raises:
+            InvalidData: set to anything else, or the model is on a server.
+            CapabilityMissing: set once the model was unloaded.
         """
         return self.use.keep_alive
 
     @keep_alive.setter
     def keep_alive(self, keep_alive: keeping.KeepAlive) -> None:
-        keeping.keep(self, keeping.seconds(keep_alive))
+        stay = keeping.seconds(keep_alive)
+        self._check_loaded()
+        if self.local is None:
+            raise InvalidData(
+                "keep_alive cannot be chosen for a model on a server.", "Leave it out: the server has chosen."
+            )
+        keeping.keep(self, stay)
 
     @property
     @abstractmethod
@@ -327,6 +341,10 @@ class Model(ABC):
         first, *rest = self.arguments.items()
         again = ", ".join([repr(first[1]), *(f"{name}={value!r}" for name, value in rest)])
         return CapabilityMissing(f"{self.name} was unloaded.", f"Load it again: inb.load({again}).")
+
+    def _check_loaded(self) -> None:
+        if not self.is_loaded:
+            raise self.unloaded()
 
     def _check_top(self, request: Request) -> None:
         """For runtimes that see no other candidates than the token that was drawn."""

@@ -9,6 +9,7 @@ import operator
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from influence_nb.arguments import quoted
 from influence_nb.errors import InvalidData
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def ids(prompt: Prompt, model: TokenModel) -> list[int]:
     """
     found = _ids(prompt, model)
     if not found:
-        raise InvalidData("The prompt is empty.", "Give at least one character or one token id.")
+        raise InvalidData("The prompt is empty.", "Give at least one character, one message or one token id.")
     vocabulary = model.vocabulary_size
     outside = [token for token in found if not 0 <= token < vocabulary]
     if outside:
@@ -41,7 +42,7 @@ def _ids(prompt: Any, model: TokenModel) -> list[int]:
     kind, given = sorted_out(prompt)
     if kind == "text":
         return model.encode(given)
-    if kind == "messages":
+    if kind == "messages" and given:
         return model.encode(model.render(given), special=False)
     return list(given)
 
@@ -49,7 +50,8 @@ def _ids(prompt: Any, model: TokenModel) -> list[int]:
 def sorted_out(prompt: Any) -> tuple[Kind, Any]:
     """Which kind of prompt it is, and the prompt as a str, a list of messages or a list of ints.
 
-    What messages hold is not looked at; an empty list counts as one without messages.
+    What messages hold is not looked at; an empty list, of which one cannot tell what it lacks, counts as one without
+    messages.
 
     Raises:
         InvalidData: it is none of the three.
@@ -71,6 +73,6 @@ def sorted_out(prompt: Any) -> tuple[Kind, Any]:
 
 def _no_prompt(prompt: object) -> InvalidData:
     return InvalidData(
-        f"A {type(prompt).__name__} of this kind is no prompt.",
+        f"prompt={quoted(prompt)} is no prompt.",
         "Give a str, a list of messages ({'role': ..., 'content': ...}), or a list of token ids.",
     )

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from influence_nb.arguments import expect_text
+from influence_nb.arguments import expect_bool, expect_text, quoted
 from influence_nb.engine import device as devices
 from influence_nb.engine import registry
+from influence_nb.errors import InvalidData
 from influence_nb.memory.weights import PACKED
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ TEXT = (
 
 def report(model: TransformersModel, text: str | None, quality: bool) -> dict[str, Any]:
     """Arguments and values as those of `TransformersModel.report`."""
-    expect_text(text=text)
+    measured = wanted(text, quality)
     used, total = devices.memory(model.device)
     numbers = sum(
         weight.numel() for weight in model.loaded().parameters() if not hasattr(weight, "quant_state")
@@ -49,7 +50,7 @@ def report(model: TransformersModel, text: str | None, quality: bool) -> dict[st
         "dtype": model.dtype,
         "quantization": model.quantization,
         "bits_per_weight": round(8 * model.weights_size / count, 2) if count else None,
-        "quality": measure(model, text or TEXT) if quality or text is not None else None,
+        "quality": measure(model, text or TEXT) if measured else None,
         "attention": model.attention,
         "context_length": model.context_length,
         "load_seconds": model.load_seconds,
@@ -57,6 +58,22 @@ def report(model: TransformersModel, text: str | None, quality: bool) -> dict[st
         "memory_used": used,
         "memory_total": total,
     }
+
+
+def wanted(text: str | None, quality: bool) -> bool:
+    """Whether a report is to measure quality.
+
+    Raises:
+        InvalidData: `text` is no text or has none, or `quality` is neither True nor False.
+    """
+    expect_text(text=text)
+    expect_bool(quality=quality)
+    if text is not None and not text.strip():
+        raise InvalidData(
+            f"text={quoted(text)} is empty: there is nothing to measure.",
+            "Give some sentences, or leave it out: quality=True measures a text of ours.",
+        )
+    return quality or text is not None
 
 
 def measure(model: TransformersModel, text: str) -> dict[str, float | None]:

@@ -10,6 +10,7 @@ import json
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -174,6 +175,13 @@ class Session(ABC):
                 f"{path} does not hold a saved session: {error}.", "Use a file written by session.save()."
             ) from error
         return session
+
+    def __repr__(self) -> str:
+        count = len(self.messages)
+        facts = [repr(self.model.name), f"{count} message{'s' if count != 1 else ''}"]
+        with suppress(InfluenceError):  # the model is gone, or the messages are none: a repr says what it can
+            facts.append(f"{self.context_used:,} tokens used")
+        return f"Session({', '.join(facts)})"
 
     def _turn(
         self,

@@ -74,6 +74,7 @@ class TokenModel(Model):
         switches: Mapping[str, bool] | None = None,
     ) -> TokenSession:
         """See `Model`."""
+        self._check_loaded()
         if not self.chat_template:
             raise CapabilityMissing(
                 f"{self.name} has no chat template, so it cannot hold a conversation.",

@@ -15,6 +15,7 @@ import ipywidgets
 import pandas as pd
 import traitlets
 
+from influence_nb.arguments import quoted
 from influence_nb.embeddings import picture
 from influence_nb.embeddings.map import EmbeddingMap
 from influence_nb.embeddings.project import PROJECTIONS, find_projection
@@ -83,7 +84,7 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
     ) -> None:
         if not isinstance(map, EmbeddingMap):
             raise InvalidData(
-                f"An explorer shows an EmbeddingMap, and this is a {type(map).__name__}.",
+                f"An explorer shows an EmbeddingMap, and {quoted(map)} is none.",
                 "Make one first: EmbeddingExplorer(EmbeddingMap(texts)).",
             )
         self.map = map

@@ -94,9 +94,9 @@ def test_rows_that_have_ended_leave(model: inb.Model) -> None:
 
 
 def test_a_bad_prompt_fails_alone(model: inb.Model) -> None:
-    prompts = ["hello", "", [5] * 300, "half a \ud800 character", None, "lazy dog."]
+    prompts = ["hello", "", [5] * 300, "half a \ud800 character", None, "lazy dog.", []]
     with pytest.raises(
-        BatchIncomplete, match=r"4 of 6 prompts failed; the first is number 1: .*empty"
+        BatchIncomplete, match=r"5 of 7 prompts failed; the first is number 1: .*empty"
     ) as told:
         model.batch(prompts, GREEDY)
     found = told.value
@@ -105,8 +105,10 @@ def test_a_bad_prompt_fails_alone(model: inb.Model) -> None:
         2: ContextTooLong,
         3: InvalidData,
         4: InvalidData,
+        6: InvalidData,
     }
-    assert [one is None for one in found.completions] == [False, True, True, True, True, False]
+    assert found.failures[6].message == "The prompt is empty."
+    assert [one is None for one in found.completions] == [False, True, True, True, True, False, True]
     assert [found.completions[place].ids for place in (0, 5)] == singles(
         model, ["hello", "lazy dog."], [GREEDY] * 2
     )

@@ -200,16 +200,48 @@ def test_which_model_is_meant(server: ChatServer):
     assert inb.load("anything", endpoint=server.url).generate(HI).text == "Hello there."
 
 
+def test_how_long_it_stays_is_the_servers_business_and_once_it_is_gone_there_is_no_session(
+    server: ChatServer,
+):
+    model = inb.load(endpoint=server.url)
+    with pytest.raises(InvalidData, match="keep_alive cannot be chosen for a model on a server"):
+        model.keep_alive = "5m"
+    assert model.keep_alive is None
+    with pytest.raises(InvalidData, match="quality='yes'"):
+        model.report(quality="yes")  # type: ignore[arg-type]
+    model.unload()
+    with pytest.raises(CapabilityMissing, match="was unloaded"):
+        model.session()
+
+
+def test_a_name_and_a_port_are_an_address(server: ChatServer):
+    port = server.url.removesuffix("/v1").rpartition(":")[2]
+    for written in (f"127.0.0.1:{port}", f"127.0.0.1:{port}/", f" 127.0.0.1:{port}/v1"):
+        model = inb.load(endpoint=written)
+        assert model.report()["endpoint"] == server.url
+        model.unload()
+    model = inb.load(endpoint=f"localhost:{port}")
+    assert model.report()["endpoint"] == f"http://localhost:{port}/v1"
+    assert model.generate(HI).text == "Hello there."
+    model.unload()
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"endpoint": "127.0.0.1:8000"}, "not the address of a server"),
+        ({"endpoint": "127.0.0.1"}, "not the address of a server"),
         ({"endpoint": "http://host:99999/v1"}, "not the address of a server"),
+        ({"endpoint": "host:99999/v1"}, "not the address of a server"),
+        ({"endpoint": "ftp://host:21/v1"}, "not the address of a server"),
         ({"endpoint": 8000}, "not the address of a server"),
         ({"endpoint": "http://127.0.0.1:1/v1", "key": "a b"}, "holds a space"),
         ({"endpoint": "http://me:pw@127.0.0.1:1/v1", "key": "k"}, "beside an address"),
         ({"endpoint": "http://127.0.0.1:1/v1", "model": 3}, "known by its name"),
         ({"endpoint": "http://127.0.0.1:1/v1", "device": "cuda"}, "cannot be chosen"),
+        (
+            {"endpoint": "http://127.0.0.1:1/v1", "trust_remote_code": True},
+            "trust_remote_code cannot be chosen",
+        ),
         ({"endpoint": "http://127.0.0.1:1/v1", "runtime": "transformers"}, "does not run models on a server"),
         ({"runtime": "endpoint"}, "needs a server's address"),
         ({"runtime": "magic"}, "is not a runtime"),

@@ -150,12 +150,13 @@ def test_a_prompt_may_be_text_ids_or_messages(model: inb.Model) -> None:
     ("prompt", "error", "words"),
     [
         ("", InvalidData, "empty"),
-        ([], InvalidData, "no messages"),
         ([5, 10**6], InvalidData, "1000000"),
         ("half a \ud800 character", InvalidData, "not text"),
         ([{"role": "user"}], InvalidData, "Message 0"),
         ([{"role": "user", "content": 3}], InvalidData, "not text"),
-        (None, InvalidData, "no prompt"),
+        (None, InvalidData, "prompt=None is no prompt"),
+        (5, InvalidData, "prompt=5 is no prompt"),
+        ([], InvalidData, "The prompt is empty"),
         (b"abc", InvalidData, "no prompt"),
         ({"role": "user", "content": "hi"}, InvalidData, "no prompt"),
         ([1, 2.5], InvalidData, "no prompt"),
@@ -340,3 +341,33 @@ print("given back")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "given back", done.stderr
+
+
+def test_an_unloaded_model_holds_no_session_and_keeps_nothing_alive(tiny_folder: Callable[..., Path]) -> None:
+    model = inb.load(tiny_folder("gpt2"), device="cpu", dtype="float32")
+    model.unload()
+    with pytest.raises(CapabilityMissing, match="was unloaded") as refused:
+        model.session()
+    assert "inb.load(" in refused.value.hint
+    with pytest.raises(CapabilityMissing, match="was unloaded"):
+        model.keep_alive = 5
+    with pytest.raises(InvalidData, match="keep_alive='soon'"):
+        model.keep_alive = "soon"
+    assert model.keep_alive is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"quality": "yes"}, "quality='yes'"),
+        ({"quality": 1}, "quality=1"),
+        ({"text": ""}, "text='' is empty"),
+        ({"text": " ", "quality": True}, "text=' ' is empty"),
+        ({"text": 3}, "text=3 is not text"),
+    ],
+)
+def test_a_report_refuses_what_it_cannot_measure(model: inb.Model, asked: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidData, match=words) as refused:
+        model.report(**asked)
+    assert refused.value.hint
+    assert model.report()["quality"] is None

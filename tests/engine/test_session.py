@@ -107,6 +107,18 @@ def test_an_interrupt_is_a_cancel_and_goes_on(
     assert completion.ids == model.generate(session.messages[:-1], GREEDY, max_new_tokens=5).ids
 
 
+def test_it_shows_its_model_its_messages_and_its_tokens(load: Callable[..., inb.Model]) -> None:
+    model = load("qwen3")
+    session = model.session(sampling=GREEDY)
+    assert repr(session) == f"Session({model.name!r}, 0 messages, 0 tokens used)"
+    session.messages = [{"role": "user", "content": "hello world " * 300}]
+    used = session.context_used
+    assert used > 1000
+    assert repr(session) == f"Session({model.name!r}, 1 message, {used:,} tokens used)"
+    session.messages.append({"role": "user"})
+    assert repr(session) == f"Session({model.name!r}, 2 messages)", "what cannot be counted is left out"
+
+
 def test_a_stream_that_is_never_read_leaves_nothing(model: inb.Model) -> None:
     session = model.session(sampling=GREEDY)
     stream = session.stream("hello")

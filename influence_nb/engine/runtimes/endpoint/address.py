@@ -6,12 +6,16 @@ It does not know what is asked of the server.
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from influence_nb.errors import InvalidData
 from influence_nb.settings import settings
+
+_BARE = re.compile(r"(?:[\w.-]+|\[[0-9a-fA-F:.]+\]):\d+(?:/\S*)?")
+"""A name and a port, perhaps with a path: no scheme, which is then http."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,8 @@ def parse(endpoint: object, key: object = None) -> Address:
     """The address that a person wrote.
 
     Args:
-        endpoint: such as "http://127.0.0.1:8000/v1"; without a path, "/v1" is meant. A user and password in it are
-            sent as HTTP's basic authentication.
+        endpoint: such as "http://127.0.0.1:8000/v1"; without a path, "/v1" is meant, and "localhost:8000" is
+            "http://localhost:8000/v1". A user and password in it are sent as HTTP's basic authentication.
         key: sent as a bearer token; None takes INFLUENCE_ENDPOINT_KEY where there is one.
 
     Raises:
@@ -106,8 +110,11 @@ def _split(endpoint: object) -> SplitResult:
     )
     if not isinstance(endpoint, str) or any(letter <= " " for letter in endpoint.strip()):
         raise wrong
+    written = endpoint.strip()
+    if _BARE.fullmatch(written):
+        written = f"http://{written}"
     try:
-        parts = urlsplit(endpoint.strip())
+        parts = urlsplit(written)
         _ = parts.port  # which raises for one out of range
     except ValueError:
         raise wrong from None

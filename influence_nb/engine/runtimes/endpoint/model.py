@@ -18,6 +18,7 @@ from influence_nb.engine.batch import Outcome, Request
 from influence_nb.engine.clock import Clock
 from influence_nb.engine.completion import Completion, FinishReason, TokenEvent, TokenStream, Usage
 from influence_nb.engine.model import Model
+from influence_nb.engine.quality import wanted
 from influence_nb.engine.receipts import Receipt, versions_of
 from influence_nb.engine.runtimes.endpoint import kinds
 from influence_nb.engine.runtimes.endpoint.parallel import side_by_side
@@ -81,10 +82,12 @@ class EndpointModel(Model):
         """
         sampling = checked(sampling, overrides)
         kind, given = prompts.sorted_out(prompt)
+        if not given:
+            raise InvalidData(
+                "The prompt is empty.", "Give at least one character, one message or one token id."
+            )
         if kind == "messages":
             return self.stream_messages(given, sampling, cancel)
-        if not given:
-            raise InvalidData("The prompt is empty.", "Give at least one character or one token id.")
         if kind == "ids":
             self._check_ids(given)
         else:
@@ -129,6 +132,7 @@ class EndpointModel(Model):
         switches: Mapping[str, bool] | None = None,
     ) -> EndpointSession:
         """See `Model`. What of the conversation is kept in a cache is the server's business."""
+        self._check_loaded()
         return EndpointSession(self, system, sampling, when_full, switches)
 
     # -- facts ----------------------------------------------------------------------------------------------------
@@ -144,7 +148,7 @@ class EndpointModel(Model):
         Raises:
             CapabilityMissing: quality was asked for, which takes scores that servers do not give.
         """
-        if quality or text is not None:
+        if wanted(text, quality):
             self._lacks("measure quality")
         return {
             "name": self.name,
@@ -286,10 +290,6 @@ class EndpointModel(Model):
                     raise
             break
         yield reply.end(cancelled())
-
-    def _check_loaded(self) -> None:
-        if not self.is_loaded:
-            raise self.unloaded()
 
     def _completion(
         self, reply: Reply, reason: FinishReason, sampling: Sampling, clock: Clock, ids: Sequence[int]

@@ -16,6 +16,7 @@ from influence_nb.engine import device as devices
 from influence_nb.engine import keeping, noise, template
 from influence_nb.engine.completion import Completion, TokenEvent, TokenStream, Usage
 from influence_nb.engine.prefix import PrefixCache
+from influence_nb.engine.quality import wanted
 from influence_nb.engine.receipts import versions_of
 from influence_nb.engine.runtimes.llamacpp import mapping
 from influence_nb.engine.runtimes.llamacpp.answer import Answer
@@ -195,7 +196,7 @@ class LlamaCppModel(TokenModel):
         Raises:
             CapabilityMissing: quality was asked for, which takes scores that llama.cpp does not give.
         """
-        if quality or text is not None:
+        if wanted(text, quality):
             self._lacks("measure quality")
         used, total = devices.memory(self.device)
         return {
