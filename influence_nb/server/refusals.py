@@ -40,7 +40,7 @@ _TYPES = {
 }  # fmt: skip
 """What Ollama calls the type that a value should have had, by pydantic's name for the mistake."""
 
-_FIELDS = {"max_new_tokens": "max_tokens"}
+_FIELDS = {"max_new_tokens": "max_tokens", "grammar": "response_format"}
 """What a parameter of ours is called by OpenAI's clients, where it is called something else."""
 
 

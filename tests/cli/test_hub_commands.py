@@ -9,9 +9,11 @@ import threading
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 
 import influence_nb as inb
 from tests.commands import Influence, in_terminal, shown
+from tests.hub.on_disk import wait_for_bytes
 from tests.loopback import LoopbackHub
 from tests.loopback.models import gguf, made_up, running, stock
 
@@ -118,10 +120,17 @@ def test_what_cannot_be_fetched(hub: LoopbackHub, influence: Influence, args: li
     assert "Traceback" not in done.output
 
 
+def interrupt(reached: threading.Event) -> None:
+    """Ctrl-C, once some of what the hub has sent is on the disk."""
+    if reached.wait(60):
+        wait_for_bytes(Path(constants.HF_HUB_CACHE), 1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+
 def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(hub: LoopbackHub, influence: Influence) -> None:
     hub.add("tiny/talker", made_up(2_000_000))
     with hub.hold(WEIGHTS, 1_000_000, "cdn") as hold:
-        threading.Thread(target=lambda: hold.reached.wait(60) and os.kill(os.getpid(), signal.SIGINT)).start()
+        threading.Thread(target=interrupt, args=(hold.reached,)).start()
         done = influence("download", "tiny/talker")
     assert done.exit_code == 130
     assert "the same command goes on" in done.stderr

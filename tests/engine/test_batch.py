@@ -253,9 +253,9 @@ def test_a_network_that_minds_padding_gets_rows_of_one_length(
 @pytest.mark.parametrize(
     ("prompts", "options", "error", "words"),
     [
-        ("hello", {}, InvalidData, "is a str"),
-        (None, {}, InvalidData, "NoneType"),
-        (5, {}, InvalidData, "is a int"),
+        ("hello", {}, InvalidData, "prompts=.hello. is not a list"),
+        (None, {}, InvalidData, "prompts=None is not a list"),
+        (5, {}, InvalidData, "prompts=5 is not a list"),
         ([1, 2, 3], {}, InvalidData, "single prompt"),
         ([{"role": "user", "content": "hi"}], {}, InvalidData, "single prompt"),
         (["a", "b"], {"sampling": [GREEDY]}, InvalidSampling, "1 samplings for 2 prompts"),

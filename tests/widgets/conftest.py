@@ -24,7 +24,10 @@ from tests.loopback import LoopbackHub
 
 @pytest.fixture(autouse=True)
 def nothing_loaded() -> Iterator[None]:
+    """No model stays, and no panel that a test left open goes on listening to the loaded models."""
+    listening = list(registry._listeners)
     yield
+    registry._listeners[:] = listening
     for model in registry.loaded():
         model.unload()
 
