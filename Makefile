@@ -52,7 +52,7 @@ bench: $(VENV)/.test ## every benchmark, its ratios printed
 	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(PY) -m benchmarks.$$(basename $$script .py) $(ARGS); done
 
 test-hub: $(VENV)/.test ## the tests that need the real Hub
-	INFLUENCE_TEST_HUB=1 $(PY) -m pytest -m hub $(ARGS) || [ $$? -eq 5 ]
+	TEST_HUB=1 $(PY) -m pytest -m hub $(ARGS) || [ $$? -eq 5 ]
 
 test-gpu: $(VENV)/.test ## the tests that need a real GPU
 	@$(BIN)/influence starters

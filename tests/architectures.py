@@ -21,7 +21,7 @@ from influence_nb.errors import UnsupportedModel
 from tests import shrunk, tiny
 
 USUAL_SEED = 5
-SEED = int(os.environ.get("INFLUENCE_TEST_SEED", USUAL_SEED))
+SEED = int(os.environ.get("TEST_SEED", USUAL_SEED))
 """Draws the architectures that nobody chose; the table in the docs is of the usual one."""
 DRAWN = 8
 PAGE = Path(__file__).parents[1] / "docs" / "models.md"

@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     no_hub = pytest.mark.skip(reason="needs the real Hub: make test-hub")
     no_gpu = pytest.mark.skip(reason="needs a real GPU: make test-gpu")
     for item in items:
-        if item.get_closest_marker("hub") and not os.environ.get("INFLUENCE_TEST_HUB"):
+        if item.get_closest_marker("hub") and not os.environ.get("TEST_HUB"):
             item.add_marker(no_hub)
         if item.get_closest_marker("gpu") and not _has_gpu():
             item.add_marker(no_gpu)

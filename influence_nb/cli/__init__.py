@@ -6,6 +6,7 @@ its hint, without a traceback. Exit codes: 0 done, 1 an error, 2 a command line 
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -66,5 +67,6 @@ commands = get_command(app)
 def main() -> None:
     """What the console script `influence` runs."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     commands(prog_name="influence")

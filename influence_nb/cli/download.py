@@ -6,7 +6,7 @@ It does not know how files are chosen or fetched.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -47,7 +47,7 @@ def command(
     from influence_nb.hub.plan import plan as planned
 
     starter = model.startswith("starter/")
-    chosen = {
+    chosen: dict[str, Any] = {
         "revision": revision,
         "output_dir": output_dir if output_dir is not None or starter else _folder(model),
         "quantization": quantization,
@@ -58,9 +58,9 @@ def command(
     with stopping() as cancel, bar(model) as show:
         try:
             if plan:
-                wanted = planned(model, **chosen, cancel=cancel)  # type: ignore[arg-type]
+                wanted = planned(model, **chosen, cancel=cancel)
             else:
-                fetched = download(model, **chosen, on_progress=show, cancel=cancel)  # type: ignore[arg-type]
+                fetched = download(model, **chosen, on_progress=show, cancel=cancel)
         except DownloadInterrupted as error:
             if not cancel.is_set():
                 raise

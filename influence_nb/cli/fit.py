@@ -9,17 +9,15 @@ from typing import Annotated
 
 import typer
 
-from influence_nb.cli.loading import Device, DeviceIndex, complete_name
+from influence_nb.cli.loading import Device, DeviceIndex, model_argument
 from influence_nb.cli.output import Json, print_json, visible, waiting
 
 
 def command(
     model: Annotated[
         str | None,
-        typer.Argument(
-            metavar="MODEL",
-            autocompletion=complete_name,
-            help="A name in the library, a folder, or owner/name on the Hub; INFLUENCE_MODEL_PATH unless given.",
+        model_argument(
+            "A name in the library, a folder, or owner/name on the Hub; INFLUENCE_MODEL_PATH unless given."
         ),
     ] = None,
     device: Device = None,

@@ -147,7 +147,7 @@ def grouped(**groups: Group) -> Callable[[Callable[..., None]], Callable[..., No
 
         run.__doc__, run.__name__ = command.__doc__, command.__name__
         run.__annotations__ = {one.name: one.annotation for one in whole}
-        run.__signature__ = inspect.Signature(whole)  # type: ignore[attr-defined]
+        vars(run)["__signature__"] = inspect.Signature(whole)
         return run
 
     return decorate

@@ -31,10 +31,12 @@ def complete_name(incomplete: str) -> list[str]:
     return [name for name in (*names, "starter/chat", "starter/embedding") if name.startswith(incomplete)]
 
 
-Name = Annotated[
-    str,
-    typer.Argument(metavar="MODEL", autocompletion=complete_name, help="A name in the library, or a folder."),
-]
+def model_argument(help: str) -> Any:
+    """The argument MODEL, which a shell completes."""
+    return typer.Argument(metavar="MODEL", autocompletion=complete_name, help=help)
+
+
+Name = Annotated[str, model_argument("A name in the library, or a folder.")]
 Device = Annotated[
     str | None,
     typer.Option(help="auto, cpu, cuda, cuda:1 or mps; INFLUENCE_DEVICE unless given, else auto."),
@@ -101,22 +103,21 @@ def _loading(given: dict[str, Any]) -> Loading:
     return Loading(given.pop("model"), {**given, "device": where})
 
 
+_WHICH = (
+    "A name in the library, a folder, or a GGUF file; INFLUENCE_MODEL_PATH unless given, else starter/chat."
+)
 _MODEL = Annotated[
     str | None,
     typer.Option(
         "--model",
         "-m",
         autocompletion=complete_name,
-        help="A name in the library, a folder, or a GGUF file; INFLUENCE_MODEL_PATH unless given, else starter/chat.",
+        help=_WHICH,
     ),
 ]
 _MODEL_FIRST = Annotated[
     str | None,
-    typer.Argument(
-        metavar="MODEL",
-        autocompletion=complete_name,
-        help="A name in the library, a folder, or a GGUF file; INFLUENCE_MODEL_PATH unless given, else starter/chat.",
-    ),
+    model_argument(_WHICH),
 ]
 _HOW = (
     option("device", Device),

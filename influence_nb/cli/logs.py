@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 from datetime import UTC, datetime
+from typing import TextIO
 
 from influence_nb.settings import secrets, settings
 
@@ -43,7 +44,7 @@ class Lines(logging.Formatter):
         return without_secrets(json.dumps(line, ensure_ascii=False, default=str))
 
 
-class _Now(logging.StreamHandler):  # type: ignore[type-arg]
+class _Now(logging.StreamHandler[TextIO]):
     """Writes to what standard error is at the time, also where a progress bar has taken its place."""
 
     def emit(self, record: logging.LogRecord) -> None:

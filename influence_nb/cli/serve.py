@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from influence_nb.cli.frame import grouped
-from influence_nb.cli.loading import Device, DeviceIndex, complete_name
+from influence_nb.cli.loading import Device, DeviceIndex, model_argument
 from influence_nb.cli.sampling import SAMPLING
 from influence_nb.engine.sampling import Sampling
 
@@ -19,10 +19,8 @@ from influence_nb.engine.sampling import Sampling
 def command(
     model: Annotated[
         str | None,
-        typer.Argument(
-            metavar="MODEL",
-            autocompletion=complete_name,
-            help="What answers where a request names none; INFLUENCE_MODEL_PATH unless given, else starter/chat.",
+        model_argument(
+            "What answers where a request names none; INFLUENCE_MODEL_PATH unless given, else starter/chat."
         ),
     ] = None,
     port: Annotated[

@@ -264,9 +264,14 @@ def give_back() -> None:
             torch.cuda.empty_cache()
         elif torch.backends.mps.is_available():
             torch.mps.empty_cache()
-    trim = _glibc("malloc_trim")
-    if trim is not None:
-        trim(0)
+    trim()
+
+
+def trim() -> None:
+    """Return what glibc holds of freed memory to the operating system."""
+    release = _glibc("malloc_trim")
+    if release is not None:
+        release(0)
 
 
 def _glibc(name: str) -> Callable[..., int] | None:

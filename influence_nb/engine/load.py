@@ -111,12 +111,12 @@ def load_model(
         tell("warm-up", None)
         watch.forget_peak()
         model = TransformersModel(local, network, tokenizer, time.perf_counter() - started, quantization)
-        model.trust_remote_code = source.trust_remote_code
         if steps := devices.warmup_tokens(place.device):
             model.generate([0], temperature=0.0, min_new_tokens=steps, max_new_tokens=steps)
         model.forwards = 0
         model.memory_peak = max(watch.taken(), model.weights_size)
     except BaseException as error:
+        # what the traceback's frame holds would keep the memory that is given back
         model = network = words = None  # type: ignore[assignment]
         devices.give_back()
         if isinstance(error, OutOfMemory):

@@ -86,7 +86,7 @@ def config(quantization: str, dtype: torch.dtype) -> Any:
     return make(load_in_4bit=True, bnb_4bit_quant_type=quantization, bnb_4bit_compute_dtype=dtype)
 
 
-def check_checkpoint(local: LocalModel, said: object, device: torch.device) -> None:
+def check_checkpoint(local: LocalModel, said: Any, device: torch.device) -> None:
     """Go on only if a checkpoint that is packed already can be read and run there.
 
     Args:
@@ -101,7 +101,7 @@ def check_checkpoint(local: LocalModel, said: object, device: torch.device) -> N
     """
     if said is None:
         return
-    fields: dict[str, Any] = dict(said) if isinstance(said, Mapping) else said.to_dict()  # type: ignore[attr-defined]
+    fields: dict[str, Any] = dict(said) if isinstance(said, Mapping) else said.to_dict()
     method = fields.get("quant_method") or (
         "bitsandbytes" if {"load_in_4bit", "load_in_8bit"} & fields.keys() else None
     )

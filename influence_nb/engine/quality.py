@@ -98,7 +98,8 @@ def _plain(model: TransformersModel, text: str) -> float:
     for other in registry.loaded():
         if other.answers_to(model.local, model.device, model.dtype):
             return other.score(text).perplexity
-    once = load_model(model.local, model.device, model.dtype, trust_remote_code=model.trust_remote_code)
+    trusted = model.arguments.get("trust_remote_code", False)
+    once = load_model(model.local, model.device, model.dtype, trust_remote_code=trusted)
     try:
         return once.score(text).perplexity
     finally:

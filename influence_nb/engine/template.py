@@ -23,7 +23,8 @@ class Templated(Protocol):
     chat_template: Any
 
     @property
-    def apply_chat_template(self) -> Callable[..., Any]: ...  # noqa: D102
+    def apply_chat_template(self) -> Callable[..., Any]:
+        """Renders messages; arguments as those of transformers' tokenizers."""
 
 
 def render(

@@ -6,7 +6,7 @@ It knows requests' fields and the values of the engine; it does not know threads
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import closing
+from functools import partial
 from typing import Any
 
 from anyio import to_thread
@@ -70,16 +70,13 @@ def routes(service: Service) -> APIRouter:
     async def generate(body: Generate, request: Request) -> Response:
         """Generate to the end."""
         answers = await service.ask(request, body.model, lambda model: _wanted(service, body, model))
-        with closing(answers):
-            (completion,) = await wire.unless_gone(request, answers.whole())
-            service.metrics.completion(completion)
-            return wire.answer(await to_thread.run_sync(_whole, answers, completion, body))
+        return await service.reply(request, answers, None, partial(_whole, answers, body))
 
     @router.post("/v1/generate_stream")
     async def generate_stream(body: Generate, request: Request) -> Response:
         """Generate token by token, as server-sent events: one a token, then `done`, or `error`."""
         answers = await service.ask(request, body.model, lambda model: _wanted(service, body, model))
-        return wire.Streaming(_events(service, answers, body), wire.EVENTS, answers.close)
+        return await service.reply(request, answers, _events(answers, body), partial(_whole, answers, body))
 
     @router.get("/health")
     async def health() -> Response:
@@ -194,7 +191,8 @@ def _prompt(body: Generate) -> Prompt:
     return body.prompt
 
 
-def _whole(answers: Answers, completion: Completion, body: Generate) -> dict[str, Any]:
+def _whole(answers: Answers, body: Generate, completions: Sequence[Completion]) -> dict[str, Any]:
+    (completion,) = completions
     found = {
         "model": answers.model.name,
         "text": completion.text,
@@ -249,12 +247,11 @@ def _token(event: TokenEvent) -> dict[str, Any]:
     return found
 
 
-async def _events(service: Service, answers: Answers, body: Generate) -> AsyncIterator[bytes]:
+async def _events(answers: Answers, body: Generate) -> AsyncIterator[bytes]:
     try:
         async for _, event in answers.events():
             yield wire.event(_token(event))
         (completion,) = answers.completions
-        service.metrics.completion(completion)
         end = _end(answers, completion)
         if body.receipt:
             end["receipt"] = await to_thread.run_sync(_receipt, completion)

@@ -9,7 +9,6 @@ import asyncio
 import logging
 import socket
 import threading
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -170,9 +169,7 @@ class Server:
             scheduler = self._service.scheduler
             scheduler.refuse()
             self._uvicorn.refuse(self._listening)
-            until = time.monotonic() + grace
-            while (scheduler.waiting or scheduler.running) and time.monotonic() < until:
-                time.sleep(0.02)
+            scheduler.drain(grace)
             scheduler.end()
             self._uvicorn.should_exit = True
             self._thread.join(timeout=30)

@@ -11,7 +11,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 
@@ -35,23 +35,33 @@ class Answers:
     Attributes:
         model: who answers; it stays in memory until `close`.
         requests: what was asked.
-        completions: for each prompt the whole of its answer, once it has come.
         load_seconds: how long the client waited for the model to be loaded.
     """
 
-    def __init__(self, model: Model, requests: Sequence[Request], time_limit: float) -> None:
-        count = len(requests)
+    def __init__(
+        self,
+        model: Model,
+        requests: Sequence[Request],
+        time_limit: float,
+        count: Callable[[Completion], None],
+    ) -> None:
         self.model = model
         self.requests = tuple(requests)
-        self.completions: list[Completion] = [None] * count  # type: ignore[list-item]
+        self._count = count
+        self._whole: dict[int, Completion] = {}
         self._loop = asyncio.get_running_loop()
         self._until = self._loop.time() + time_limit
         self._coming: asyncio.Queue[tuple[int, Outcome | BaseException]] = asyncio.Queue()
         self._early: deque[tuple[int, TokenEvent | Completion]] = deque()
-        self._cancels = [threading.Event() for _ in range(count)]
+        self._cancels = [threading.Event() for _ in requests]
         self._closed = False
         self.stopping = False
         self.load_seconds = 0.0
+
+    @property
+    def completions(self) -> list[Completion]:
+        """The whole answers so far, in the order of the prompts."""
+        return [completion for _, completion in sorted(self._whole.items())]
 
     @property
     def cancels(self) -> list[threading.Event]:
@@ -69,17 +79,16 @@ class Answers:
         return self
 
     async def events(self) -> AsyncIterator[tuple[int, TokenEvent]]:
-        """(place of the prompt, event) as they come; `completions` is whole at the end.
+        """(place of the prompt, event) as they come; `completions` has them all at the end.
 
         Raises:
             InfluenceError: what went wrong with one of the prompts; the others are stopped.
         """
-        left = len(self.completions)
-        while left:
+        while len(self._whole) < len(self.requests):
             place, outcome = self._early.popleft() if self._early else await self._next()
             if isinstance(outcome, Completion):
-                self.completions[place] = outcome
-                left -= 1
+                self._whole[place] = outcome
+                self._count(outcome)
             elif outcome.finish_reason == "cancelled":
                 raise self._interrupted()
             else:
@@ -170,11 +179,19 @@ class Scheduler:
         self.limit = limit
         self.time_limit = time_limit
         self.stop = threading.Event()
+        self.ended = threading.Condition()
         self._closing = False
         self._lines: weakref.WeakKeyDictionary[Model, _Line] = weakref.WeakKeyDictionary()
 
-    def submit(self, model: Model, requests: Sequence[Request]) -> Answers:
+    def submit(
+        self, model: Model, requests: Sequence[Request], count: Callable[[Completion], None]
+    ) -> Answers:
         """Put a client's prompts in the model's line. The caller's hold on the model goes over to the answers.
+
+        Args:
+            model: who answers.
+            requests: the prompts.
+            count: told of each answer that has come whole, on the event loop.
 
         Raises:
             Refused: the line is full (429), or the server is stopping (503).
@@ -190,7 +207,7 @@ class Scheduler:
                 code="rate_limit_exceeded",
                 headers={"Retry-After": str(self._patience())},
             )
-        answers = Answers(model, requests, self.time_limit)
+        answers = Answers(model, requests, self.time_limit, count)
         line = self._lines.setdefault(model, _Line(self, model))
         line.add(
             [
@@ -214,6 +231,11 @@ class Scheduler:
         """Take nothing more; what is there goes on."""
         self._closing = True
 
+    def drain(self, seconds: float) -> None:
+        """Wait until nothing waits or runs, or so long."""
+        with self.ended:
+            self.ended.wait_for(lambda: not (self.waiting or self.running), seconds)
+
     def end(self) -> None:
         """Stop what is there, and say so."""
         self._closing = True
@@ -233,7 +255,7 @@ class _Line:
     def __init__(self, scheduler: Scheduler, model: Model) -> None:
         self.waiting: deque[_Job] = deque()
         self.running = 0
-        self._stop = scheduler.stop
+        self._stop, self._ended = scheduler.stop, scheduler.ended
         self._model = weakref.ref(model)
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -249,7 +271,9 @@ class _Line:
     def _work(self) -> None:
         while group := self._gather():
             self._run(group)
-            self.running = 0
+            with self._ended:
+                self.running = 0
+                self._ended.notify_all()
             del group
 
     def _gather(self) -> list[_Job]:
@@ -261,9 +285,8 @@ class _Line:
             until = self.waiting[0].arrived + WINDOW
             while len(self.waiting) < MOST and (left := until - time.monotonic()) > 0:
                 self._changed.wait(left)
-            group = [self.waiting.popleft() for _ in range(min(MOST, len(self.waiting)))]
-            self.running = len(group)
-            return group
+            self.running = min(MOST, len(self.waiting))  # before they wait no more: `drain` looks at both
+            return [self.waiting.popleft() for _ in range(self.running)]
 
     def _run(self, group: list[_Job]) -> None:
         wanted = [job for job in group if not job.is_cancelled]

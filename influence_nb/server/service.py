@@ -6,22 +6,27 @@ It does not know any API's fields.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Any
 
 from anyio import to_thread
 from fastapi import Request
+from fastapi.responses import Response
 
 from influence_nb.engine import batch, keeping
+from influence_nb.engine.completion import Completion
 from influence_nb.engine.model import Model
 from influence_nb.engine.receipts import package_versions
 from influence_nb.engine.sampling import Sampling
 from influence_nb.engine.token_model import TokenModel
 from influence_nb.errors import CapabilityMissing
+from influence_nb.server import wire
 from influence_nb.server.metrics import Metrics
 from influence_nb.server.models import Models
+from influence_nb.server.names import Names
 from influence_nb.server.scheduler import Answers, Scheduler
-from influence_nb.server.wire import unless_gone
 
 Wanted = Callable[[Model], Sequence[batch.Request]]
 """Makes a client's prompts for the model that it asks."""
@@ -76,17 +81,44 @@ class Service:
         try:
             self.keep(model, keep_alive)
             asked = await to_thread.run_sync(lambda: list(wanted(model)))
-            answers = self.scheduler.submit(model, asked)
+            answers = self.scheduler.submit(model, asked, self.metrics.completion)
             answers.load_seconds = loaded - began
         except BaseException:
             model.use.end()
             raise
         try:
-            await unless_gone(request, answers.ready())
+            await wire.unless_gone(request, answers.ready())
         except BaseException:
             answers.close()
             raise
         return answers
+
+    async def reply(
+        self,
+        request: Request,
+        answers: Answers,
+        chunks: AsyncIterator[bytes] | None,
+        whole: Callable[[Sequence[Completion]], Any],
+        media_type: str = wire.EVENTS,
+    ) -> Response:
+        """What a client is sent, after which the answers are closed.
+
+        Args:
+            request: whose client is listened to.
+            answers: from `ask`.
+            chunks: of a stream; None for one body.
+            whole: makes that body, on another thread than the event loop's.
+            media_type: of the chunks.
+
+        Raises:
+            Gone: the client went.
+            InfluenceError: an answer failed.
+        """
+        if chunks is not None:
+            return wire.Streaming(chunks, media_type, answers.close)
+        with closing(answers):
+            completions = await wire.unless_gone(request, answers.whole())
+            return wire.answer(await to_thread.run_sync(whole, completions))
 
     def keep(self, model: Model, keep_alive: float | str | None) -> None:
         """Let a model stay so long from now on, unless it is a notebook's own."""
@@ -107,3 +139,12 @@ def with_tokens(model: Model, what: str) -> TokenModel:
             f"The {model.runtime} runtime cannot {what}.", "Ask a model that runs on this machine."
         )
     return model
+
+
+def names(model: Model) -> Names:
+    """The text of a model's single tokens; made once for an answer, it looks each up once.
+
+    Raises:
+        CapabilityMissing: they are not known here.
+    """
+    return Names(with_tokens(model, "list log-probabilities"))

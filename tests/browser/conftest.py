@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from lab import CHROMIUM_FLAGS, LabServer
 
-NO_BROWSER = "no browser: python tests/browser/install.py gets one (INFLUENCE_BROWSER_TESTS=required insists)"
+NO_BROWSER = "no browser: python tests/browser/install.py gets one (BROWSER_TESTS=required insists)"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,7 +27,7 @@ def browser() -> Iterator[Any]:
 
     executable = find()
     if executable is None:
-        if os.environ.get("INFLUENCE_BROWSER_TESTS") == "required":
+        if os.environ.get("BROWSER_TESTS") == "required":
             pytest.fail(NO_BROWSER)
         pytest.skip(NO_BROWSER)
     with sync_playwright() as playwright:

@@ -1,7 +1,7 @@
 """A browser for the browser tests: one that is there, Playwright's own, or the system's package.
 
 `python -m tests.browser.install` sets one up where it can and says in one line which; `find()` only looks.
-It ends with an error where none can be had and INFLUENCE_BROWSER_TESTS=required.
+It ends with an error where none can be had and BROWSER_TESTS=required.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAC = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 
 
 def find() -> Path | None:
-    """A Chromium that starts, or None: $INFLUENCE_BROWSER, else on PATH, else Playwright's own."""
+    """A Chromium that starts, or None: $CHROMIUM, else on PATH, else Playwright's own."""
     return next(filter(_runs, _candidates()), None)
 
 
@@ -32,7 +32,7 @@ def install() -> Path | None:
 
 
 def _candidates() -> Iterator[Path]:
-    if chosen := os.environ.get("INFLUENCE_BROWSER"):
+    if chosen := os.environ.get("CHROMIUM"):
         yield Path(chosen)
         return
     yield from (Path(path) for name in NAMES if (path := shutil.which(name)))
@@ -76,10 +76,8 @@ def main() -> int:
     if found := install():
         print(f"Browser tests use {found}")
         return 0
-    print(
-        "No browser could be had (INFLUENCE_BROWSER=/path/to/chromium names one): browser tests do not run."
-    )
-    return int(os.environ.get("INFLUENCE_BROWSER_TESTS") == "required")
+    print("No browser could be had (CHROMIUM=/path/to/chromium names one): browser tests do not run.")
+    return int(os.environ.get("BROWSER_TESTS") == "required")
 
 
 if __name__ == "__main__":

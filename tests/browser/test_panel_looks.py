@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from contrast import CONTRAST
 from lab import LabPage, LabServer
-from panel_page import narrow, open_panel
+from panel_page import narrow, open_panel, settled
 from playwright.sync_api import expect
 
 from tests.loopback import LoopbackHub
@@ -109,7 +109,9 @@ def test_downloads_in_every_state(downloads: LabPage):
 
 
 def test_the_library(lab: LabServer, hub: LoopbackHub, tmp_path: Path):
-    looks_right(library(lab, hub, tmp_path), ".inb-library")
+    lab_page = library(lab, hub, tmp_path)
+    looks_right(lab_page, ".inb-library")
+    expect(lab_page.page.get_by_text("That frees")).to_be_visible()  # what was asked is still asked
 
 
 def test_the_form_that_loads_a_model(lab: LabServer, hub: LoopbackHub, tmp_path: Path):
@@ -161,6 +163,7 @@ def test_a_token_field_stands_right_above_its_note_whatever_other_panels_are_the
     lab_page.kernel_eval("setattr(panel.state, 'wanted', 'acme/refused')")
     field = lab_page.page.locator(".inb-token")
     expect(field).to_be_visible()
-    note = lab_page.page.get_by_text("Press Enter after it")
-    gap = note.bounding_box()["y"] - field.bounding_box()["y"] - field.bounding_box()["height"]
+    note = settled(lab_page.page.get_by_text("Press Enter after it"))
+    above = settled(field)
+    gap = note["y"] - above["y"] - above["height"]
     assert 0 <= gap < 12

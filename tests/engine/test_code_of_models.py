@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,10 +80,10 @@ def test_code_is_not_run_unless_asked_for(with_code: Path, marker: Path) -> None
 
 def test_code_runs_when_asked_for(with_code: Path, marker: Path, tiny_folder: Callable[..., Path]) -> None:
     plain = inb.load(tiny_folder("llama"), device="cpu", dtype="float32")
-    own = inb.load(with_code, device="cpu", dtype="float32", trust_remote_code=True)
+    own: Any = inb.load(with_code, device="cpu", dtype="float32", trust_remote_code=True)
     try:
         assert marker.exists()
-        assert type(own.network).__name__ == "OwnForCausalLM"  # type: ignore[attr-defined]
+        assert type(own.network).__name__ == "OwnForCausalLM"
         assert own.generate([5, 6, 7], GREEDY).ids == plain.generate([5, 6, 7], GREEDY).ids
         assert {"modeling_own.py", "configuration_own.py"} <= set(own.generate([5], GREEDY).receipt.files), (
             "what was run is in the receipt"
@@ -92,9 +93,9 @@ def test_code_runs_when_asked_for(with_code: Path, marker: Path, tiny_folder: Ca
 
 
 @pytest.mark.parametrize("wrong", [1, "yes", None])
-def test_it_is_yes_or_no(with_code: Path, marker: Path, wrong: object) -> None:
+def test_it_is_yes_or_no(with_code: Path, marker: Path, wrong: Any) -> None:
     with pytest.raises(InvalidData, match="trust_remote_code"):
-        inb.load(with_code, trust_remote_code=wrong)  # type: ignore[arg-type]
+        inb.load(with_code, trust_remote_code=wrong)
     assert not marker.exists()
 
 

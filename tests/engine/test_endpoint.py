@@ -208,7 +208,7 @@ def test_how_long_it_stays_is_the_servers_business_and_once_it_is_gone_there_is_
         model.keep_alive = "5m"
     assert model.keep_alive is None
     with pytest.raises(InvalidData, match="quality='yes'"):
-        model.report(quality="yes")  # type: ignore[arg-type]
+        model.report(quality="yes")
     model.unload()
     with pytest.raises(CapabilityMissing, match="was unloaded"):
         model.session()

@@ -19,7 +19,7 @@ from tests import shrunk, tiny
 
 ROWS, PROMPT = 2, 40
 """More tokens than the tiny models' windows, of several rows."""
-SEED = int(os.environ.get("INFLUENCE_TEST_SEED", "3"))
+SEED = int(os.environ.get("TEST_SEED", "3"))
 """Draws the architectures that nobody chose."""
 DRAWN = 8
 

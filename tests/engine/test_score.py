@@ -152,7 +152,7 @@ def test_generated_tokens_score_as_they_were_generated(model: inb.Model) -> None
     ("prompt", "options", "words"),
     [
         ("", {}, "empty"),
-        ([], {}, "no messages"),
+        ([], {}, "prompt is empty"),
         ("a", {}, "single token"),
         ([5], {}, "single token"),
         ("half a \ud800 character", {}, "not text"),

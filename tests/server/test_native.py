@@ -170,7 +170,7 @@ def test_requests_that_wait_at_the_same_moment_share_passes(
 
 
 def test_tokens_there_and_back(http: httpx.Client, model: Any) -> None:
-    text = "Zwölf 你好 🙂"
+    text = "Zwölf 你好 \U0001f642"
     tokens = http.post("/tokenize", json={"prompt": text}).json()
     assert tokens == {"tokens": model.encode(text), "count": len(model.encode(text))}
     assert http.post("/detokenize", json={"tokens": tokens["tokens"]}).json() == {"prompt": text}

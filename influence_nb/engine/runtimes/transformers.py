@@ -5,6 +5,7 @@ It knows the network, the tokenizer and the worker thread; it does not know how 
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 import weakref
@@ -57,7 +58,6 @@ class TransformersModel(TokenModel):
         network: the transformers model; None after `unload`.
         weights_size: bytes of its weights in memory.
         attention: the kernel that attention runs with, such as "sdpa".
-        trust_remote_code: whether code that lies with the model may have run.
     """
 
     runtime = "transformers"
@@ -80,7 +80,6 @@ class TransformersModel(TokenModel):
         self.devices = tuple(dict.fromkeys([self.device, *(devices.name(one) for one in spread.values())]))
         self.weights_size = weigh.weights(network)
         self.memory_peak = self.weights_size
-        self.trust_remote_code = False
         self.attention = str(getattr(network.config, "_attn_implementation", "unknown"))
         self.vocabulary_size = int(network.get_input_embeddings().num_embeddings)
         self._defaults = {k: v for k, v in network.generation_config.to_dict().items() if v is not None}
@@ -337,6 +336,12 @@ class TransformersModel(TokenModel):
             prefix.clear()
         self.network = None
         devices.give_back()
+
+    def __del__(self) -> None:
+        """Whoever holds an unloaded model may still decode; once nobody does, what the tokenizer took goes too."""
+        vars(self).pop("tokenizer", None)
+        if not sys.is_finalizing():
+            devices.trim()
 
     # -- inside ---------------------------------------------------------------------------------------------------
 

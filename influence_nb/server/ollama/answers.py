@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from anyio import to_thread
@@ -27,7 +27,7 @@ from influence_nb.server import refusals, tools, wire
 from influence_nb.server.names import Names
 from influence_nb.server.ollama.bodies import Body, Chat, Generate
 from influence_nb.server.scheduler import Answers
-from influence_nb.server.service import LONGEST, Service, with_tokens
+from influence_nb.server.service import LONGEST, Service, names, with_tokens
 
 Shape = Callable[[str], dict[str, Any]]
 """A piece of text as a field of an answer."""
@@ -90,18 +90,22 @@ async def _answer(service: Service, request: Asked, body: Body, kind: _Kind, emp
     answers = await service.ask(
         request, body.model, lambda model: [_wanted(body, model, kind.prompt(model))], body.keep_alive
     )
-    if body.stream is not False:
-        return wire.Streaming(_lines(service, body, answers, kind, began), wire.LINES, answers.close)
-    with closing(answers):
-        (completion,) = await wire.unless_gone(request, answers.whole())
-        service.metrics.completion(completion)
-        text, calls = tools.read(completion.text, kind.tools)
-        return wire.answer(
-            {
-                **_part(body, answers.model, _with_calls(kind.shape(text), calls), completion.tokens),
-                **_end(answers, completion, kind, began),
-            }
-        )
+    chunks = None if body.stream is False else _lines(body, answers, kind, began)
+    return await service.reply(
+        request, answers, chunks, partial(_whole, body, answers, kind, began), wire.LINES
+    )
+
+
+def _whole(
+    body: Body, answers: Answers, kind: _Kind, began: float, completions: Sequence[Completion]
+) -> dict[str, Any]:
+    (completion,) = completions
+    text, calls = tools.read(completion.text, kind.tools)
+    known = names(answers.model) if body.logprobs else None
+    return {
+        **_part(body, answers.model, known, _with_calls(kind.shape(text), calls), completion.tokens),
+        **_end(answers, completion, kind, began),
+    }
 
 
 async def _moved(service: Service, body: Body) -> str:
@@ -145,7 +149,7 @@ def _templated(body: Body, model: Model, messages: list[dict[str, Any]]) -> Prom
 
 def _wanted(body: Body, model: Model, prompt: Prompt) -> Request:
     if body.logprobs:
-        with_tokens(model, "list log-probabilities")
+        names(model)
     options = body.chosen
     longest = options.num_predict if options.num_predict and options.num_predict > 0 else LONGEST
     if options.num_ctx is not None and isinstance(model, TokenModel):
@@ -160,10 +164,9 @@ def _wanted(body: Body, model: Model, prompt: Prompt) -> Request:
     return Request(prompt, options.sampling(longest, body.format), top=body.top)
 
 
-async def _lines(
-    service: Service, body: Body, answers: Answers, kind: _Kind, began: float
-) -> AsyncIterator[bytes]:
+async def _lines(body: Body, answers: Answers, kind: _Kind, began: float) -> AsyncIterator[bytes]:
     try:
+        known = names(answers.model) if body.logprobs else None
         reader = tools.Reader(kind.tools)
         async for _, event in answers.events():
             before = len(reader.calls)
@@ -171,9 +174,8 @@ async def _lines(
             calls = reader.calls[before:]
             if text or calls or (body.logprobs and event.finish_reason is None):
                 shaped = _with_calls(kind.shape(text), calls)
-                yield wire.line({**_part(body, answers.model, shaped, [event]), "done": False})
+                yield wire.line({**_part(body, answers.model, known, shaped, [event]), "done": False})
         (completion,) = answers.completions
-        service.metrics.completion(completion)
         head = {"model": body.model or answers.model.name, "created_at": wire.now(), **kind.shape("")}
         yield wire.line({**head, **_end(answers, completion, kind, began)})
     except InfluenceError as error:
@@ -188,21 +190,18 @@ def _with_calls(shaped: dict[str, Any], calls: Sequence[tools.ToolCall]) -> dict
     return shaped
 
 
-def _part(body: Body, model: Model, shaped: dict[str, Any], events: Sequence[TokenEvent]) -> dict[str, Any]:
+def _part(
+    body: Body, model: Model, known: Names | None, shaped: dict[str, Any], events: Sequence[TokenEvent]
+) -> dict[str, Any]:
     part = {"model": body.model or model.name, "created_at": wire.now(), **shaped}
-    if body.logprobs:
-        names = Names(with_tokens(model, "list log-probabilities"))
+    if known is not None:
         part["logprobs"] = [
-            {**_named(names, event.id, event.logprob_raw),
-             **({"top_logprobs": [_named(names, *one) for one in event.top]} if event.top else {})}
+            {**known.entry(event.id, event.logprob_raw),
+             **({"top_logprobs": [known.entry(*one) for one in event.top]} if event.top else {})}
             for event in events
             if event.id is not None and not (event.finish_reason == "stop" and not event.text)
         ]  # fmt: skip
     return part
-
-
-def _named(names: Names, token: int, logprob: float | None) -> dict[str, Any]:
-    return {"token": names[token], "logprob": wire.logprob(logprob), "bytes": names.bytes(token)}
 
 
 def _end(answers: Answers, completion: Completion, kind: _Kind, began: float) -> dict[str, Any]:

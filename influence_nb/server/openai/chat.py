@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import closing
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
@@ -25,7 +25,7 @@ from influence_nb.server.names import Names
 from influence_nb.server.openai.bodies import Body, Head, Whole, refuse, usage
 from influence_nb.server.refusals import Refused, unsupported
 from influence_nb.server.scheduler import Answers
-from influence_nb.server.service import CANDIDATES, LONGEST, Service, with_tokens
+from influence_nb.server.service import CANDIDATES, LONGEST, Service, names, with_tokens
 
 
 class Message(BaseModel):
@@ -133,32 +133,31 @@ def routes(service: Service) -> APIRouter:
         body.check()
         with_usage = body.with_usage
         answers = await service.ask(request, body.model, lambda model: _wanted(body, model))
-        if body.stream:
-            chunks = _chunks(service, body, answers, with_usage)
-            return wire.Streaming(chunks, wire.EVENTS, answers.close)
-        with closing(answers):
-            completions = await wire.unless_gone(request, answers.whole())
-            for completion in completions:
-                service.metrics.completion(completion)
-            head = Head("chatcmpl", "chat.completion", answers.model)
-            choices = [
-                {
-                    "index": index,
-                    **_message(body, completion),
-                    "logprobs": _logprobs(body, answers.model, completion.tokens),
-                }
-                for index, completion in enumerate(completions)
-            ]
-            return wire.answer(head.part(choices, usage=usage(completions, body.choices)))
+        chunks = _chunks(body, answers, with_usage) if body.stream else None
+        return await service.reply(request, answers, chunks, partial(_whole, body, answers.model))
 
     return router
+
+
+def _whole(body: Chat, model: Model, completions: Sequence[Completion]) -> dict[str, Any]:
+    known = names(model) if body.logprobs else None
+    choices = [
+        {
+            "index": index,
+            **_message(body, completion),
+            "logprobs": _logprobs(known, completion.tokens),
+        }
+        for index, completion in enumerate(completions)
+    ]
+    head = Head("chatcmpl", "chat.completion", model)
+    return head.part(choices, usage=usage(completions, body.choices))
 
 
 def _wanted(body: Chat, model: Model) -> Sequence[Request]:
     messages = [_plain(place, message) for place, message in enumerate(body.messages)]
     prompt: Prompt = messages
     if body.logprobs:
-        with_tokens(model, "list log-probabilities")
+        names(model)
     if body.callable:
         return body.requests(
             [tools.prompt(model, messages, body.callable)], body.longest, body.top, body.grammar
@@ -227,7 +226,7 @@ def _reason(finish: str, calls: Sequence[tools.ToolCall]) -> str:
     return "tool_calls" if calls and finish == "stop" else finish
 
 
-async def _chunks(service: Service, body: Chat, answers: Answers, with_usage: bool) -> AsyncIterator[bytes]:
+async def _chunks(body: Chat, answers: Answers, with_usage: bool) -> AsyncIterator[bytes]:
     head = Head("chatcmpl", "chat.completion.chunk", answers.model)
     last: dict[str, Any] = {"usage": None} if with_usage else {}
 
@@ -238,9 +237,10 @@ async def _chunks(service: Service, body: Chat, answers: Answers, with_usage: bo
     try:
         for index in range(body.choices):
             yield chunk(index, {"role": "assistant", "content": ""})
-        readers = [tools.Reader(bool(body.callable)) for _ in answers.completions]
+        readers = [tools.Reader(bool(body.callable)) for _ in answers.requests]
+        known = names(answers.model) if body.logprobs else None
         async for index, event in answers.events():
-            reader, logprobs = readers[index], _logprobs(body, answers.model, [event])
+            reader, logprobs = readers[index], _logprobs(known, [event])
             before = len(reader.calls)
             text = reader.push(event.text)
             if event.finish_reason is not None:
@@ -251,8 +251,6 @@ async def _chunks(service: Service, body: Chat, answers: Answers, with_usage: bo
                 yield chunk(index, {"tool_calls": [{"index": place, **_shaped(call)}]})
             if event.finish_reason is not None:
                 yield chunk(index, {}, finish=_reason(event.finish_reason, reader.calls))
-        for completion in answers.completions:
-            service.metrics.completion(completion)
         if with_usage:
             yield wire.event(head.part([], usage=usage(answers.completions, body.choices)))
         yield b"data: [DONE]\n\n"
@@ -260,24 +258,19 @@ async def _chunks(service: Service, body: Chat, answers: Answers, with_usage: bo
         yield wire.event(refusals.openai(error))
 
 
-def _logprobs(body: Chat, model: Model, events: Sequence[TokenEvent]) -> dict[str, Any] | None:
-    """Of the tokens that are part of the message: not of the one that ends the turn."""
-    if not body.logprobs:
+def _logprobs(known: Names | None, events: Sequence[TokenEvent]) -> dict[str, Any] | None:
+    """Of the tokens that are part of the message: not of the one that ends the turn. None where nobody asked."""
+    if known is None:
         return None
-    names = Names(with_tokens(model, "list log-probabilities"))
     content = [
         {
-            **_named(names, event.id, event.logprob_raw),
-            "top_logprobs": [_named(names, *one) for one in event.top],
+            **known.entry(event.id, event.logprob_raw),
+            "top_logprobs": [known.entry(*one) for one in event.top],
         }
         for event in events
         if event.id is not None and not _ends(event)
     ]
     return {"content": content, "refusal": None} if content else None
-
-
-def _named(names: Names, token: int, logprob: float | None) -> dict[str, Any]:
-    return {"token": names[token], "logprob": wire.logprob(logprob), "bytes": names.bytes(token)}
 
 
 def _ends(event: TokenEvent) -> bool:

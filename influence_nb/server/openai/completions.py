@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from typing import Any
 
@@ -29,7 +29,7 @@ from influence_nb.server.names import Names
 from influence_nb.server.openai.bodies import Body, Head, Whole, refuse, usage
 from influence_nb.server.refusals import Refused, unsupported
 from influence_nb.server.scheduler import Answers
-from influence_nb.server.service import CANDIDATES, Service, with_tokens
+from influence_nb.server.service import CANDIDATES, Service, names, with_tokens
 
 _LENGTH = 16
 """OpenAI's default for max_tokens."""
@@ -119,21 +119,15 @@ def routes(service: Service) -> APIRouter:
             model.use.end()
             return wire.answer(_scores_alone(body, model, read))
         answers = await service.ask(request, body.model, lambda model: _wanted(body, model))
-        if body.stream:
-            chunks = _chunks(service, body, answers, read, with_usage)
-            return wire.Streaming(chunks, wire.EVENTS, answers.close)
-        with closing(answers):
-            completions = await wire.unless_gone(request, answers.whole())
-            for completion in completions:
-                service.metrics.completion(completion)
-            return wire.answer(_whole(body, answers.model, completions, read))
+        chunks = _chunks(body, answers, read, with_usage) if body.stream else None
+        return await service.reply(request, answers, chunks, partial(_whole, body, answers.model, read))
 
     return router
 
 
 def _wanted(body: Complete, model: Model) -> Sequence[Request]:
     if body.logprobs is not None:
-        with_tokens(model, "list log-probabilities")
+        names(model)
     return body.requests(body.texts, body.longest, body.logprobs or 0)
 
 
@@ -182,6 +176,7 @@ def _scored(body: Complete, model: TokenModel, prompt: Any, cancel: threading.Ev
 
 
 def _scores_alone(body: Complete, model: Model, read: Sequence[_Read]) -> dict[str, Any]:
+    known = None if body.logprobs is None else names(model)
     choices = []
     for index, one in enumerate(one for one in read for _ in range(body.choices)):
         events = [_most_probable(model, one.after)] if one.after else []
@@ -189,7 +184,7 @@ def _scores_alone(body: Complete, model: Model, read: Sequence[_Read]) -> dict[s
             {
                 "index": index,
                 "text": one.text + "".join(event.text for event in events),
-                "logprobs": _logprobs(body, model, one, events),
+                "logprobs": _logprobs(body, known, one, events),
                 "finish_reason": "length",
             }
         )
@@ -205,8 +200,9 @@ def _most_probable(model: Model, after: Sequence[Candidate]) -> TokenEvent:
 
 
 def _whole(
-    body: Complete, model: Model, completions: Sequence[Completion], read: Sequence[_Read]
+    body: Complete, model: Model, read: Sequence[_Read], completions: Sequence[Completion]
 ) -> dict[str, Any]:
+    known = None if body.logprobs is None else names(model)
     choices = []
     for index, completion in enumerate(completions):
         before = read[index // body.choices] if read else None
@@ -214,7 +210,7 @@ def _whole(
             {
                 "index": index,
                 "text": (before.text if before and body.echo else "") + completion.text,
-                "logprobs": _logprobs(body, model, before, completion.tokens),
+                "logprobs": _logprobs(body, known, before, completion.tokens),
                 "finish_reason": completion.finish_reason,
             }
         )
@@ -222,7 +218,7 @@ def _whole(
 
 
 async def _chunks(
-    service: Service, body: Complete, answers: Answers, read: Sequence[_Read], with_usage: bool
+    body: Complete, answers: Answers, read: Sequence[_Read], with_usage: bool
 ) -> AsyncIterator[bytes]:
     head = Head("cmpl", "text_completion", answers.model)
     last: dict[str, Any] = {"usage": None} if with_usage else {}
@@ -234,17 +230,16 @@ async def _chunks(
 
     try:
         if body.echo:
-            for index in range(len(answers.completions)):
+            for index in range(len(answers.requests)):
                 yield chunk(index, read[index // body.choices].text)
+        known = None if body.logprobs is None else names(answers.model)
         async for index, event in answers.events():
             logprobs = None
-            if body.logprobs is not None:
-                logprobs = _logprobs(body, answers.model, _Read(" " * offsets[index]), [event])
+            if known is not None:
+                logprobs = _logprobs(body, known, _Read(" " * offsets[index]), [event])
                 offsets[index] += len("".join(logprobs["tokens"])) if logprobs else 0
             if event.text or logprobs or event.finish_reason:
                 yield chunk(index, event.text, logprobs, event.finish_reason)
-        for completion in answers.completions:
-            service.metrics.completion(completion)
         if with_usage:
             yield wire.event(head.part([], usage=usage(answers.completions, body.choices)))
         yield b"data: [DONE]\n\n"
@@ -253,28 +248,26 @@ async def _chunks(
 
 
 def _logprobs(
-    body: Complete, model: Model, before: _Read | None, events: Sequence[TokenEvent]
+    body: Complete, known: Names | None, before: _Read | None, events: Sequence[TokenEvent]
 ) -> dict[str, Any] | None:
     """Of the prompt, where it is echoed, and of the answer; one entry a token, the prompt's first without a value."""
-    if body.logprobs is None or before is None:
+    if known is None or before is None:
         return None
-    names = Names(with_tokens(model, "list log-probabilities"))
     rows: list[tuple[int, float | None, Sequence[Candidate] | None]] = []
     if body.echo:
         rows += zip(before.ids, before.logprobs, before.tops, strict=True)
     rows += [(event.id, event.logprob_raw, event.top) for event in events if event.id is not None]
-    tokens = [names[token] for token, _, _ in rows]
+    tokens = [known[token] for token, _, _ in rows]
     begin = 0 if body.echo else len(before.text)
     tops = [
-        None if own is None else names.by_name((token, own), (top or ())[: body.logprobs or 0])
+        None if own is None else known.by_name((token, own), (top or ())[: body.logprobs or 0])
         for token, own, top in rows
     ]
     return {
         "tokens": tokens,
         "token_logprobs": [wire.logprob(own) for _, own, _ in rows],
         "top_logprobs": [
-            None if top is None else {name: wire.logprob(known) for name, known in top.items()}
-            for top in tops
+            None if top is None else {name: wire.logprob(one) for name, one in top.items()} for top in tops
         ],
         "text_offset": list(accumulate((len(token) for token in tokens), initial=begin))[: len(tokens)],
     }
