@@ -35,8 +35,10 @@ CHAPTERS: list[tuple[str, str, str, list[str]]] = [
         "What comes back",
         "inb",
         "influence_nb",
-        ["Completion", "TokenEvent", "TokenScores", "BatchProgress", "Receipt", "Replay"],
+        ["Completion", "TokenEvent", "TokenScores", "BatchProgress", "Receipt", "Replay", "Xray", "WhatIf"],
     ),
+    ("", "influence_nb.engine.xray", "influence_nb.engine.xray", ["XrayStep", "StageEffect"]),
+    ("", "influence_nb.engine.what_if", "influence_nb.engine.what_if", ["Flip"]),
     (
         "",
         "influence_nb.engine.completion",

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from influence_nb.engine.sampling import Sampling
     from influence_nb.engine.score import TokenScores
     from influence_nb.engine.session import Session
+    from influence_nb.engine.what_if import WhatIf
+    from influence_nb.engine.xray import Xray
     from influence_nb.errors import InfluenceError
     from influence_nb.hub.hits import ModelHit
     from influence_nb.hub.plan import DownloadPlan
@@ -66,7 +68,9 @@ _HOMES = {
     "Session": "engine.session",
     "TokenEvent": "engine.completion",
     "TokenScores": "engine.score",
+    "WhatIf": "engine.what_if",
     "Workbench": "widgets.workbench",
+    "Xray": "engine.xray",
     "bench": "engine.bench",
     "download": "api",
     "fit": "api",

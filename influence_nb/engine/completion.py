@@ -10,10 +10,17 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from influence_nb.errors import InfluenceError
+from influence_nb.arguments import whole
+from influence_nb.errors import CapabilityMissing, InfluenceError, InvalidData
 
 if TYPE_CHECKING:
+    import threading
+
     from influence_nb.engine.receipts import Receipt
+    from influence_nb.engine.runtimes.transformers import TransformersModel
+    from influence_nb.engine.sampling import Sampling
+    from influence_nb.engine.trace import OnTraced
+    from influence_nb.engine.what_if import WhatIf
 
 FinishReason = Literal["stop", "length", "cancelled", "failed"]
 
@@ -78,6 +85,15 @@ class Timings:
     tokens_per_second: float
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What a completion came from, where it can go on from there: the model, the prompt's ids, and the sampling."""
+
+    model: TransformersModel
+    prompt: Sequence[int]
+    sampling: Sampling
+
+
 @dataclass(frozen=True, repr=False)
 class Completion:
     """A finished generation. `str()` gives its text.
@@ -98,6 +114,7 @@ class Completion:
     usage: Usage
     timings: Timings
     _receipt: Callable[[], Receipt] = field(compare=False)
+    _origin: Origin | None = field(default=None, compare=False)
 
     @property
     def receipt(self) -> Receipt:
@@ -108,6 +125,84 @@ class Completion:
     def ids(self) -> list[int]:
         """The output's token ids."""
         return [event.id for event in self.tokens if event.id is not None]
+
+    def what_if(
+        self,
+        sampling: Sampling | None = None,
+        cancel: threading.Event | None = None,
+        on_progress: OnTraced | None = None,
+        **overrides: Any,
+    ) -> WhatIf:
+        """Make every choice again under other settings, with the same noise; say which token would flip first.
+
+        The text is run once more for its logits, token by token as it was generated; the model keeps them for the next
+        question about the same text.
+
+        Args:
+            sampling: the other settings; by default those that the text came with. Without a seed it has theirs.
+            cancel: set it, from any thread, to stop; what was looked at so far is told.
+            on_progress: called with the tokens looked at and in all, in the calling thread.
+            overrides: single parameters, such as temperature=1.2 or order=(...).
+
+        Raises:
+            InvalidSampling: unknown, out of range, or none that decides between tokens (max_new_tokens, stop, grammar).
+            InvalidData: there are no tokens to look at.
+            CapabilityMissing: its model was unloaded, or gives no logits: another runtime.
+            OutOfMemory: the logits of so many tokens would take more than 2 GiB.
+        """
+        from influence_nb.engine.what_if import WhatIf, other
+
+        origin = self._from("make its choices again")
+        now = other(origin.sampling, sampling, overrides)
+        trace = origin.model.traced(origin.prompt, origin.sampling, self.ids, cancel, on_progress)
+        return WhatIf(self, trace, now)
+
+    def branch(
+        self,
+        index: int,
+        token: int,
+        sampling: Sampling | None = None,
+        cancel: threading.Event | None = None,
+        **overrides: Any,
+    ) -> TokenStream:
+        """Take another token at one place, and go on from there. What came before it stays.
+
+        Args:
+            index: the place in the output, from 0; one past the last token goes on after it.
+            token: the id of the token to take there, whatever the sampler would say.
+            sampling: for what follows; by default what the text came with. Without a seed it has theirs.
+            cancel: set it, from any thread, to stop at the next token.
+            overrides: single parameters of it.
+
+        Returns:
+            The events from `index` on; `.completion` is the whole, with the tokens before. In the event of a token
+            that the sampler cuts, `logprob_sampled` is -inf.
+
+        Raises:
+            InvalidData: no such place, or no such token.
+            InvalidSampling: unknown or out of range, or a stop string that has come before.
+            CapabilityMissing: its model was unloaded, or takes no token ids: another runtime.
+        """
+        from influence_nb.engine.sampling import checked
+
+        origin = self._from("go on from one of its tokens")
+        begun = [event for event in self.tokens if event.id is not None]
+        index = whole("index", index, 0, len(begun))
+        token = whole("token", token, 0, origin.model.vocabulary_size - 1)
+        now = checked(origin.sampling if sampling is None else sampling, overrides)
+        if now.seed is None:
+            now = now.replace(seed=origin.sampling.seed)
+        return origin.model.branch(origin.prompt, begun[:index], token, now, cancel)
+
+    def _from(self, what: str) -> Origin:
+        if self._origin is None:
+            raise CapabilityMissing(
+                f"This completion is of a runtime that cannot {what}.",
+                "Load the model's safetensors with runtime='transformers', which can.",
+            )
+        if not self.ids:
+            raise InvalidData("The completion has no tokens.", "Generate one token at least.")
+        return self._origin
 
     def to_frame(self) -> Any:
         """A pandas DataFrame, one row a token: id, text, logprob_raw, logprob_sampled."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from influence_nb.errors import CapabilityMissing, InvalidSampling
 
@@ -63,6 +63,16 @@ class Grammars:
             refused.field = "grammar"
             raise refused
         return Guide(matcher, self.vocabulary)
+
+
+class Follows(Protocol):
+    """What follows a text and says which tokens may not come next."""
+
+    def forbidden(self, ends: Sequence[int]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """For each id whether it may not come next, bool (vocabulary,); `ends` may where the text is whole."""
+
+    def take(self, token: int) -> None:
+        """A token has come."""
 
 
 class Guide:

@@ -242,7 +242,8 @@ def decode(
 
     alive = list(rows)
     guides = [row.guide for row in alive]
-    sampler = Sampler([row.sampling for row in alive], [row.prompt for row in alive], ends, guides=guides)
+    samplings, prompts = [row.sampling for row in alive], [row.prompt for row in alive]
+    sampler = Sampler(samplings, prompts, ends, [row.ids for row in alive], guides)
     top = max((row.top for row in rows), default=0)
     tokens: list[int] = []
 
@@ -258,7 +259,8 @@ def decode(
                 logits = steps.step(tokens) if tokens else steps.prefill(stopped)
             except Cancelled:
                 continue  # to the check above
-            picks = sampler.draw(logits, watch, top)
+            forced = [row.forced for row in alive]
+            picks = sampler.draw(logits, watch, top, forced)
         for row, pick in zip(alive, picks, strict=True):
             yield row, row.cancel() if row.is_cancelled else row.accept(pick)
         staying = [place for place, row in enumerate(alive) if row.finish_reason is None]

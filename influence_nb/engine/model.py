@@ -28,6 +28,8 @@ from influence_nb.memory.report import gb
 if TYPE_CHECKING:
     from influence_nb.engine.receipts import Receipt
     from influence_nb.engine.replay import OnReplayed, Replay
+    from influence_nb.engine.trace import OnTraced
+    from influence_nb.engine.xray import Xray
     from influence_nb.store.models import LocalModel
 
 
@@ -183,6 +185,37 @@ class Model(ABC):
             CapabilityMissing: the runtime cannot.
         """
         self._lacks("score a text")
+
+    def xray(
+        self,
+        prompt: Prompt,
+        sampling: Sampling | None = None,
+        steps: int = 1,
+        cancel: threading.Event | None = None,
+        on_progress: OnTraced | None = None,
+        **overrides: Any,
+    ) -> Xray:
+        """What each stage of the sampler does to the next tokens' distributions, over the whole vocabulary.
+
+        The tokens are those that `generate` draws with the same prompt, sampling and seed. Looking at them under other
+        settings (`Xray.under`) takes no forward pass.
+
+        Args:
+            prompt: as `stream` takes it.
+            sampling: how tokens are chosen; `Sampling()` by default.
+            steps: how many tokens, >= 1; a token that ends the text is the last.
+            cancel: set it, from any thread, to stop at the next token; what has come is told.
+            on_progress: called with the tokens that have come and `steps`, in the calling thread.
+            overrides: single parameters of `sampling`.
+
+        Raises:
+            InvalidSampling: an override that is unknown or out of range.
+            InvalidData: `steps` is no such number; errors of the prompt as `stream`'s.
+            ContextTooLong: the prompt does not fit the model's context.
+            OutOfMemory: the logits of so many tokens would take more than 2 GiB.
+            CapabilityMissing: the runtime gives no logits.
+        """
+        self._lacks("show what its sampler does")
 
     def replay(
         self,

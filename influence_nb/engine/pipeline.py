@@ -6,7 +6,7 @@ cut all stay; a stage that is off in every row is not in the list. It does not d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from influence_nb.engine import stages
 if TYPE_CHECKING:
     import torch
 
-    from influence_nb.engine.grammar import Guide
+    from influence_nb.engine.grammar import Follows
     from influence_nb.engine.sampling import Sampling
 
     Stage = Callable[[torch.Tensor], torch.Tensor]
@@ -68,7 +68,7 @@ class Pipeline:
         ends: Sequence[int],
         vocabulary: int,
         device: torch.device,
-        guides: Sequence[Guide | None] = (),
+        guides: Sequence[Follows | None] = (),
     ) -> None:
         self._guides = guides
         self.rows = tuple(rows)
@@ -86,11 +86,17 @@ class Pipeline:
 
     def run(self, scores: torch.Tensor, watch: Watch | None = None) -> torch.Tensor:
         """The post-sampler scores, float32 (rows, vocabulary); -inf is cut. The input is left unchanged."""
-        for name, stage in self._stages:
-            before, scores = scores, stage(scores)
+        for name, after in self.passes(scores):
             if watch is not None:
-                watch(self._view(name, before, scores))
+                watch(self._view(name, scores, after))
+            scores = after
         return scores
+
+    def passes(self, scores: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
+        """The scores after each stage that is on, with its name, as it has run."""
+        for name, stage in self._stages:
+            scores = stage(scores)
+            yield name, scores
 
     def remember(self) -> None:
         """Count the token that was just appended to each output."""

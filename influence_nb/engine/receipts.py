@@ -38,6 +38,8 @@ class Receipt:
         versions: {package: version}.
         output_ids: the output's token ids.
         endpoint: the address of the server that ran it, without a user's name or password; None where it ran here.
+        given: how many of the output's first tokens were given and not drawn: those of a branch (`Completion.branch`),
+            the token that was taken included.
     """
 
     model: str
@@ -56,6 +58,7 @@ class Receipt:
     versions: Mapping[str, str]
     output_ids: tuple[int, ...]
     endpoint: str | None = None
+    given: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """The receipt as JSON-friendly values."""
@@ -73,7 +76,7 @@ class Receipt:
         known = {one.name: one for one in fields(cls)}
         if unknown := [name for name in values if name not in known]:
             raise InvalidData(f"A receipt has no field {quoted(unknown[0])}.", _HINT)
-        if lacking := [name for name in known if name not in values and name != "endpoint"]:
+        if lacking := [name for name in known if name not in values and name not in _LATER]:
             raise InvalidData(f"The receipt lacks {lacking[0]!r}.", _HINT)
         for name, value in values.items():
             if not _KINDS[str(known[name].type)](value):
@@ -116,9 +119,13 @@ def _named(value: object, kind: type) -> bool:
     )
 
 
+_LATER = ("endpoint", "given")
+"""Fields that receipts of earlier versions lack."""
+
 _KINDS: dict[str, Callable[[Any], bool]] = {
     "str": lambda value: isinstance(value, str),
     "str | None": lambda value: isinstance(value, str | None),
+    "int": lambda value: type(value) is int and value >= 0,
     "int | None": lambda value: value is None or type(value) is int,
     "tuple[int, ...]": _ids,
     "tuple[int, int] | None": lambda value: value is None or (_ids(value) and len(value) == 2),

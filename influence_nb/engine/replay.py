@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from influence_nb.arguments import expect_call, expect_event
 from influence_nb.engine import prompts
+from influence_nb.engine.completion import TokenEvent
 from influence_nb.engine.loop import SHORT, Cancelled, Steps
 from influence_nb.engine.receipts import Receipt
 from influence_nb.engine.sampler import Sampler
@@ -126,8 +127,13 @@ def replay(
     prompt, sampling = _checked(model, recorded)
     wanted = recorded.output_ids
     stop = _Either(cancel)
-    stream = model.stream_ids(prompt, sampling.replace(max_new_tokens=len(wanted)), stop)
-    compared, other = 0, None
+    sampling = sampling.replace(max_new_tokens=len(wanted))
+    compared, other = max(recorded.given - 1, 0), None
+    if recorded.given:
+        begun = [TokenEvent(place, token, "", None, None) for place, token in enumerate(wanted[:compared])]
+        stream = model.branch(prompt, begun, wanted[compared], sampling, stop)
+    else:
+        stream = model.stream_ids(prompt, sampling, stop)
     for event in stream:
         if event.id is None or stop.is_set():
             continue
@@ -181,7 +187,8 @@ def margin(
                 if stopped():
                     return
                 logits = steps.step([token])
-            yield Sampler([sampling], [prompt], ends, [before]).lead(logits, chosen, other)
+            scores = Sampler([sampling], [prompt], ends, [before]).noisy(logits)[0]
+            yield float(scores[chosen] - scores[other])
 
     with closing(model.on_worker(job, "replaying")) as found:
         lead = next(found, None)
@@ -220,6 +227,11 @@ def _checked(model: TokenModel, receipt: Receipt) -> tuple[list[int], Sampling]:
                 f"The receipt holds no {name}, so there is nothing to replay.",
                 "It is of a completion without tokens, or of a server that does not tell their ids.",
             )
+    if receipt.given > len(receipt.output_ids):
+        raise InvalidData(
+            f"The receipt says that {receipt.given} tokens were given, and its output has {len(receipt.output_ids)}.",
+            "The receipt was changed.",
+        )
     if odd := [token for token in receipt.output_ids if token >= model.vocabulary_size]:
         raise InvalidData(
             f"The receipt's output holds the token id {odd[0]}, which is outside the vocabulary of {model.name}.",

@@ -13,6 +13,7 @@ from influence_nb.engine.clock import Clock
 from influence_nb.engine.completion import FinishReason, TokenEvent
 from influence_nb.engine.detokenize import Detokenizer
 from influence_nb.engine.stopping import Stopping
+from influence_nb.errors import InvalidSampling
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -34,6 +35,8 @@ class Row:
         cancel: ends this row alone.
         top: how many of the most probable candidates each of its events lists.
         guide: holds it to a grammar.
+        begun: the output's first tokens, which are given: they count as drawn, and only what follows them is run.
+        forced: the token that comes after them, whatever the sampler says.
 
     Attributes:
         limit: the most new tokens that it takes.
@@ -52,6 +55,8 @@ class Row:
         cancel: threading.Event | None = None,
         top: int = 0,
         guide: Guide | None = None,
+        begun: Sequence[TokenEvent] = (),
+        forced: int | None = None,
     ) -> None:
         self.prompt = list(prompt)
         self.sampling = sampling
@@ -69,6 +74,17 @@ class Row:
         self._text = Detokenizer(tokenizer)
         self._stopping = Stopping(sampling.stop)
         self._shown: list[str] = []
+        self._begun, self._forced = tuple(begun), forced
+        for event in begun:
+            assert event.id is not None
+            self._shown.append(self._stopping.push(self._text.push(event.id)))
+            self.events.append(event)
+            if guide is not None:
+                guide.take(event.id)
+        if self._stopping.found:
+            raise InvalidSampling(
+                "The text before this token has a stop string in it already.", "Leave that one out of stop."
+            )
 
     def accept(self, pick: Pick) -> TokenEvent:
         """Take the next token; afterwards `finish_reason` says whether it was the last."""
@@ -100,10 +116,25 @@ class Row:
         """The same row before its first token, asked for when this one was."""
         fresh = Row(
             self.prompt, self.sampling, self._tokenizer, self._ends, self.limit, self._cancel, self.top,
-            self.guide and self.guide.fresh(),
+            self.guide and self.guide.fresh(), self._begun, self._forced,
         )  # fmt: skip
         fresh.clock.called = self.clock.called
         return fresh
+
+    @property
+    def ids(self) -> list[int]:
+        """The output so far."""
+        return [event.id for event in self.events if event.id is not None]
+
+    @property
+    def forced(self) -> int | None:
+        """The token that has to come next, if one has to."""
+        return self._forced if len(self.events) == len(self._begun) else None
+
+    @property
+    def given(self) -> int:
+        """How many of the output's first tokens were given and not drawn."""
+        return 0 if self._forced is None else len(self._begun) + 1
 
     @property
     def is_cancelled(self) -> bool:

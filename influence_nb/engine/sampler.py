@@ -18,7 +18,7 @@ from influence_nb.errors import BrokenModel, InvalidSampling
 if TYPE_CHECKING:
     import torch
 
-    from influence_nb.engine.grammar import Guide
+    from influence_nb.engine.grammar import Follows
     from influence_nb.engine.pipeline import Watch
     from influence_nb.engine.sampling import Sampling
 
@@ -53,7 +53,7 @@ class Sampler:
         prompts: Sequence[Sequence[int]],
         ends: Collection[int],
         outputs: Sequence[Sequence[int]] | None = None,
-        guides: Sequence[Guide | None] | None = None,
+        guides: Sequence[Follows | None] | None = None,
     ) -> None:
         self._samplings = list(samplings)
         self._prompts = [list(prompt) for prompt in prompts]
@@ -62,13 +62,20 @@ class Sampler:
         self._ends = sorted(ends)
         self._pipelines: list[Pipeline] = []
 
-    def draw(self, logits: torch.Tensor, watch: Watch | None = None, top: int = 0) -> list[Pick]:
+    def draw(
+        self,
+        logits: torch.Tensor,
+        watch: Watch | None = None,
+        top: int = 0,
+        forced: Sequence[int | None] | None = None,
+    ) -> list[Pick]:
         """One token for each row: argmax where the temperature is 0, else a draw by shared noise.
 
         Args:
             logits: float32 of shape (rows, vocabulary); left unchanged.
             watch: called with a `StageView` after each stage.
             top: how many of the most probable candidates to record with each.
+            forced: for each row the token that comes whatever the draw says, or None.
 
         Raises:
             BrokenModel: the logits are not numbers.
@@ -77,14 +84,18 @@ class Sampler:
         import torch
 
         scores = self._scores(logits, watch)
-        ids = self._noisy(scores).argmax(-1, keepdim=True)
+        ids = self._with_noise(scores).argmax(-1, keepdim=True)
+        for row, token in enumerate(forced or ()):
+            if token is not None:
+                ids[row] = token
         total = logits.logsumexp(-1, keepdim=True)
         raw = logits.gather(-1, ids) - total
         sampled = scores.gather(-1, ids) - scores.logsumexp(-1, keepdim=True)
         # One transfer to the host; float32 holds every id below 2**24 exactly, and no vocabulary is larger.
         table = torch.cat([ids.float(), raw, sampled], -1).tolist()
-        for _, raw_logprob, sampled_logprob in table:
-            _check(raw_logprob, sampled_logprob)
+        for row, (_, raw_logprob, sampled_logprob) in enumerate(table):
+            if not forced or forced[row] is None:
+                _check(raw_logprob, sampled_logprob)
         tops = best(logits, total, top)
         picks = [
             Pick(int(token), min(raw, 0.0), min(sampled, 0.0) if sampling.temperature > 0 else 0.0, top)
@@ -98,14 +109,12 @@ class Sampler:
             pipeline.remember()
         return picks
 
-    def lead(self, logits: torch.Tensor, token: int, other: int) -> float:
-        """By how much a token beats another in the draw of a single row, in nats; nothing is drawn.
+    def noisy(self, logits: torch.Tensor) -> torch.Tensor:
+        """What a draw takes the largest of: post-sampler scores and, above temperature 0, the noise; nothing is drawn.
 
-        It is the difference of what the draw takes the largest of: the post-sampler scores and, above temperature 0,
-        the noise. inf where the stages cut the other token, NaN where they cut both.
+        Float32 (rows, vocabulary), in nats; -inf is cut. By how much one token beats another is their difference.
         """
-        score = self._noisy(self._scores(logits, None))[0]
-        return float(score[token] - score[other])
+        return self._with_noise(self._scores(logits, None))
 
     def keep(self, rows: Sequence[int]) -> None:
         """Let go of all rows but these, given by their places in the batch, ascending."""
@@ -128,7 +137,7 @@ class Sampler:
             scores[rows] = pipeline.run(logits[rows], watch)
         return scores
 
-    def _noisy(self, scores: torch.Tensor) -> torch.Tensor:
+    def _with_noise(self, scores: torch.Tensor) -> torch.Tensor:
         import torch
 
         warm = [row for row, sampling in enumerate(self._samplings) if sampling.temperature > 0]

@@ -69,6 +69,24 @@ def render(
     return text
 
 
+def ends(tokenizer: PreTrainedTokenizerBase, said: int | list[int] | None, name: str) -> frozenset[int]:
+    """What ends a turn: `said` by the generation config and the chat template's; else the tokenizer's.
+
+    Raises:
+        BrokenModel: the generation config of the model of that `name` names what is no token's id.
+    """
+    found = set(said if isinstance(said, list) else [said] if said is not None else [])
+    if odd := [end for end in found if not isinstance(end, int)]:
+        raise BrokenModel(
+            f"{name} names {odd[0]!r} as an end of its turns, which is no token's id.",
+            "Look at eos_token_id in its generation_config.json and config.json.",
+        )
+    found |= end_of_turn(tokenizer)
+    if not found and tokenizer.eos_token_id is not None:
+        found = {tokenizer.eos_token_id}
+    return frozenset(found)
+
+
 def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> set[int]:
     """The special token with which the template closes an assistant's message, if it does."""
     if not tokenizer.chat_template:

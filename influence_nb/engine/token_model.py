@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from influence_nb.arguments import expect_event
 from influence_nb.engine import prompts, template
-from influence_nb.engine.completion import TokenStream
+from influence_nb.engine.completion import TokenEvent, TokenStream
 from influence_nb.engine.model import Model
 from influence_nb.engine.prefix import PrefixCache
 from influence_nb.engine.receipts import Receipt
@@ -114,6 +114,17 @@ class TokenModel(Model):
         prefix: PrefixCache | None = None,
     ) -> TokenStream:
         """`stream` for token ids, reusing and then refilling `prefix` if there is one."""
+
+    def branch(
+        self,
+        prompt: Sequence[int],
+        begun: Sequence[TokenEvent],
+        token: int,
+        sampling: Sampling,
+        cancel: threading.Event | None = None,
+    ) -> TokenStream:
+        """Go on after `begun`, the first tokens of an output, with `token`; streams from there on."""
+        self._lacks("go on from a token that was not drawn")
 
     def replay(
         self,

@@ -5,21 +5,24 @@ It knows the network, the tokenizer and the worker thread; it does not know how 
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from influence_nb.arguments import whole
 from influence_nb.engine import device as devices
-from influence_nb.engine import encoding, groups, keeping, noise, template, weigh
+from influence_nb.engine import groups, keeping, noise, prompts, template, weigh
 from influence_nb.engine.abilities import Together, goes_on, together
 from influence_nb.engine.batch import Outcome, Request
-from influence_nb.engine.completion import Completion, TokenEvent, TokenStream, Usage
+from influence_nb.engine.completion import Completion, Origin, TokenEvent, TokenStream, Usage
 from influence_nb.engine.configs import completed
 from influence_nb.engine.faults import translated
 from influence_nb.engine.fitting import with_what_fits
@@ -32,11 +35,13 @@ from influence_nb.engine.quiet import quiet
 from influence_nb.engine.receipts import package_versions
 from influence_nb.engine.replay import margin
 from influence_nb.engine.row import Row
-from influence_nb.engine.sampling import Sampling
+from influence_nb.engine.runtimes.with_tokenizer import WithTokenizer
+from influence_nb.engine.sampling import Sampling, checked
 from influence_nb.engine.score import OnTokens, TokenScores, score
-from influence_nb.engine.token_model import TokenModel
+from influence_nb.engine.trace import OnTraced, Trace, trace
 from influence_nb.engine.worker import Worker
-from influence_nb.errors import BrokenModel, ContextTooLong, InfluenceError, OutOfMemory
+from influence_nb.engine.xray import Xray
+from influence_nb.errors import ContextTooLong, InfluenceError, OutOfMemory
 from influence_nb.memory import ModelShape
 from influence_nb.store.heads import read_heads
 
@@ -50,14 +55,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class TransformersModel(TokenModel):
+class TransformersModel(WithTokenizer):
     """A model in this process's memory, or its GPU's.
 
     Attributes:
-        tokenizer: the transformers tokenizer.
         network: the transformers model; None after `unload`.
         weights_size: bytes of its weights in memory.
         attention: the kernel that attention runs with, such as "sdpa".
+        ends: the ids that end a turn.
     """
 
     runtime = "transformers"
@@ -83,13 +88,14 @@ class TransformersModel(TokenModel):
         self.attention = str(getattr(network.config, "_attn_implementation", "unknown"))
         self.vocabulary_size = int(network.get_input_embeddings().num_embeddings)
         self._defaults = {k: v for k, v in network.generation_config.to_dict().items() if v is not None}
-        self._ends = self._end_ids()
+        self.ends = template.ends(tokenizer, self._defaults.get("eos_token_id"), self.name)
         text_config = network.config.get_text_config()
         self._context: int | None = getattr(text_config, "max_position_embeddings", None)
         self._worker = Worker(f"influence {self.name}")
         self._prefixes: weakref.WeakSet[PrefixCache] = weakref.WeakSet()
         self._together: Together | None = None
         self._goes_on: bool | None = None
+        self._trace: tuple[object, Trace] | None = None
         network.register_forward_pre_hook(self._count)
 
     # -- generating -----------------------------------------------------------------------------------------------
@@ -103,8 +109,24 @@ class TransformersModel(TokenModel):
     ) -> TokenStream:
         """See `TokenModel`."""
         self.loaded()
-        row = self.row(prompt, sampling)
+        return self._streamed(self.row(prompt, sampling), cancel, prefix)
 
+    def branch(
+        self,
+        prompt: Sequence[int],
+        begun: Sequence[TokenEvent],
+        token: int,
+        sampling: Sampling,
+        cancel: threading.Event | None = None,
+    ) -> TokenStream:
+        """See `TokenModel`."""
+        self.loaded()
+        self.check_request(sampling, cancel)
+        return self._streamed(self.row(prompt, sampling, begun=begun, forced=token), cancel)
+
+    def _streamed(
+        self, row: Row, cancel: threading.Event | None, prefix: PrefixCache | None = None
+    ) -> TokenStream:
         def events() -> Generator[TokenEvent, None, None]:
             row.clock.called = time.perf_counter()
             with closing(self.decoded([row], cancel, prefix)) as running:
@@ -119,23 +141,26 @@ class TransformersModel(TokenModel):
         sampling: Sampling,
         cancel: threading.Event | None = None,
         top: int = 0,
+        begun: Sequence[TokenEvent] = (),
+        forced: int | None = None,
     ) -> Row:
-        """A text to be made, with a seed if it had none; `cancel` and `top` as in `Row`.
+        """A text to be made, with a seed if it had none; `cancel`, `top`, `begun` and `forced` as in `Row`.
 
         Raises:
             ContextTooLong: the prompt leaves no room for a token.
             InvalidSampling: its grammar is no schema that can be followed.
         """
-        if self._context is not None and len(prompt) >= self._context:
+        length = len(prompt) + len(begun)
+        if self._context is not None and length >= self._context:
             raise ContextTooLong(
-                f"The prompt is {len(prompt)} tokens long; {self.name} has a context of {self._context}.",
+                f"The prompt is {length} tokens long; {self.name} has a context of {self._context}.",
                 "Shorten the prompt: at least one token must be left for the answer.",
             )
         if sampling.seed is None:
             sampling = sampling.replace(seed=noise.draw_seed())
         room = None if self._context is None else self._context - len(prompt)
         guide = None if sampling.grammar is None else self._grammars.guide(sampling.grammar)
-        return Row(prompt, sampling, self.tokenizer, self._ends, room, cancel, top, guide)
+        return Row(prompt, sampling, self.tokenizer, self.ends, room, cancel, top, guide, begun, forced)
 
     @cached_property
     def _grammars(self) -> Grammars:
@@ -159,11 +184,11 @@ class TransformersModel(TokenModel):
                 at_once = self.goes_on()
             if prefix is not None:
                 cache, cached = prefix.take(rows[0].prompt, at_once)
-            steps = Steps(self.loaded(), [row.prompt for row in rows], cache, cached, at_once)
+            steps = Steps(self.loaded(), [[*row.prompt, *row.ids] for row in rows], cache, cached, at_once)
             del cache
             for row in rows:
                 row.batch_shape, row.cached = steps.shape, cached
-            yield from decode(steps, rows, self._ends, stopped)
+            yield from decode(steps, rows, self.ends, stopped)
             if prefix is not None and steps.fed and not self._closing.is_set():
                 made = (event.id for event in rows[0].events if event.id is not None)
                 prefix.keep([*rows[0].prompt, *made][: steps.fed], steps.cache)
@@ -250,44 +275,50 @@ class TransformersModel(TokenModel):
         self.loaded()
         return score(self, prompt, window, stride, cancel, on_progress, top)
 
+    def xray(
+        self,
+        prompt: Prompt,
+        sampling: Sampling | None = None,
+        steps: int = 1,
+        cancel: threading.Event | None = None,
+        on_progress: OnTraced | None = None,
+        **overrides: Any,
+    ) -> Xray:
+        """See `Model`."""
+        sampling = checked(sampling, overrides)
+        self.check_request(sampling, cancel)
+        steps = whole("steps", steps, 1)
+        found = trace(self, prompts.ids(prompt, self), sampling, steps, None, cancel, on_progress)
+        return Xray(found, found.sampling)
+
+    def traced(
+        self,
+        prompt: Sequence[int],
+        sampling: Sampling,
+        output: Sequence[int],
+        cancel: threading.Event | None = None,
+        on_progress: OnTraced | None = None,
+    ) -> Trace:
+        """The logits that `output` was drawn from; those of the last text that was asked about are kept."""
+        self.loaded()
+        asked = (tuple(prompt), tuple(output), json.dumps(sampling.to_dict(), sort_keys=True))
+        kept = self._trace
+        if kept is None or kept[0] != asked:
+            found = trace(self, prompt, sampling, len(output), output, cancel, on_progress)
+            if len(found.places) < len(output):
+                return found  # cancelled
+            kept = self._trace = (asked, found)
+        return kept[1]
+
     def margin(
         self, prompt: Sequence[int], before: Sequence[int], sampling: Sampling, chosen: int, other: int
     ) -> float | None:
         """See `TokenModel`."""
         if sampling.grammar is not None:
             return None
-        return margin(self, prompt, before, sampling, chosen, other, self._ends)
-
-    # -- text and tokens ------------------------------------------------------------------------------------------
-
-    def encode(self, text: str, special: bool = True) -> list[int]:
-        """See `TokenModel`."""
-        return self.encode_batch([text], special)[0]
-
-    def encode_batch(self, texts: Sequence[str], special: bool = True) -> list[list[int]]:
-        """See `TokenModel`."""
-        return encoding.encode(self.tokenizer, texts, special)
-
-    def decode(self, ids: Sequence[int], special: bool = False) -> str:
-        """See `TokenModel`."""
-        text = self.tokenizer.decode(
-            list(ids), skip_special_tokens=not special, clean_up_tokenization_spaces=False
-        )
-        assert isinstance(text, str)
-        return text
-
-    @property
-    def templated(self) -> template.Templated:
-        """See `TokenModel`."""
-        return self.tokenizer
+        return margin(self, prompt, before, sampling, chosen, other, self.ends)
 
     # -- facts ----------------------------------------------------------------------------------------------------
-
-    @property
-    def chat_template(self) -> str | None:
-        """See `TokenModel`."""
-        template = self.tokenizer.chat_template
-        return None if template is None else str(template)
 
     @property
     def context_length(self) -> int | None:
@@ -334,6 +365,7 @@ class TransformersModel(TokenModel):
         self._worker.close()
         for prefix in list(self._prefixes):
             prefix.clear()
+        self._trace = None
         self.network = None
         devices.give_back()
 
@@ -358,28 +390,18 @@ class TransformersModel(TokenModel):
     def _count(self, *_: object) -> None:
         self.forwards += 1
 
-    def _end_ids(self) -> frozenset[int]:
-        """What ends a turn: the generation config's tokens and the chat template's; else the tokenizer's."""
-        said = self._defaults.get("eos_token_id")
-        ends = set(said if isinstance(said, list) else [said] if said is not None else [])
-        if odd := [end for end in ends if not isinstance(end, int)]:
-            raise BrokenModel(
-                f"{self.name} names {odd[0]!r} as an end of its turns, which is no token's id.",
-                "Look at eos_token_id in its generation_config.json and config.json.",
-            )
-        ends |= template.end_of_turn(self.tokenizer)
-        if not ends and self.tokenizer.eos_token_id is not None:
-            ends = {self.tokenizer.eos_token_id}
-        return frozenset(ends)
-
     def completion(self, row: Row) -> Completion:
         """The whole of a row that has finished."""
         made = len(row.events)
-        timings = row.clock.timings(self.load_seconds, made)
+        timings = row.clock.timings(self.load_seconds, made - max(row.given - 1, 0))
         usage = Usage(len(row.prompt), made, row.cached)
-        ids, versions = [event.id for event in row.events], package_versions()
+        ids, versions = row.ids, package_versions()
         receipt = cache(
-            lambda: self.receipt(row.prompt, row.sampling, ids, row.batch_shape, self.attention, versions)
+            lambda: replace(
+                self.receipt(row.prompt, row.sampling, ids, row.batch_shape, self.attention, versions),
+                given=row.given,
+            )
         )
         assert row.finish_reason is not None
-        return Completion(row.text, tuple(row.events), row.finish_reason, usage, timings, receipt)
+        origin = Origin(self, row.prompt, row.sampling)
+        return Completion(row.text, tuple(row.events), row.finish_reason, usage, timings, receipt, origin)
