@@ -130,7 +130,7 @@ class Completion:
         self,
         sampling: Sampling | None = None,
         cancel: threading.Event | None = None,
-        on_progress: OnTraced | None = None,
+        on_place: OnTraced | None = None,
         **overrides: Any,
     ) -> WhatIf:
         """Make every choice again under other settings, with the same noise; say which token would flip first.
@@ -141,7 +141,7 @@ class Completion:
         Args:
             sampling: the other settings; by default those that the text came with. Without a seed it has theirs.
             cancel: set it, from any thread, to stop; what was looked at so far is told.
-            on_progress: called with the tokens looked at and in all, in the calling thread.
+            on_place: called with each `Place` as it comes and the number of tokens, in the calling thread.
             overrides: single parameters, such as temperature=1.2 or order=(...).
 
         Raises:
@@ -154,7 +154,7 @@ class Completion:
 
         origin = self._from("make its choices again")
         now = other(origin.sampling, sampling, overrides)
-        trace = origin.model.traced(origin.prompt, origin.sampling, self.ids, cancel, on_progress)
+        trace = origin.model.traced(origin.prompt, origin.sampling, self.ids, cancel, on_place)
         return WhatIf(self, trace, now)
 
     def branch(

@@ -192,7 +192,7 @@ class Model(ABC):
         sampling: Sampling | None = None,
         steps: int = 1,
         cancel: threading.Event | None = None,
-        on_progress: OnTraced | None = None,
+        on_place: OnTraced | None = None,
         **overrides: Any,
     ) -> Xray:
         """What each stage of the sampler does to the next tokens' distributions, over the whole vocabulary.
@@ -203,9 +203,9 @@ class Model(ABC):
         Args:
             prompt: as `stream` takes it.
             sampling: how tokens are chosen; `Sampling()` by default.
-            steps: how many tokens, >= 1; a token that ends the text is the last.
+            steps: how many tokens, >= 1 (max_new_tokens does not count here); a text that ends has fewer.
             cancel: set it, from any thread, to stop at the next token; what has come is told.
-            on_progress: called with the tokens that have come and `steps`, in the calling thread.
+            on_place: called with each `Place` as it comes and `steps`, in the calling thread.
             overrides: single parameters of `sampling`.
 
         Raises:

@@ -6,7 +6,9 @@ from. It does not know what is asked of the logits (`xray.py`, `what_if.py`).
 
 from __future__ import annotations
 
+import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,15 +25,13 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from influence_nb.engine.completion import Completion
     from influence_nb.engine.runtimes.transformers import TransformersModel
 
     Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 MOST = 2**31
 """Bytes of logits that a trace may keep: 2 GiB are 10,000 tokens of a vocabulary of 50,000."""
-
-OnTraced = Callable[[int, int], object]
-"""Called with how many tokens have been looked at, and how many there will be at most."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,10 @@ class Place:
     grammar: Held | None = None
 
 
+OnTraced = Callable[[Place, int], object]
+"""Called with each place as it comes, and how many there will be at most."""
+
+
 @dataclass(frozen=True, eq=False)
 class Trace:
     """All places of one output, in order.
@@ -78,11 +82,13 @@ class Trace:
         sampling: what the output was drawn with, its seed included.
         places: one a token.
         model: what the output came from, and can go on from.
+        completion: the text; None where only logits were asked for.
     """
 
     sampling: Sampling
     places: tuple[Place, ...]
     model: TransformersModel
+    completion: Completion | None = None
 
     def name(self, token: int) -> str:
         """The text of a token; special ones are shown."""
@@ -96,9 +102,11 @@ def trace(
     steps: int,
     output: Sequence[int] | None = None,
     cancel: threading.Event | None = None,
-    on_progress: OnTraced | None = None,
+    on_place: OnTraced | None = None,
 ) -> Trace:
     """Run a prompt and up to `steps` tokens after it: those of `output`, or those that `sampling` draws.
+
+    What is drawn ends as a text does, at the latest after `steps` tokens, and is a completion.
 
     Raises:
         OutOfMemory: the logits of so many tokens would take more than `MOST` bytes.
@@ -106,25 +114,27 @@ def trace(
         InvalidSampling: see `Sampler.draw`, and a grammar that cannot be followed.
     """
     expect_event(cancel)
-    expect_call(on_progress=on_progress)
+    expect_call(on_place=on_place)
     each = 4 * model.vocabulary_size
     if steps * each > MOST:
         raise OutOfMemory(
             f"The logits of {steps} tokens take {gb(steps * each)}; at most {gb(MOST)} are kept.",
             f"Look at {MOST // each} tokens at most.",
         )
-    row = model.row(prompt, sampling)
+    row = model.row(prompt, sampling if output is not None else sampling.replace(max_new_tokens=steps))
     ends = sorted(model.ends)
 
     def job(stopped: Callable[[], bool]) -> Iterator[Place]:
         import torch
 
+        row.clock.begin()
         guide = row.guide
         sampler = Sampler([row.sampling], [row.prompt], ends, guides=[guide])
         made: list[int] = []
         with torch.no_grad():
             at_once = len(row.prompt) <= SHORT or model.goes_on()
             run = Steps(model.loaded(), [row.prompt], at_once=at_once)
+            row.batch_shape = run.shape
             try:
                 logits = run.prefill(stopped)
             except Cancelled:
@@ -132,17 +142,73 @@ def trace(
             while not stopped():
                 held = None if guide is None else Held(guide.forbidden(ends))
                 forced = None if output is None else [output[len(made)]]
-                token = sampler.draw(logits, forced=forced)[0].id
-                yield Place(len(made), logits[0].cpu(), row.prompt, tuple(made), token, ends, held)
-                made.append(token)
-                if len(made) == steps or (output is None and token in model.ends):
+                pick = sampler.draw(logits, forced=forced)[0]
+                if output is None:
+                    row.accept(pick)
+                yield Place(len(made), logits[0].cpu(), row.prompt, tuple(made), pick.id, ends, held)
+                made.append(pick.id)
+                if len(made) == steps or row.finish_reason is not None:
                     return
-                logits = run.step([token])
+                logits = run.step([pick.id])
 
     places: list[Place] = []
+    row.clock.called = time.perf_counter()
     with closing(model.on_worker(job, "looking at its choices", cancel)) as found:
         for place in found:
             places.append(place)
-            if on_progress is not None:
-                on_progress(len(places), steps)
-    return Trace(row.sampling, tuple(places), model)
+            if on_place is not None:
+                on_place(place, steps)
+    completion = None
+    if output is None:
+        if row.finish_reason is None:
+            row.cancel()
+        completion = model.completion(row)
+    return Trace(row.sampling, tuple(places), model, completion)
+
+
+class Traces:
+    """The trace of the last text that a model was asked about: asked again, it takes no forward pass."""
+
+    def __init__(self) -> None:
+        self._last: tuple[object, Trace] | None = None
+
+    def drawn(
+        self,
+        model: TransformersModel,
+        prompt: Sequence[int],
+        sampling: Sampling,
+        steps: int,
+        cancel: threading.Event | None = None,
+        on_place: OnTraced | None = None,
+    ) -> Trace:
+        """Of a text that is drawn now; see `trace`."""
+        found = trace(model, prompt, sampling, steps, None, cancel, on_place)
+        self._last = (_key(prompt, found.sampling, [place.id for place in found.places]), found)
+        return found
+
+    def of(
+        self,
+        model: TransformersModel,
+        prompt: Sequence[int],
+        sampling: Sampling,
+        output: Sequence[int],
+        cancel: threading.Event | None = None,
+        on_place: OnTraced | None = None,
+    ) -> Trace:
+        """Of a text that has come; see `trace`."""
+        asked, last = _key(prompt, sampling, output), self._last
+        if last is not None and last[0] == asked:
+            return last[1]
+        found = trace(model, prompt, sampling, len(output), output, cancel, on_place)
+        if len(found.places) == len(output):  # else it was cancelled
+            self._last = asked, found
+        return found
+
+    def forget(self) -> None:
+        """Let go of it."""
+        self._last = None
+
+
+def _key(prompt: Sequence[int], sampling: Sampling, output: Sequence[int]) -> object:
+    """What says whether two traces are of the same text."""
+    return tuple(prompt), json.dumps(sampling.to_dict(), sort_keys=True), tuple(output)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
 
+    from influence_nb.engine.completion import Completion
     from influence_nb.engine.trace import Place, Trace
 
 _SHOWN = 12
@@ -268,6 +269,12 @@ class Xray(Sequence[XrayStep]):
 
     def __len__(self) -> int:
         return len(self.steps)
+
+    @property
+    def completion(self) -> Completion:
+        """The text that came."""
+        assert self.trace.completion is not None
+        return self.trace.completion
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each token and stage: index, token, stage, on, kept, cut, mass, entropy_before, entropy."""

@@ -138,7 +138,7 @@ def test_cancel_keeps_what_was_looked_at(load: Callable[..., inb.Model]) -> None
     other = load().generate(PROMPT, THEN, seed=4)
     cancel = threading.Event()
     part = other.what_if(
-        temperature=0, cancel=cancel, on_progress=lambda done, _: cancel.set() if done == 3 else None
+        temperature=0, cancel=cancel, on_place=lambda place, _: cancel.set() if place.index == 2 else None
     )
     assert 3 <= len(part.trace.places) < 24
     assert len(other.what_if(temperature=0).trace.places) == 24

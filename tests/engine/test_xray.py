@@ -20,7 +20,7 @@ from transformers import (
 
 import influence_nb as inb
 from influence_nb.engine.sampling import STAGES
-from influence_nb.engine.trace import MOST
+from influence_nb.engine.trace import MOST, Place
 from influence_nb.errors import CapabilityMissing, ContextTooLong, InvalidData, InvalidSampling, OutOfMemory
 
 PROMPT = "The quick brown fox jumps over the lazy dog"
@@ -142,13 +142,27 @@ def test_it_stops_at_the_end_of_the_text_and_when_told(model: inb.Model, xray: i
     cancel = threading.Event()
     seen: list[tuple[int, int]] = []
 
-    def stop(done: int, total: int) -> None:
-        seen.append((done, total))
-        if done == 2:
+    def stop(place: Place, total: int) -> None:
+        seen.append((place.index, total))
+        if place.index == 1:
             cancel.set()
 
-    assert 2 <= len(model.xray(PROMPT, ALL, steps=100, cancel=cancel, on_progress=stop)) < 100
-    assert seen[:2] == [(1, 100), (2, 100)]
+    part = model.xray(PROMPT, ALL, steps=100, cancel=cancel, on_place=stop)
+    assert 2 <= len(part) < 100
+    assert seen[:2] == [(0, 100), (1, 100)]
+    assert part.completion.finish_reason == "cancelled"
+    assert part.completion.ids == [step.place.id for step in part]
+
+
+def test_what_it_shows_is_a_completion(model: inb.Model, xray: inb.Xray) -> None:
+    generated = model.generate(PROMPT, ALL)
+    assert xray.completion.text == generated.text
+    assert xray.completion.finish_reason == generated.finish_reason
+    assert xray.completion.receipt == generated.receipt
+    again = model.xray(PROMPT, ALL, steps=12).completion
+    passes = model.forwards
+    assert again.what_if().flips == ()
+    assert model.forwards == passes
 
 
 @pytest.mark.parametrize(

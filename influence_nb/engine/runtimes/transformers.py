@@ -5,7 +5,6 @@ It knows the network, the tokenizer and the worker thread; it does not know how 
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 import time
@@ -38,7 +37,7 @@ from influence_nb.engine.row import Row
 from influence_nb.engine.runtimes.with_tokenizer import WithTokenizer
 from influence_nb.engine.sampling import Sampling, checked
 from influence_nb.engine.score import OnTokens, TokenScores, score
-from influence_nb.engine.trace import OnTraced, Trace, trace
+from influence_nb.engine.trace import OnTraced, Trace, Traces
 from influence_nb.engine.worker import Worker
 from influence_nb.engine.xray import Xray
 from influence_nb.errors import ContextTooLong, InfluenceError, OutOfMemory
@@ -95,7 +94,7 @@ class TransformersModel(WithTokenizer):
         self._prefixes: weakref.WeakSet[PrefixCache] = weakref.WeakSet()
         self._together: Together | None = None
         self._goes_on: bool | None = None
-        self._trace: tuple[object, Trace] | None = None
+        self._traces = Traces()
         network.register_forward_pre_hook(self._count)
 
     # -- generating -----------------------------------------------------------------------------------------------
@@ -281,14 +280,14 @@ class TransformersModel(WithTokenizer):
         sampling: Sampling | None = None,
         steps: int = 1,
         cancel: threading.Event | None = None,
-        on_progress: OnTraced | None = None,
+        on_place: OnTraced | None = None,
         **overrides: Any,
     ) -> Xray:
         """See `Model`."""
         sampling = checked(sampling, overrides)
         self.check_request(sampling, cancel)
         steps = whole("steps", steps, 1)
-        found = trace(self, prompts.ids(prompt, self), sampling, steps, None, cancel, on_progress)
+        found = self._traces.drawn(self, prompts.ids(prompt, self), sampling, steps, cancel, on_place)
         return Xray(found, found.sampling)
 
     def traced(
@@ -297,18 +296,11 @@ class TransformersModel(WithTokenizer):
         sampling: Sampling,
         output: Sequence[int],
         cancel: threading.Event | None = None,
-        on_progress: OnTraced | None = None,
+        on_place: OnTraced | None = None,
     ) -> Trace:
         """The logits that `output` was drawn from; those of the last text that was asked about are kept."""
         self.loaded()
-        asked = (tuple(prompt), tuple(output), json.dumps(sampling.to_dict(), sort_keys=True))
-        kept = self._trace
-        if kept is None or kept[0] != asked:
-            found = trace(self, prompt, sampling, len(output), output, cancel, on_progress)
-            if len(found.places) < len(output):
-                return found  # cancelled
-            kept = self._trace = (asked, found)
-        return kept[1]
+        return self._traces.of(self, prompt, sampling, output, cancel, on_place)
 
     def margin(
         self, prompt: Sequence[int], before: Sequence[int], sampling: Sampling, chosen: int, other: int
@@ -365,7 +357,7 @@ class TransformersModel(WithTokenizer):
         self._worker.close()
         for prefix in list(self._prefixes):
             prefix.clear()
-        self._trace = None
+        self._traces.forget()
         self.network = None
         devices.give_back()
 
