@@ -46,6 +46,7 @@ CHAPTERS: list[tuple[str, str, str, list[str]]] = [
         ["TokenStream", "Usage", "Timings"],
     ),
     ("", "influence_nb.engine.replay", "influence_nb.engine.replay", ["Difference"]),
+    ("Grids", "inb", "influence_nb", ["Grid", "Cell"]),
     ("Measure", "inb", "influence_nb", ["bench", "Bench", "BenchProgress"]),
     ("", "influence_nb.engine.benched", "influence_nb.engine.benched", ["Cell"]),
     ("Serve", "inb", "influence_nb", ["serve", "Server"]),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from influence_nb.engine.bench import BenchProgress, bench
     from influence_nb.engine.benched import Bench
     from influence_nb.engine.completion import Completion, TokenEvent
+    from influence_nb.engine.grid import Cell, Grid
     from influence_nb.engine.model import Model
     from influence_nb.engine.receipts import Receipt
     from influence_nb.engine.replay import Replay
@@ -49,11 +50,13 @@ _HOMES = {
     "BatchProgress": "engine.batch",
     "Bench": "engine.benched",
     "BenchProgress": "engine.bench",
+    "Cell": "engine.grid",
     "Completion": "engine.completion",
     "DownloadPlan": "hub.plan",
     "EmbeddingMap": "embeddings.map",
     "Encoder": "embeddings.encode",
     "FitReport": "memory.report",
+    "Grid": "engine.grid",
     "InfluenceError": "errors",
     "Library": "store.library",
     "LocalModel": "store.models",

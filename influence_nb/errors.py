@@ -157,7 +157,7 @@ class BatchIncomplete(InfluenceError):
     ) -> None:
         super().__init__(message, hint)
         self.completions: list[Any] = list(completions)
-        self.failures = dict(failures or {})
+        self.failures = dict(sorted((failures or {}).items()))
 
 
 class SettingsError(InfluenceError):

@@ -63,8 +63,8 @@ def session_reuse(model: inb.Model) -> str:
 
 
 def batch(model: inb.Model) -> str:
-    """Rows of different lengths and settings, leaving at different times, are those of single calls."""
-    prompts = ["The quick", TEXT, [7, 8, 9], TEXT * 2, "lazy dog.", [9, 8, 7]]
+    """Rows of different lengths and settings, some of one prompt, leaving at different times, are single calls'."""
+    prompts = ["The quick", TEXT, [7, 8, 9], TEXT * 2, "lazy dog.", [9, 8, 7], TEXT, TEXT]
     samplings = [
         GREEDY,
         Sampling(seed=1, temperature=1.0, max_new_tokens=12),
@@ -72,6 +72,8 @@ def batch(model: inb.Model) -> str:
         Sampling(seed=2, temperature=0.8, top_k=20, max_new_tokens=6),
         Sampling(seed=3, max_new_tokens=9),
         GREEDY.replace(max_new_tokens=5),
+        GREEDY,
+        Sampling(seed=1, temperature=1.5, top_p=None, max_new_tokens=7),
     ]
     found = model.batch(prompts, samplings)
     for one, prompt, sampling in zip(found, prompts, samplings, strict=True):

@@ -30,15 +30,17 @@ class Together:
         rows: whether several rows can run at once at all.
         mixed: whether they may be of different lengths, padded on the left.
         mixed_below: the longest text, in tokens, up to which that holds; None for no limit.
+        copies: whether the cache of one row can be copied to many, so that equal prompts are run once.
     """
 
     rows: bool
     mixed: bool
     mixed_below: int | None = None
+    copies: bool = False
 
 
 def together(network: Network) -> Together:
-    """Try it: a row's logits alone, beside a longer row, beside one of its length; two steps each.
+    """Try it: a row's logits alone, beside a longer row, beside one of its length, beside a copy; two steps each.
 
     A few short forward passes. Logits count as equal when they differ by no more than rounding does in the
     network's dtype.
@@ -53,7 +55,8 @@ def together(network: Network) -> Together:
         alone = list(_logits(network, [row]))
         mixed = _same(alone, network, [[(5 * place + 1) % vocabulary for place in range(long)], row])
         rows = mixed or _same(alone, network, [[(5 * place + 1) % vocabulary for place in range(short)], row])
-    return Together(rows, mixed, _fixed_positions(network))
+        copies = rows and _same(alone, network, [row, row])
+    return Together(rows, mixed, _fixed_positions(network), copies)
 
 
 def goes_on(network: Network) -> bool:
@@ -106,10 +109,13 @@ def _same(alone: Sequence[torch.Tensor], network: Network, rows: list[list[int]]
 
 
 def _logits(network: Network, rows: list[list[int]]) -> Iterator[torch.Tensor]:
-    """The last row's next logits after its prompt, beside the others and then, once they have left, alone."""
-    steps = Steps(network, rows)
+    """The last row's next logits after its prompt, beside the others and then, once they have left, alone.
+
+    The others take another token than it does, so that copies of one row part.
+    """
+    steps = Steps(network, rows, copies=True)
     yield steps.prefill(lambda: False)[-1]
-    yield steps.step([rows[-1][0]] * len(rows))[-1]
+    yield steps.step([*(token[1 % len(token)] for token in rows[:-1]), rows[-1][0]])[-1]
     if len(rows) > 1:
         steps.keep([len(rows) - 1])
     yield steps.step([rows[-1][1 % len(rows[-1])]])[-1]

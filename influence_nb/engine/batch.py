@@ -107,6 +107,42 @@ def requests(
     return [Request(prompt, sampling) for prompt, sampling in zip(found, samplings, strict=True)]
 
 
+class Meter:
+    """Takes what becomes of each prompt, and tells how far all of them are.
+
+    Args:
+        total: how many prompts there are.
+        on_progress: told in the calling thread, when a prompt ends and at most ten times a second.
+
+    Attributes:
+        completions: by place; None where there is none (yet).
+        failures: {place: what went wrong}.
+    """
+
+    def __init__(self, total: int, on_progress: OnProgress | None = None) -> None:
+        self.completions: list[Completion | None] = [None] * total
+        self.failures: dict[int, InfluenceError] = {}
+        self._tokens = [0] * total
+        self._on_progress = on_progress
+        self._told, self._done = time.perf_counter(), 0
+
+    def take(self, place: int, outcome: Outcome) -> None:
+        """The next outcome, of the prompt at `place`."""
+        if isinstance(outcome, Completion):
+            self.completions[place] = outcome
+            self._tokens[place] = outcome.usage.completion_tokens
+        elif isinstance(outcome, InfluenceError):
+            self.failures[place] = outcome
+        else:
+            self._tokens[place] = outcome.index + outcome.is_token
+        ended = not isinstance(outcome, TokenEvent)
+        self._done += ended
+        if self._on_progress is not None and (ended or time.perf_counter() - self._told > _EVERY):
+            self._told = time.perf_counter()
+            total, failed = len(self.completions), len(self.failures)
+            self._on_progress(BatchProgress(self._done, total, failed, sum(self._tokens)))
+
+
 def collect(
     outcomes: Generator[tuple[int, Outcome], None, None], total: int, on_progress: OnProgress | None = None
 ) -> list[Completion]:
@@ -120,30 +156,16 @@ def collect(
     Raises:
         BatchIncomplete: some prompts failed; it carries the rest.
     """
-    completions: list[Completion | None] = [None] * total
-    failures: dict[int, InfluenceError] = {}
-    tokens = [0] * total
-    told, done = time.perf_counter(), 0
+    meter = Meter(total, on_progress)
     with closing(outcomes):
         for place, outcome in outcomes:
-            if isinstance(outcome, Completion):
-                completions[place] = outcome
-                tokens[place] = outcome.usage.completion_tokens
-            elif isinstance(outcome, InfluenceError):
-                failures[place] = outcome
-            else:
-                tokens[place] = outcome.index + outcome.is_token
-            ended = not isinstance(outcome, TokenEvent)
-            done += ended
-            if on_progress is not None and (ended or time.perf_counter() - told > _EVERY):
-                told = time.perf_counter()
-                on_progress(BatchProgress(done, total, len(failures), sum(tokens)))
-    if failures:
-        place, first = min(failures.items())
+            meter.take(place, outcome)
+    if meter.failures:
+        place, first = min(meter.failures.items())
         raise BatchIncomplete(
-            f"{len(failures)} of {total} prompts failed; the first is number {place}: {first.message}",
+            f"{len(meter.failures)} of {total} prompts failed; the first is number {place}: {first.message}",
             "The error has the others' completions (.completions) and what went wrong by place (.failures).",
-            completions,
-            dict(sorted(failures.items())),
+            meter.completions,
+            meter.failures,
         )
-    return cast("list[Completion]", completions)
+    return cast("list[Completion]", meter.completions)

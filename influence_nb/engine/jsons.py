@@ -21,14 +21,26 @@ def write(path: str | Path, state: Mapping[str, Any]) -> Path:
     Raises:
         InvalidData: there is no writing there, or half a character in it.
     """
+    try:
+        text = json.dumps(state, ensure_ascii=False, indent=1).encode()
+    except (UnicodeEncodeError, ValueError) as error:
+        raise InvalidData(f"{path} cannot be written: {error}.", "Choose another place.") from error
+    return put(path, text + b"\n")
+
+
+def put(path: str | Path, data: bytes) -> Path:
+    """Write bytes; what stood there before stays whole until the new file is.
+
+    Raises:
+        InvalidData: there is no writing there.
+    """
     expect_path(path=path)
     path = Path(path)
     try:
-        text = json.dumps(state, ensure_ascii=False, indent=1).encode()
         unfinished = path.with_name(f".{path.name}.unfinished")
-        unfinished.write_bytes(text + b"\n")
+        unfinished.write_bytes(data)
         os.replace(unfinished, path)
-    except (OSError, UnicodeEncodeError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise InvalidData(f"{path} cannot be written: {error}.", "Choose another place.") from error
     return path
 

@@ -43,6 +43,7 @@ class Steps:
         cache: the KV cache of the first tokens of a single row's prompt, or None.
         cached: how many tokens `cache` holds.
         at_once: whether a cache takes several tokens at once (`engine.abilities.goes_on`).
+        copies: whether rows whose prompts are the same are run once, and the cache copied to all of them.
 
     Attributes:
         shape: (rows, tokens of the longest prompt), padding included.
@@ -55,11 +56,18 @@ class Steps:
         cache: Any = None,
         cached: int = 0,
         at_once: bool = True,
+        copies: bool = False,
     ) -> None:
         import torch
         from transformers import GenerationConfig
 
-        longest = max(map(len, prompts))
+        self.shape = (len(prompts), max(map(len, prompts)))
+        longest = self.shape[1]
+        places = {tuple(prompt): place for place, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
+        self._copies: list[int] | None = None
+        if copies and len(places) < len(prompts):
+            self._copies = [places[tuple(prompt)] for prompt in prompts]
+            prompts = list(places)
         padded = [[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
         masks = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
         inputs: dict[str, Any] = {
@@ -71,7 +79,6 @@ class Steps:
         self._network = network
         self._fed = 0
         self._cached, self._at_once = cached, at_once
-        self.shape = (len(prompts), longest)
         network.generate(
             **inputs,
             custom_generate=self._prepared,
@@ -114,7 +121,11 @@ class Steps:
         finally:
             for hook in watching:
                 hook.remove()
-        return self._after(outputs)
+        logits = self._after(outputs)
+        if self._copies is not None:
+            self.keep(self._copies)
+            logits = logits[self._copies]
+        return logits
 
     def _layers(self) -> Iterator[torch.nn.Module]:
         """The network's layers: on a large model a single piece takes long, and a cancel is seen between them."""
@@ -193,7 +204,7 @@ class Steps:
         return self._after(self._network(**inputs, return_dict=True))
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Let go of all rows but these, given by their places in the batch, ascending."""
+        """Let go of all rows but these, given by their places in the batch; a place named twice becomes two rows."""
         import torch
 
         index = torch.tensor(rows, device=self._ids.device)

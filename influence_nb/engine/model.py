@@ -7,33 +7,32 @@ cannot do is refused here, by name.
 from __future__ import annotations
 
 import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from influence_nb.arguments import expect_call, expect_event
-from influence_nb.engine import keeping, registry
+from influence_nb.engine import axes, keeping
 from influence_nb.engine.batch import Either, OnProgress, Outcome, Request, collect, requests
 from influence_nb.engine.completion import Completion, TokenStream
+from influence_nb.engine.grid import Cell, Grid, OnCell, gather, run
 from influence_nb.engine.prompts import Prompt
+from influence_nb.engine.resident import Resident
 from influence_nb.engine.sampling import Sampling
 from influence_nb.engine.score import OnTokens, TokenScores
 from influence_nb.engine.session import Session, WhenFull
-from influence_nb.errors import CapabilityMissing, InfluenceError, InvalidData
-from influence_nb.memory.report import gb
+from influence_nb.errors import CapabilityMissing, InfluenceError
 
 if TYPE_CHECKING:
     from influence_nb.engine.receipts import Receipt
     from influence_nb.engine.replay import OnReplayed, Replay
     from influence_nb.engine.trace import OnTraced
     from influence_nb.engine.xray import Xray
-    from influence_nb.store.models import LocalModel
 
 
-class Model(ABC):
+class Model(Resident):
     """A model that answers. `influence_nb.load` makes it.
 
     Attributes:
@@ -53,20 +52,6 @@ class Model(ABC):
     """
 
     runtime: ClassVar[str]
-
-    def __init__(self, name: str, local: LocalModel | None, device: str, dtype: str) -> None:
-        self.name = name
-        self.local = local
-        self.device = device
-        self.dtype = dtype
-        self.load_seconds = 0.0
-        self.memory_peak = 0
-        self.forwards = 0
-        self.quantization: str | None = None
-        self.devices: tuple[str, ...] = (device,)
-        self.use = keeping.Use()
-        self.arguments: dict[str, Any] = {"model": name}
-        self._closing = self.use.closing
 
     # -- generating -----------------------------------------------------------------------------------------------
 
@@ -140,6 +125,59 @@ class Model(ABC):
         wanted = requests(prompts, sampling, overrides)
         with keeping.in_use(self):
             return collect(self._batch(wanted, cancel), len(wanted), on_progress)
+
+    def grid(
+        self,
+        prompt: Prompt,
+        sampling: Sampling | None = None,
+        cancel: threading.Event | None = None,
+        on_cell: OnCell | None = None,
+        on_progress: OnProgress | None = None,
+        limit: int = 256,
+        **values: Any,
+    ) -> Grid:
+        """Generate under every combination of some settings: a list makes an axis, anything else holds for all cells.
+
+        The prompt is run once and its KV cache copied to all cells, which run in as few batches as the memory allows.
+        In float32 each equals `generate` with its settings and seed, token for token. Without a seed one is drawn for
+        all cells, so that they see the same noise, and what differs is due to the settings.
+
+        Args:
+            prompt: as `stream` takes it; messages where `system` or a variable of the chat template is given.
+            sampling: what all cells share; `Sampling()` by default.
+            cancel: set it, from any thread, to stop at the next token: what is done is kept.
+            on_cell: called with each `Cell` as it finishes, in the calling thread.
+            on_progress: called with a `BatchProgress`, cells counting as prompts.
+            limit: the most cells, >= 1; more must be asked for.
+            values: parameters of `Sampling` (of `stop` and `order`, whose values are lists, an axis is a list of
+                lists); `system`, which takes the place of a system message (None leaves the messages as they are);
+                variables of the chat template; `model`, loaded models or their names, which run one after the other.
+
+        Raises:
+            InvalidData: an axis that is empty, unknown or holds a value twice; more cells than `limit`; a bad prompt.
+            InvalidSampling: a value out of its range.
+            ContextTooLong: the prompt does not fit the model's context.
+            BatchIncomplete: some cells failed. Raised once all others are done, which it carries.
+        """
+        expect_event(cancel)
+        expect_call(on_cell=on_cell, on_progress=on_progress)
+        plan = axes.plan(self, prompt, sampling, values, limit)
+        with closing(run(plan, cancel, on_progress)) as cells:
+            return gather(plan, cells, on_cell)
+
+    def grid_stream(
+        self,
+        prompt: Prompt,
+        sampling: Sampling | None = None,
+        cancel: threading.Event | None = None,
+        on_progress: OnProgress | None = None,
+        limit: int = 256,
+        **values: Any,
+    ) -> Generator[Cell, None, None]:
+        """The cells of a grid as they finish; closing the generator stops. Arguments and errors as `grid`'s."""
+        expect_event(cancel)
+        expect_call(on_progress=on_progress)
+        return run(axes.plan(self, prompt, sampling, values, limit), cancel, on_progress)
 
     def _batch(
         self, requests: Sequence[Request], cancel: threading.Event | None
@@ -293,91 +331,7 @@ class Model(ABC):
             CapabilityMissing: the model was unloaded, or the runtime cannot measure quality.
         """
 
-    # -- life -----------------------------------------------------------------------------------------------------
-
-    def answers_to(self, local: LocalModel, device: str, dtype: str, quantization: str | None = None) -> bool:
-        """Whether loading `local` so would only make a second copy of this model."""
-        mine = self.local
-        same = mine is not None and (mine.path, mine.revision) == (local.path, local.revision)
-        return (
-            same
-            and device in ("auto", self.device, self.device.partition(":")[0])
-            and dtype in ("auto", self.dtype)
-            and (quantization or local.quantization) == self.quantization
-        )
-
-    @property
-    def memory(self) -> int:
-        """Bytes that it holds on its devices while nothing runs: weights, and the KV caches of sessions."""
-        return 0
-
-    @property
-    def last_used(self) -> datetime:
-        """When it was last asked for something, gave an answer or was loaded; UTC."""
-        return self.use.last_used
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a call runs or waits for its turn."""
-        return self.use.is_busy
-
-    @property
-    def keep_alive(self) -> float | None:
-        """Seconds that it may be idle before it is unloaded; None until room is needed, `math.inf` for ever.
-
-        Can be set, to all that `keep_alive` of `influence_nb.load` may be.
-
-        Raises:
-            InvalidData: set to anything else, or the model is on a server.
-            CapabilityMissing: set once the model was unloaded.
-        """
-        return self.use.keep_alive
-
-    @keep_alive.setter
-    def keep_alive(self, keep_alive: keeping.KeepAlive) -> None:
-        stay = keeping.seconds(keep_alive)
-        self._check_loaded()
-        if self.local is None:
-            raise InvalidData(
-                "keep_alive cannot be chosen for a model on a server.", "Leave it out: the server has chosen."
-            )
-        keeping.keep(self, stay)
-
-    @property
-    @abstractmethod
-    def is_loaded(self) -> bool:
-        """False once `unload` was called."""
-
-    def unload(self) -> None:
-        """Stop what is running and give the memory back. Calling it again does nothing."""
-        self._closing.set()
-        registry.remove(self)
-        self._give_back()
-        registry.tell()
-
-    @abstractmethod
-    def _give_back(self) -> None:
-        """Wait for what is running, which sees `_closing`, and let go of all memory."""
-
-    def __repr__(self) -> str:
-        if not self.is_loaded:
-            return f"Model({self.name!r}, unloaded)"
-        packed = f", {self.quantization}" if self.quantization not in (None, self.dtype) else ""
-        used = self.last_used.astimezone()
-        when = f"{used:%H:%M:%S}" if used.date() == datetime.now().date() else f"{used:%Y-%m-%d %H:%M}"
-        return f"Model({self.name!r}, {self.device}, {self.dtype}{packed}, {gb(self.memory)}, used {when})"
-
     # -- for runtimes ---------------------------------------------------------------------------------------------
-
-    def unloaded(self) -> CapabilityMissing:
-        """What is said to whoever asks it for something after `unload`."""
-        first, *rest = self.arguments.items()
-        again = ", ".join([repr(first[1]), *(f"{name}={value!r}" for name, value in rest)])
-        return CapabilityMissing(f"{self.name} was unloaded.", f"Load it again: inb.load({again}).")
-
-    def _check_loaded(self) -> None:
-        if not self.is_loaded:
-            raise self.unloaded()
 
     def _check_top(self, request: Request) -> None:
         """For runtimes that see no other candidates than the token that was drawn."""

@@ -122,6 +122,11 @@ class Row:
         return fresh
 
     @property
+    def so_far(self) -> list[int]:
+        """The token ids of the prompt and of what has come."""
+        return [*self.prompt, *self.ids]
+
+    @property
     def ids(self) -> list[int]:
         """The output so far."""
         return [event.id for event in self.events if event.id is not None]

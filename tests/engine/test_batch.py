@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from transformers.cache_utils import DynamicLayer
 
 import influence_nb as inb
 from influence_nb import BatchProgress, Sampling
@@ -91,6 +92,41 @@ def test_rows_that_have_ended_leave(model: inb.Model) -> None:
     model.batch(["a b c", "d e f", "g h i"], [GREEDY.replace(max_new_tokens=n) for n in (2, 5, 9)])
     watch.remove()
     assert rows == [3, 3, 2, 2, 2, 1, 1, 1, 1]
+
+
+def test_equal_prompts_are_run_once_and_their_cache_is_copied(model: inb.Model) -> None:
+    prompts = [[5] * 9, [6] * 9, [5] * 9, [5] * 9]
+    samplings = [Sampling(seed=1, temperature=heat, max_new_tokens=6) for heat in (0.0, 1.0, 1.0, 2.0)]
+    model.batch(["a", "b"], GREEDY)
+    shapes: list[tuple[int, ...]] = []
+    watch = model.network.register_forward_pre_hook(
+        lambda _, inputs, options: shapes.append(tuple(options["input_ids"].shape)), with_kwargs=True
+    )
+    found = model.batch(prompts, samplings)
+    watch.remove()
+    assert shapes == [(2, 9), *[(4, 1)] * 5]
+    assert [one.ids for one in found] == singles(model, prompts, samplings)
+    assert [one.receipt.batch_shape for one in found] == [(4, 9)] * 4
+
+
+def test_a_cache_that_cannot_be_copied_costs_speed_and_nothing_else(
+    load: Callable[..., inb.Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load("qwen3")
+    reorder = DynamicLayer.reorder_cache
+
+    def only_fewer(layer: Any, places: torch.Tensor) -> None:
+        if len(places) > layer.keys.shape[0]:
+            raise NotImplementedError
+        reorder(layer, places)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DynamicLayer, "reorder_cache", only_fewer)
+        patch.setattr(model, "_together", None)
+        found = model.batch([[5] * 9] * 3, SAMPLINGS[:3])
+        ways = model.together()
+    assert (ways.rows, ways.copies) == (True, False)
+    assert [one.ids for one in found] == singles(model, [[5] * 9] * 3, SAMPLINGS[:3])
 
 
 def test_a_bad_prompt_fails_alone(model: inb.Model) -> None:

@@ -183,7 +183,8 @@ class TransformersModel(WithTokenizer):
                 at_once = self.goes_on()
             if prefix is not None:
                 cache, cached = prefix.take(rows[0].prompt, at_once)
-            steps = Steps(self.loaded(), [[*row.prompt, *row.ids] for row in rows], cache, cached, at_once)
+            copies = self._together is not None and self._together.copies
+            steps = Steps(self.loaded(), [row.so_far for row in rows], cache, cached, at_once, copies)
             del cache
             for row in rows:
                 row.batch_shape, row.cached = steps.shape, cached
@@ -246,7 +247,7 @@ class TransformersModel(WithTokenizer):
         return groups.run(self, requests, cancel)
 
     def together(self) -> Together:
-        """Which rows this network can run in one batch; tried once, on the worker thread."""
+        """Which rows this network can run in one batch; tried once."""
         if self._together is None:
             passes = self.forwards
             [self._together] = self.on_worker(lambda _: iter([together(self.loaded())]), "trying a batch")
