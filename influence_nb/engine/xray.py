@@ -144,7 +144,16 @@ class XrayStep:
 
     def cut_by(self, token: int) -> str | None:
         """The stage that made a token impossible; None where none did."""
-        return next((stage.name for stage in self.stages if stage.logprobs[token] == -math.inf), None)
+        return self.all_cut_by([token])[0]
+
+    def all_cut_by(self, tokens: Sequence[int]) -> list[str | None]:
+        """`cut_by` of several tokens."""
+        found: list[str | None] = [None] * len(tokens)
+        for stage in reversed(self.stages):
+            if stage.cut:
+                gone = (stage.logprobs[list(tokens)] == -math.inf).tolist()
+                found = [stage.name if cut else later for cut, later in zip(gone, found, strict=True)]
+        return found
 
     def ids(self, count: int = 20) -> list[int]:
         """The `count` tokens that the model itself finds most probable, and those among the best after the stages."""
@@ -181,7 +190,7 @@ class XrayStep:
             if stage.on:
                 columns[stage.name] = stage.logprobs[ids].exp().tolist()
         columns["sampled"] = self.sampled[ids].exp().tolist()
-        columns["cut_by"] = [self.cut_by(token) for token in ids]
+        columns["cut_by"] = self.all_cut_by(ids)
         columns["drawn"] = [token == self.drawn for token in ids]
         return pd.DataFrame(columns)
 

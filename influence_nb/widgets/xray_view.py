@@ -27,6 +27,7 @@ def picture(step: XrayStep, pinned: XrayStep | None = None) -> dict[str, Any]:
         ids = list(dict.fromkeys([*ids, pinned.drawn]))
     if step.place.id not in ids:
         ids.append(step.place.id)
+    cut = step.all_cut_by(ids)
     raw, sampled = step.raw[ids].exp().tolist(), step.sampled[ids].exp().tolist()
     kept = None if pinned is None else pinned.sampled[ids].exp().tolist()
     return {
@@ -53,7 +54,7 @@ def picture(step: XrayStep, pinned: XrayStep | None = None) -> dict[str, Any]:
                 "text": step.trace.name(token),
                 "raw": raw[at],
                 "sampled": sampled[at],
-                "cut": step.cut_by(token),
+                "cut": cut[at],
                 "pinned": None if kept is None else kept[at],
             }
             for at, token in enumerate(ids)
