@@ -54,7 +54,13 @@ CHAPTERS: list[tuple[str, str, str, list[str]]] = [
     ("", "influence_nb.embeddings.corpus", "influence_nb.embeddings.corpus", ["corpus"]),
     ("Panels", "inb", "influence_nb", ["Workbench"]),
     ("", "inb.widgets", "influence_nb.widgets", ["SearchPanel", "DownloadPanel", "LibraryPanel"]),
-    ("", "inb.widgets", "influence_nb.widgets", ["LoadPanel", "ChatPanel", "EmbeddingExplorer"]),
+    (
+        "",
+        "inb.widgets",
+        "influence_nb.widgets",
+        ["LoadPanel", "ChatPanel", "SamplingLab", "EmbeddingExplorer"],
+    ),
+    ("", "influence_nb.widgets.xray", "influence_nb.widgets.xray", ["XrayPanel"]),
     ("", "influence_nb.widgets.reply", "influence_nb.widgets.reply", ["Reply"]),
 ]
 """(title, how the module is written, the module, names); a chapter without a title goes on with the one before."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from influence_nb.widgets.chat import ChatPanel
     from influence_nb.widgets.download import DownloadPanel
     from influence_nb.widgets.explorer import EmbeddingExplorer
+    from influence_nb.widgets.lab import SamplingLab
     from influence_nb.widgets.library import LibraryPanel
     from influence_nb.widgets.load import LoadPanel
     from influence_nb.widgets.search import SearchPanel
@@ -24,6 +25,7 @@ _HOMES = {
     "EmbeddingExplorer": "explorer",
     "LibraryPanel": "library",
     "LoadPanel": "load",
+    "SamplingLab": "lab",
     "SearchPanel": "search",
     "Workbench": "workbench",
 }
@@ -34,6 +36,7 @@ __all__ = [
     "EmbeddingExplorer",
     "LibraryPanel",
     "LoadPanel",
+    "SamplingLab",
     "SearchPanel",
     "Workbench",
 ]

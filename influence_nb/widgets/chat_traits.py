@@ -8,7 +8,6 @@ from __future__ import annotations
 import reprlib
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from influence_nb.engine.sampling import FIELDS, Sampling
 from influence_nb.errors import InfluenceError, InvalidData, InvalidSampling
 from influence_nb.widgets.base import StaticFallback, readable
 from influence_nb.widgets.conversation import plain_text
+from influence_nb.widgets.fields import described
 
 if TYPE_CHECKING:
     from influence_nb.engine.model import Model
@@ -29,17 +29,6 @@ STATIC = Path(__file__).parent / "static"
 def _model_json(model: Model | None, _: Any) -> dict[str, Any] | None:
     names = ("name", "device", "dtype", "context_length")
     return None if model is None else {name: getattr(model, name) for name in names}
-
-
-def _fields() -> list[dict[str, Any]]:
-    """The sampling controls as JSON: "limit" is null where there is none, and `max` only ends a slider."""
-    defaults = Sampling().to_dict()
-    described = []
-    for one in FIELDS:
-        limit = one.max if one.limit is None else one.limit
-        finite = None if limit == float("inf") else limit
-        described.append({**asdict(one), "limit": finite, "default": defaults[one.name]})
-    return described
 
 
 def _sampling(value: Any) -> Sampling:
@@ -118,7 +107,7 @@ class ChatTraits(StaticFallback, anywidget.AnyWidget):
 
     def __init__(self, **values: Any) -> None:
         self._lock = threading.RLock()
-        super().__init__(fields=_fields(), **values)
+        super().__init__(fields=described(FIELDS), **values)
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Take what a page changed; what is invalid becomes `problem`, and the last valid value stays."""
