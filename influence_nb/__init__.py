@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from influence_nb.engine.what_if import WhatIf
     from influence_nb.engine.xray import Xray
     from influence_nb.errors import InfluenceError
+    from influence_nb.evaluation.diversity import diversity
+    from influence_nb.evaluation.heat import heat_map
     from influence_nb.hub.hits import ModelHit
     from influence_nb.hub.plan import DownloadPlan
     from influence_nb.hub.progress import Progress
@@ -75,8 +77,10 @@ _HOMES = {
     "Workbench": "widgets.workbench",
     "Xray": "engine.xray",
     "bench": "engine.bench",
+    "diversity": "evaluation.diversity",
     "download": "api",
     "fit": "api",
+    "heat_map": "evaluation.heat",
     "library": "api",
     "load": "api",
     "load_encoder": "api",

@@ -139,7 +139,9 @@ class Grid(Sequence[Cell]):
                 }
             )
         columns = ["place", *self.axes, *axes.TAKEN[1:]]
-        return pd.DataFrame(rows, columns=columns).set_index("place")
+        frame = pd.DataFrame(rows, columns=columns).set_index("place")
+        frame.attrs["axes"] = {name: list(values) for name, values in self.axes.items()}
+        return frame
 
     def save(self, path: str | Path) -> Path:
         """Write it as Parquet: a row for each cell with its axes, text, tokens and receipt; `load` reads it.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from influence_nb.engine import growing
 from influence_nb.engine.completion import TokenEvent
 from influence_nb.engine.sampler import Sampler
 
@@ -125,6 +126,8 @@ class Steps:
         if self._copies is not None:
             self.keep(self._copies)
             logits = logits[self._copies]
+        if self.shape[0] > 1 and (held := self.cache):
+            growing.in_place(held[1])
         return logits
 
     def _layers(self) -> Iterator[torch.nn.Module]:

@@ -23,26 +23,32 @@ def draw_seed() -> int:
 
 
 def gumbel(seeds: Sequence[int], steps: Sequence[int], vocabulary: int, device: torch.device) -> torch.Tensor:
-    """Standard Gumbel noise for every token of some rows.
+    """Standard Gumbel noise for every token of some rows: float32 (rows, vocabulary), as `gumbel_of` says."""
+    import torch
+
+    return gumbel_of(torch.arange(vocabulary, dtype=torch.int32, device=device), seeds, steps)
+
+
+def gumbel_of(ids: torch.Tensor, seeds: Sequence[int], steps: Sequence[int]) -> torch.Tensor:
+    """Standard Gumbel noise for some tokens of some rows.
 
     Adding it to log-probabilities and taking the argmax draws from them (the Gumbel-max trick: Gumbel 1954;
     Maddison et al. 2014, arXiv:1411.0030). The 31 random bits of a token come from two rounds of Ellis's
     `lowbias32` integer hash (github.com/skeeto/hash-prospector), keyed by seed and step.
 
     Args:
+        ids: token ids, (tokens,) for all rows or (rows, tokens).
         seeds: one a row, in [0, 2**53): what `Sampling` takes, exact in JSON and in a page too.
         steps: one a row, how many tokens the row has drawn before, >= 0.
-        vocabulary: the number of token ids.
-        device: where the noise is wanted.
 
     Returns:
-        float32 of shape (rows, vocabulary), unitless, finite.
+        float32 of shape (rows, tokens), unitless, finite.
     """
     import torch
 
     keys = [_keys(seed, step) for seed, step in zip(seeds, steps, strict=True)]
-    first, second = torch.tensor(keys, dtype=torch.int32, device=device).T.unsqueeze(-1)
-    bits = torch.arange(vocabulary, dtype=torch.int32, device=device) + first
+    first, second = torch.tensor(keys, dtype=torch.int32, device=ids.device).T.unsqueeze(-1)
+    bits = ids.to(torch.int32) + first
     bits = _hash_(_hash_(bits).bitwise_xor_(second))
     # The upper 31 bits as a number in (0, 1); an exponential variate of it is exact near 0, where the winners are.
     uniform = bits.bitwise_right_shift_(1).bitwise_and_(0x7FFFFFFF).to(torch.float32).add_(0.5).mul_(2.0**-31)

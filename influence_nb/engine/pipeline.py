@@ -161,9 +161,13 @@ class Pipeline:
         if penalty is None:
             return None
         seen = self._seen = self._counts(with_prompt=True)
-        return lambda scores: torch.where(
-            seen.table > 0, torch.where(scores < 0, scores * penalty, scores / penalty), scores
-        )
+
+        def penalize(scores: torch.Tensor) -> torch.Tensor:
+            old = scores.gather(-1, seen.ids)
+            new = torch.where(old < 0, old * penalty, old / penalty)
+            return scores.scatter(-1, seen.ids, torch.where(seen.table.gather(-1, seen.ids) > 0, new, old))
+
+        return penalize
 
     def _presence_penalty(self) -> Stage | None:
         penalty = self._column([s.presence_penalty for s in self._samplings], 0.0)
@@ -234,11 +238,20 @@ class Pipeline:
 
 
 def _cut_below(scores: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
-    return scores.masked_fill(scores < threshold, float("-inf"))
+    """Scores under their row's threshold become -inf: by arithmetic, which a CPU does many at a time, unlike a fill."""
+    import torch
+
+    far = torch.lt(scores, threshold, out=torch.empty_like(scores)).mul_(-torch.finfo(scores.dtype).max)
+    return (scores + far).add_(far)
 
 
 class _Counts:
-    """How often each token stands in a row's last tokens; `table` is float32 (rows, vocabulary)."""
+    """How often each token stands in a row's last tokens.
+
+    Attributes:
+        table: float32 (rows, vocabulary).
+        ids: int64 (rows, any number), among which are all tokens that it counts.
+    """
 
     def __init__(
         self,
@@ -257,6 +270,11 @@ class _Counts:
             if tokens:
                 ids = torch.tensor(tokens, device=device)
                 self.table[row].index_add_(0, ids, torch.ones(len(tokens), device=device))
+        distinct = [
+            sorted({t for t in (*p, *o) if t < vocabulary}) for p, o in zip(prompts, outputs, strict=True)
+        ]
+        widest = max(1, *map(len, distinct))
+        self.ids = torch.tensor([one + [0] * (widest - len(one)) for one in distinct], device=device)
 
     def advance(self) -> None:
         """Count the last token of each output, and forget the one that left the window."""
@@ -275,3 +293,5 @@ class _Counts:
         device = self.table.device
         place = (torch.tensor(rows, device=device), torch.tensor(ids, device=device))
         self.table.index_put_(place, torch.tensor(signs, device=device), accumulate=True)
+        last = torch.tensor([output[-1] for output in self._outputs], device=device)
+        self.ids = torch.cat([self.ids, last.unsqueeze(-1)], dim=-1)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from influence_nb.engine.pipeline import Watch
     from influence_nb.engine.sampling import Sampling
 
+_FEW = 1024
+"""So many tokens are drawn from without looking at the rest of the vocabulary."""
+
 
 @dataclass(frozen=True)
 class Pick:
@@ -84,13 +87,13 @@ class Sampler:
         import torch
 
         scores = self._scores(logits, watch)
-        ids = self._with_noise(scores).argmax(-1, keepdim=True)
+        ids, norm = self._drawn(scores)
         for row, token in enumerate(forced or ()):
             if token is not None:
                 ids[row] = token
         total = logits.logsumexp(-1, keepdim=True)
         raw = logits.gather(-1, ids) - total
-        sampled = scores.gather(-1, ids) - scores.logsumexp(-1, keepdim=True)
+        sampled = scores.gather(-1, ids) - norm
         # One transfer to the host; float32 holds every id below 2**24 exactly, and no vocabulary is larger.
         table = torch.cat([ids.float(), raw, sampled], -1).tolist()
         for row, (_, raw_logprob, sampled_logprob) in enumerate(table):
@@ -137,16 +140,55 @@ class Sampler:
             scores[rows] = pipeline.run(logits[rows], watch)
         return scores
 
-    def _with_noise(self, scores: torch.Tensor) -> torch.Tensor:
+    def _drawn(self, scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What each row draws, and the logsumexp of its scores; both (rows, 1)."""
         import torch
 
-        warm = [row for row, sampling in enumerate(self._samplings) if sampling.temperature > 0]
+        few, most = self._narrow(scores)
+        rest = [row for row in range(len(self._samplings)) if row not in set(few)]
+        if not few:
+            return self._with_noise(scores).argmax(-1, keepdim=True), scores.logsumexp(-1, keepdim=True)
+        ids = torch.empty(len(self._samplings), 1, dtype=torch.int64, device=scores.device)
+        norm = torch.empty(len(self._samplings), 1, device=scores.device)
+        # Where few tokens are left, only those need noise, and nothing else has to be looked at.
+        left, tokens = scores[few].topk(most, dim=-1)
+        gumbel = noise.gumbel_of(tokens, *self._keys(few))
+        ids[few] = tokens.gather(-1, (left + gumbel).argmax(-1, keepdim=True))
+        norm[few] = left.logsumexp(-1, keepdim=True)
+        if rest:
+            ids[rest] = self._with_noise(scores[rest], rest).argmax(-1, keepdim=True)
+            norm[rest] = scores[rest].logsumexp(-1, keepdim=True)
+        return ids, norm
+
+    def _narrow(self, scores: torch.Tensor) -> tuple[list[int], int]:
+        """The rows that draw from few tokens, and the most that any of them has; none where that is no gain.
+
+        On a GPU it is none: asking costs a transfer, and a whole vocabulary next to nothing.
+        """
+        if scores.device.type != "cpu":
+            return [], 0
+        counts = (scores > -math.inf).sum(-1).tolist()
+        few = [
+            row
+            for row, (count, sampling) in enumerate(zip(counts, self._samplings, strict=True))
+            if count <= _FEW and sampling.temperature > 0
+        ]
+        return few, max((counts[row] for row in few), default=0) or 1
+
+    def _with_noise(self, scores: torch.Tensor, rows: Sequence[int] | None = None) -> torch.Tensor:
+        """Scores of some rows, or all, with the noise of those that draw."""
+        import torch
+
+        rows = range(len(self._samplings)) if rows is None else rows
+        warm = [place for place, row in enumerate(rows) if self._samplings[row].temperature > 0]
         if not warm:
             return scores
-        seeds = [self._samplings[row].seed or 0 for row in warm]
-        steps = [len(self._outputs[row]) for row in warm]
-        gumbel = noise.gumbel(seeds, steps, scores.shape[-1], scores.device)
+        gumbel = noise.gumbel(*self._keys([rows[place] for place in warm]), scores.shape[-1], scores.device)
         return scores.index_add(0, torch.tensor(warm, device=scores.device), gumbel)
+
+    def _keys(self, rows: Sequence[int]) -> tuple[list[int], list[int]]:
+        """The seeds of some rows, and the steps at which they are."""
+        return [self._samplings[row].seed or 0 for row in rows], [len(self._outputs[row]) for row in rows]
 
     def _composed(self, vocabulary: int, device: torch.device) -> list[Pipeline]:
         """Rows that share an order of stages share a pipeline."""
