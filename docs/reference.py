@@ -53,6 +53,7 @@ CHAPTERS: list[tuple[str, str, str, list[str]]] = [
         "influence_nb.evaluation.diversity",
         ["distinct", "repetition", "self_similarity", "similarity_to_others", "words"],
     ),
+    ("Trees", "inb", "influence_nb", ["TokenTree", "Node"]),
     ("Measure", "inb", "influence_nb", ["bench", "Bench", "BenchProgress"]),
     ("", "influence_nb.engine.benched", "influence_nb.engine.benched", ["Cell"]),
     ("Serve", "inb", "influence_nb", ["serve", "Server"]),

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from influence_nb.engine.sampling import Sampling
     from influence_nb.engine.score import TokenScores
     from influence_nb.engine.session import Session
+    from influence_nb.engine.tree import Node, TokenTree
     from influence_nb.engine.what_if import WhatIf
     from influence_nb.engine.xray import Xray
     from influence_nb.errors import InfluenceError
@@ -64,6 +65,7 @@ _HOMES = {
     "LocalModel": "store.models",
     "Model": "engine.model",
     "ModelHit": "hub.hits",
+    "Node": "engine.tree",
     "Progress": "hub.progress",
     "Receipt": "engine.receipts",
     "Replay": "engine.replay",
@@ -73,6 +75,7 @@ _HOMES = {
     "Session": "engine.session",
     "TokenEvent": "engine.completion",
     "TokenScores": "engine.score",
+    "TokenTree": "engine.tree",
     "WhatIf": "engine.what_if",
     "Workbench": "widgets.workbench",
     "Xray": "engine.xray",

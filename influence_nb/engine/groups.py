@@ -104,3 +104,9 @@ def _room(model: TransformersModel) -> Fits:
         return needed <= free
 
     return fits
+
+
+def most_rows(model: TransformersModel, width: int) -> int:
+    """How many rows of `width` tokens fit what is free on the model's device now, one at least."""
+    fits, most = _room(model), _MOST.get(model.device, _MOST_ON_GPUS)
+    return next((count for count in range(most, 1, -1) if fits(count, width, width)), 1)

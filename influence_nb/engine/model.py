@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from influence_nb.engine.receipts import Receipt
     from influence_nb.engine.replay import OnReplayed, Replay
     from influence_nb.engine.trace import OnTraced
+    from influence_nb.engine.tree import OnNodes, TokenTree
     from influence_nb.engine.xray import Xray
 
 
@@ -254,6 +255,39 @@ class Model(Resident):
             CapabilityMissing: the runtime gives no logits.
         """
         self._lacks("show what its sampler does")
+
+    def tree(
+        self,
+        prompt: Prompt,
+        depth: int = 4,
+        width: int = 3,
+        mass: float | None = None,
+        limit: int = 500,
+        cancel: threading.Event | None = None,
+        on_progress: OnNodes | None = None,
+    ) -> TokenTree:
+        """A tree of what may follow a prompt, with the exact probability of every branch under the model itself.
+
+        Nodes are looked at level by level, many at once, each going on from the KV cache of the one before it. What a
+        node does not show is a number on it (`Node.rest`).
+
+        Args:
+            prompt: as `stream` takes it.
+            depth: how many tokens the branches have at most, >= 1.
+            width: how many tokens may follow a node at most, >= 1: the most probable ones.
+            mass: a node has no more children than it takes to reach this share of the probability, in (0, 1].
+            limit: the most nodes, >= `width`; where more would come, the most probable branches grow.
+            cancel: set it, from any thread, to stop; what there is so far comes back.
+            on_progress: called with the number of nodes and `limit`, in the calling thread.
+
+        Raises:
+            InvalidData: a number out of its range; errors of the prompt as `stream`'s.
+            ContextTooLong: prompt and depth do not fit the model's context.
+            CapabilityMissing: the runtime gives no logits.
+        """
+        from influence_nb.engine.growth import plant
+
+        return plant(self, prompt, depth, width, mass, limit, cancel, on_progress)
 
     def replay(
         self,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _GREY = "#808790"
+_WIDE = 50
+"""Positive figures that lie so many times apart are coloured by their logarithms."""
 
 
 def heat_map(
@@ -94,12 +96,15 @@ def _drawn(
     height, width = table.shape
     figure = new_figure(max(2.6 + 0.95 * width, 4.2), max(1.3 + 0.5 * height, 2.2))
     ax = figure.add_subplot()
-    image: Any = ax.imshow(np.ma.masked_invalid(table), cmap="viridis", aspect="auto")
+    known = table[np.isfinite(table)]
+    spread = known.size and known.min() > 0 and known.max() > _WIDE * known.min()
+    scale = "log" if spread else "linear"
+    image: Any = ax.imshow(np.ma.masked_invalid(table), cmap="viridis", aspect="auto", norm=scale)
     ax.set_yticks(range(height), down[1])
     ax.set_xticks(range(width), across[1] if across[0] else [""])
     ax.set_ylabel(down[0], color=_GREY)
     ax.set_xlabel(across[0] or "", color=_GREY)
-    ax.set_title(value, color=_GREY, fontsize=11)
+    ax.set_title(f"{value}, coloured by its logarithm" if spread else value, color=_GREY, fontsize=11)
     ax.tick_params(colors=_GREY, length=0)
     for spine in ax.spines.values():
         spine.set_visible(False)
@@ -109,7 +114,15 @@ def _drawn(
             if np.isfinite(number):
                 dark = image.norm(number) < 0.6  # of viridis
                 colour = "white" if dark else "black"
-                ax.text(x, y, f"{number:.3g}", ha="center", va="center", color=colour, fontsize=9)
+                ax.text(
+                    x,
+                    y,
+                    f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}",
+                    ha="center",
+                    va="center",
+                    color=colour,
+                    fontsize=9,
+                )
             else:
                 ax.text(x, y, "–", ha="center", va="center", color=_GREY)
     return figure
