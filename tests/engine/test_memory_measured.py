@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import influence_nb as inb
+from influence_nb.engine import growing
 from influence_nb.engine.configs import completed
 from influence_nb.engine.loop import Steps
 from influence_nb.memory import ModelShape
@@ -40,7 +41,7 @@ def run(network: Any, prompt: int = PROMPT) -> tuple[int, int]:
 
 
 def collect(thing: Any, found: dict[int, torch.Tensor]) -> None:
-    """All tensors below a cache, each once; no configs, no numbers."""
+    """All tensors below a cache, each once; no configs, no numbers, and no room for tokens to come (64 at most)."""
     if isinstance(thing, torch.Tensor):
         if thing.dim():
             found[id(thing)] = thing
@@ -50,6 +51,8 @@ def collect(thing: Any, found: dict[int, torch.Tensor]) -> None:
     elif isinstance(thing, list | tuple):
         for value in thing:
             collect(value, found)
+    elif type(thing).__module__ == growing.__name__:
+        collect({name: value for name, value in vars(thing).items() if name != "_rooms"}, found)
     elif type(thing).__module__.startswith("transformers") and "Config" not in type(thing).__name__:
         collect(vars(thing), found)
 
