@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from lab import LabPage, LabServer
 from playwright.sync_api import expect
 
 from influence_nb.widgets.scatter import CAMERA
@@ -13,11 +15,13 @@ from influence_nb.widgets.scatter import CAMERA
 pytestmark = pytest.mark.starter
 
 VIEW = ".inb-explorer"  # the live view: the static rendering is in the page too, hidden
-OPEN = """
+MAP = """
 import influence_nb as inb
 from influence_nb.embeddings.corpus import corpus
 from influence_nb.widgets import EmbeddingExplorer
 map = inb.EmbeddingMap(corpus(), projection="pca")
+"""
+OPEN = """
 explorer = EmbeddingExplorer(map)
 explorer
 """
@@ -26,11 +30,21 @@ PLACE = """(lambda p: (lambda row: (row, *(2 * (p[row] - p.min(0)) / (p.max(0) -
     int(p[:, 0].argmax())))(map.project("pca").points)"""  # a row, and where it is from -1 to 1
 
 
-def open_explorer(lab: Any, theme: str = "light") -> Any:
-    page = lab.open([OPEN], theme=theme)
-    page.run_all()
-    page.page.locator(".inb-explorer canvas").first.wait_for()
-    return page
+@pytest.fixture(scope="module")
+def notebook(lab_server: LabServer) -> Iterator[LabPage]:
+    """A notebook that has embedded the corpus, once."""
+    made = lab_server.open([MAP, OPEN])
+    made.run_cell(0)
+    yield made
+    lab_server.close_pages()
+
+
+@pytest.fixture
+def page(notebook: LabPage) -> LabPage:
+    """The same with an explorer of its own."""
+    notebook.run_cell(1)
+    notebook.page.locator(".inb-explorer canvas").first.wait_for()
+    return notebook
 
 
 def lasso(page: Any, share: float = 0.5) -> None:
@@ -46,8 +60,7 @@ def lasso(page: Any, share: float = 0.5) -> None:
     page.mouse.up()
 
 
-def test_lasso_arrives_in_python(lab: Any) -> None:
-    page = open_explorer(lab)
+def test_lasso_arrives_in_python(page: LabPage) -> None:
     lasso(page.page)
     page.kernel_until("len(explorer.selected) > 1")
     count = page.kernel_eval("len(explorer.selected)")
@@ -63,8 +76,7 @@ def test_lasso_arrives_in_python(lab: Any) -> None:
     assert not page.errors
 
 
-def test_a_click_lists_the_neighbours_of_that_point(lab: Any) -> None:
-    page = open_explorer(lab)
+def test_a_click_lists_the_neighbours_of_that_point(page: LabPage) -> None:
     row, x, y = page.kernel_eval(PLACE)
     box = page.page.locator(".inb-explorer canvas").first.bounding_box()
     half = box["height"] / 2 / CAMERA
@@ -79,8 +91,7 @@ def test_a_click_lists_the_neighbours_of_that_point(lab: Any) -> None:
     expect(page.page.locator(VIEW).locator(".inb-table tbody tr").first).to_contain_text(nearest)
 
 
-def test_typed_text_is_embedded_live(lab: Any) -> None:
-    page = open_explorer(lab)
+def test_typed_text_is_embedded_live(page: LabPage) -> None:
     page.page.get_by_label("Text to find").fill("the central bank cut interest rates")
     expect(
         page.page.locator(VIEW).get_by_text("Nearest in full space to: the central bank cut interest rates")
@@ -92,23 +103,21 @@ def test_typed_text_is_embedded_live(lab: Any) -> None:
     )
 
 
-def test_a_reader_without_a_kernel_sees_the_picture(lab: Any) -> None:
-    page = open_explorer(lab)
+def test_a_reader_without_a_kernel_sees_the_picture(page: LabPage) -> None:
     lasso(page.page)
     page.kernel_until("len(explorer.selected) > 1")
     first = page.kernel_eval("explorer.selection['text'].iloc[0]")
     page.page.wait_for_function(
-        "text => jupyterapp.shell.currentWidget.content.widgets[0].model.outputs.toJSON()"
+        "text => jupyterapp.shell.currentWidget.content.widgets[1].model.outputs.toJSON()"
         ".some(o => (o.data['text/html'] || '').includes(text))",
         arg=first,
     )
     static = page.page.locator(".jp-OutputArea-child:has(.inb-static)")
     expect(static).to_be_hidden()
-    assert "data:image/png;base64," in page.outputs(0)[-1]["data"]["text/html"]
+    assert "data:image/png;base64," in page.outputs(1)[-1]["data"]["text/html"]
 
 
-def test_the_projection_can_be_switched(lab: Any) -> None:
-    page = open_explorer(lab)
+def test_the_projection_can_be_switched(page: LabPage) -> None:
     page.kernel_eval("setattr(explorer, 'selected', [3, 5])")
     page.page.get_by_label("Projection").select_option("UMAP")
     expect(page.page.locator(VIEW).get_by_text("UMAP of 360 texts")).to_be_visible(timeout=120_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 from contrast import CONTRAST
@@ -12,22 +13,32 @@ from panel_page import narrow
 from playwright.sync_api import expect
 from test_panel_looks import OUTSIDE
 
-LAB = """import influence_nb as inb
-model = inb.load()
-lab = inb.widgets.SamplingLab(sampling=inb.Sampling(seed=4))
+MODEL = """import influence_nb as inb
+model = inb.load()"""
+LAB = """lab = inb.widgets.SamplingLab(sampling=inb.Sampling(seed=4))
 lab"""
 expect.set_options(timeout=120_000)
 
 pytestmark = pytest.mark.starter
 
 
-@pytest.fixture
-def page(lab: LabServer) -> LabPage:
-    made = lab.open([LAB])
+@pytest.fixture(scope="module")
+def notebook(lab_server: LabServer) -> Iterator[LabPage]:
+    """A notebook that has loaded the starter, once."""
+    made = lab_server.open([MODEL, LAB])
     made.run_cell(0)
-    made.page.get_by_role("button", name="Look", exact=True).click()
-    expect(made.page.locator(".inb-bars tbody tr").first).to_be_visible()
-    return made
+    yield made
+    lab_server.close_pages()
+
+
+@pytest.fixture
+def page(notebook: LabPage) -> LabPage:
+    """The same with a lab of its own, and a text in it."""
+    notebook.page.set_viewport_size({"width": 1280, "height": 1000})
+    notebook.run_cell(1)
+    notebook.page.get_by_role("button", name="Look", exact=True).click()
+    expect(notebook.page.locator(".inb-bars tbody tr").first).to_be_visible()
+    return notebook
 
 
 def raw_of(page: LabPage, row: int) -> float:
