@@ -219,9 +219,9 @@ def test_a_captive_portal_is_a_raw_json_error(client: Client) -> None:
 def test_a_killed_process_leaves_a_part_that_is_not_used_again(client: Client) -> None:
     hold = client.hub.hold("*.safetensors", 200_000)
     code = f"""
-from huggingface_hub import constants, snapshot_download
+from huggingface_hub import constants, hf_hub_download
 constants.DOWNLOAD_CHUNK_SIZE = {CHUNK}
-snapshot_download("lab/one", cache_dir={str(client.cache)!r}, token=False)
+hf_hub_download("lab/one", {NAME!r}, cache_dir={str(client.cache)!r}, token=False)
 """
     process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, **client.hub.environment})
     try:
