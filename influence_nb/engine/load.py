@@ -226,6 +226,7 @@ def _network(
                 "The configuration is of a smaller model: fetch config.json again.",
             )
         network.eval()
+        packed.keep_exact(network)
         if "device_map" not in how:
             network.to(place.device)
         if getattr(config, "is_decoder", None) is False and sees_ahead(network):

@@ -7,7 +7,7 @@ does not load.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,6 +84,23 @@ def config(quantization: str, dtype: torch.dtype) -> Any:
     if quantization == "int8":
         return make(load_in_8bit=True)
     return make(load_in_4bit=True, bnb_4bit_quant_type=quantization, bnb_4bit_compute_dtype=dtype)
+
+
+def keep_exact(network: torch.nn.Module) -> None:
+    """Keep bitsandbytes' 4-bit layers as they are where its bfloat16 kernel cannot stand in for them.
+
+    On CPUs with AVX-512 BF16, `Linear4bit` rearranges its weights at the first pass for a kernel that takes rows in
+    groups of 32 and whole blocks of columns, and computes in bfloat16 whatever it was given. Layers of other shapes
+    would fail there, and float32 would be float32 in name only.
+    """
+    import torch
+
+    layers: Iterable[Any] = network.modules()
+    for layer in layers:
+        if getattr(layer, "support_avx512bf16_for_cpu", False):
+            state = layer.weight.quant_state
+            fits = state.shape[0] % 32 == 0 and state.shape[1] % state.blocksize == 0
+            layer.support_avx512bf16_for_cpu = fits and layer.compute_dtype is torch.bfloat16
 
 
 def check_checkpoint(local: LocalModel, said: Any, device: torch.device) -> None:

@@ -9,7 +9,7 @@ import difflib
 import html
 import os
 import threading
-import time
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -29,10 +29,19 @@ from influence_nb.store.verify import Verification, verify
 if TYPE_CHECKING:
     import pandas
 
-_MOMENT = 0.001
-"""Seconds; less than it takes to change anything on a disk and look again."""
-
 InUse = Callable[[LocalModel | IncompleteModel], bool]
+
+
+class _Models(Iterator[LocalModel]):
+    """What one look found, given out one by one."""
+
+    def __init__(self, models: tuple[LocalModel, ...]) -> None:
+        self.models, self.begun = models, False
+        self._rest = iter(models)
+
+    def __next__(self) -> LocalModel:
+        self.begun = True
+        return next(self._rest)
 
 
 class Library:
@@ -47,19 +56,17 @@ class Library:
 
     def __init__(self, in_use: InUse | None = None) -> None:
         self._in_use = in_use or (lambda model: False)
-        self._counted, self._counted_at = 0, -1.0
+        self._latest: Callable[[], _Models | None] = lambda: None
 
     def __iter__(self) -> Iterator[LocalModel]:
-        models = look().models
-        self._counted, self._counted_at = len(models), time.monotonic()
-        return iter(models)
+        models = _Models(look().models)
+        self._latest = weakref.ref(models)
+        return models
 
     def __len__(self) -> int:
-        return self._counted if self._just() else len(look().models)
-
-    def _just(self) -> bool:
-        """Whether the models were given out this moment: `list(library)` asks how many there are right after that."""
-        return time.monotonic() - self._counted_at < _MOMENT
+        latest = self._latest()
+        # `list(library)` asks how many there are before it takes the first of those that it was given: one look.
+        return len(latest.models) if latest and not latest.begun else len(look().models)
 
     def __contains__(self, name: object) -> bool:
         return any(model.name == name for model in self)
