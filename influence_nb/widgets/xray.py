@@ -6,31 +6,33 @@ It knows X-rays and the page's messages; how a choice is made is the engine's bu
 
 from __future__ import annotations
 
-import contextlib
-import reprlib
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from influence_nb import api
-from influence_nb.engine.sampling import Sampling
+from influence_nb.engine.sampling import FIELDS, Sampling
 from influence_nb.engine.what_if import WhatIf
 from influence_nb.engine.xray import Xray
-from influence_nb.errors import InfluenceError, InvalidData, ModelNotFound
+from influence_nb.errors import InvalidData
 from influence_nb.widgets.base import escape, static_block, strict
-from influence_nb.widgets.newest import Newest, Turn
+from influence_nb.widgets.fields import described
+from influence_nb.widgets.newest import Newest, Pause, Turn
 from influence_nb.widgets.painter import Painter
 from influence_nb.widgets.state import State
 from influence_nb.widgets.xray_traits import SHOWN, XrayTraits
 from influence_nb.widgets.xray_view import flips, picture
 
 if TYPE_CHECKING:
+    from influence_nb.engine.completion import Completion
     from influence_nb.engine.model import Model
     from influence_nb.engine.trace import Place
 
 CHOICES = "Its choices were not looked at yet."
+SETTLED = 0.15
+"""Seconds without a change after which all tokens are judged: a slider that moves is not kept waiting by it."""
 
 
 class XrayPanel(XrayTraits):
@@ -65,18 +67,12 @@ class XrayPanel(XrayTraits):
         self._sampling = sampling or Sampling()
         self._pinned: Sampling | None = None
         self._history: list[Xray] = []
-        self._stop = threading.Event()
-        self._writing, self._judging = Newest(), Newest()
+        self._judging = Newest()
+        self._settled = Pause(SETTLED, lambda: self._judging.ask(self._judge))
         self._coming: list[str] = []
         self._painter = Painter(self._show_coming)
-        self._own_state = state is None
-        self.state = state or State(follow=model is None)
-        if model is not None:
-            self.state.selected = self.state.named(model) if isinstance(model, str) else model
-        super().__init__(sampling=self._sampling.to_dict())
-        self.state.observe(self._follow, ["loaded", "selected"])
-        self._follow()
-        self.on_msg(self._on_page)
+        fields = described(one for one in FIELDS if one.name in SHOWN)
+        super().__init__(model, state, fields=fields, sampling=self._sampling.to_dict())
 
     # -- from Python and from the page -----------------------------------------------------------------------------
 
@@ -113,15 +109,13 @@ class XrayPanel(XrayTraits):
             for event in stream:
                 self._coming = [*self._coming, event.text]
                 self._painter.ask()
-            made = stream.completion
-            trace = replace(made.what_if(cancel=stop).trace, completion=made)
-            return Xray(trace, trace.sampling)
+            return _taken_apart(stream.completion, stop)
 
         return self._write(branch, old.completion.tokens[:where])
 
-    def stop(self) -> None:
-        """Write no further; what has come is shown."""
-        self._stop.set()
+    def inspect(self, completion: Completion) -> Future[Xray]:
+        """Look at the choices of a text that was written elsewhere, in the background; one forward pass."""
+        return self._write(lambda _, stop: _taken_apart(completion, stop), completion.tokens)
 
     def back(self) -> None:
         """Return to the text before this one."""
@@ -182,17 +176,6 @@ class XrayPanel(XrayTraits):
             self._pinned = None
             self._show_choice(judge=False)
 
-    def load(self) -> Future[Xray | None]:
-        """Load the selected model, or the starter, again, in the background."""
-
-        def work(turn: Turn) -> None:
-            with self._told():
-                old = self.xray.trace.model if self.xray is not None else None
-                api.load(**(old.arguments if old is not None else {}))
-                self._put(problem=None, status="idle")
-
-        return self._writing.ask(work, lambda: self._put(status="running", problem=None))
-
     def static_html(self) -> str:
         """The text, and the choice that is shown, for a reader without a kernel."""
         with self._lock:
@@ -215,13 +198,8 @@ class XrayPanel(XrayTraits):
     def close(self) -> None:
         """Stop, and leave the page."""
         if hasattr(self, "state"):
-            self._stop.set()
-            self._writing.cancel()
+            self._settled.cancel()
             self._judging.cancel()
-            with contextlib.suppress(ValueError):
-                self.state.unobserve(self._follow, ["loaded", "selected"])
-            if self._own_state:
-                self.state.close()
         super().close()
 
     # -- writing -----------------------------------------------------------------------------------------------------
@@ -229,7 +207,7 @@ class XrayPanel(XrayTraits):
     def _write(
         self, make: Callable[[Model, threading.Event], Xray], kept: Sequence[Any] = ()
     ) -> Future[Xray]:
-        model = self._model()
+        model = self._present()
         self._stop.set()  # what is being written is no longer wanted
         stop = self._stop = threading.Event()
 
@@ -247,17 +225,7 @@ class XrayPanel(XrayTraits):
                     self._show(made)
                 return made
 
-        return self._writing.ask(work, begin)
-
-    @contextlib.contextmanager
-    def _told(self) -> Any:
-        """What goes wrong is shown, and raised to who waits."""
-        try:
-            yield
-        except Exception as error:
-            raise self._say(error) from error
-        finally:
-            self._put(status="idle")
+        return self._asking.ask(work, begin)
 
     def _came(self, place: Place, _: int) -> None:
         model = self.state.selected
@@ -302,51 +270,36 @@ class XrayPanel(XrayTraits):
             elif judge:
                 self.flips, self.judged = [], True
         if judge and self.changed:
-            self._judging.ask(lambda turn: self._judge(turn, xray))
-        else:
-            self.update_static()
+            self._settled.nudge()
+            return
+        if judge:
+            self._settled.cancel()
+        self.update_static()
 
-    def _judge(self, turn: Turn, xray: Xray) -> None:
-        what = WhatIf(xray.completion, xray.trace, xray.sampling)
-        found = flips(what)
+    def _judge(self, turn: Turn) -> None:
         with self._lock:
-            if turn.over.is_set():
+            xray = self.xray
+        if xray is None:
+            return
+        found = flips(WhatIf(xray.completion, xray.trace, xray.sampling))
+        with self._lock:
+            if turn.over.is_set() or xray is not self.xray:
                 return
             self._put(flips=found, judged=True)
         self.update_static()
 
-    def _follow(self, _: Any = None) -> None:
-        model = self.state.selected
-        self.model = "" if model is None else model.name
-
-    def _say(self, error: Exception) -> InfluenceError:
-        model = self.state.selected
-        return self._show_problem(error, load=model is None or not model.is_loaded)
+    def _arguments(self) -> dict[str, Any]:
+        return self.xray.trace.model.arguments if self.xray is not None else {}
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
     def _prompt(self) -> Any:
         return [{"role": "user", "content": self.prompt}] if self.chat else self.prompt
 
-    def _model(self) -> Model:
-        model: Model | None = self.state.selected
-        if model is None:
-            raise ModelNotFound("No model is loaded.", "Load one: inb.load(), or the Load panel.")
-        return model
-
     def _looked(self) -> Xray:
         if self.xray is None or not len(self.xray):
             raise InvalidData(CHOICES, "Press Look first: panel.look().")
         return self.xray
-
-    def _on_page(self, _: Any, content: Any, buffers: Any) -> None:
-        try:
-            self._asked(content)
-        except Exception as error:
-            self._say(error)
-        finally:
-            if isinstance(content, Mapping) and type(content.get("number")) is int:
-                self.answered = content["number"]
 
     def _asked(self, content: Any) -> None:
         match content:
@@ -364,7 +317,9 @@ class XrayPanel(XrayTraits):
             case {"type": "stop" | "regenerate" | "back" | "reset" | "pin" | "unpin" | "load" as kind}:
                 getattr(self, kind)()
             case _:
-                raise InvalidData(
-                    f"The page asked for something unknown: {reprlib.repr(content)}.",
-                    "Reload the page; if that does not help, restart the kernel.",
-                )
+                raise self._unknown(content)
+
+
+def _taken_apart(completion: Completion, stop: threading.Event) -> Xray:
+    trace = replace(completion.what_if(cancel=stop).trace, completion=completion)
+    return Xray(trace, trace.sampling)

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from pathlib import Path
-from typing import Any
-
-import anywidget
 import traitlets
 
-from influence_nb.engine.sampling import FIELDS, STAGES
-from influence_nb.errors import InfluenceError, ModelNotFound
-from influence_nb.widgets.base import StaticFallback, readable
-from influence_nb.widgets.fields import described
-from influence_nb.widgets.here import here
+from influence_nb.engine.sampling import STAGES
+from influence_nb.widgets.model_panel import STATIC, ModelPanel
 
-STATIC = Path(__file__).parent / "static"
 SHOWN = (*STAGES, "penalty_window", "seed")
 """The sampling parameters that decide between tokens."""
 
 
-class XrayTraits(StaticFallback, anywidget.AnyWidget):
+class XrayTraits(ModelPanel):
     """The synced state of an `XrayPanel`; only Python sets it."""
 
     _esm = STATIC / "xray.js"
@@ -28,9 +19,6 @@ class XrayTraits(StaticFallback, anywidget.AnyWidget):
 
     fields = traitlets.List(traitlets.Dict()).tag(sync=True)
     """The sampling parameters that decide between tokens, described for the page's controls."""
-
-    model = traitlets.Unicode().tag(sync=True)
-    """The name of the model that writes; "" where none is loaded."""
 
     prompt = traitlets.Unicode("Once upon a time").tag(sync=True)
     """What the text begins with, or the message that it answers."""
@@ -40,9 +28,6 @@ class XrayTraits(StaticFallback, anywidget.AnyWidget):
 
     length = traitlets.Int(24).tag(sync=True)
     """How many tokens are looked at."""
-
-    status = traitlets.Enum(("idle", "running"), "idle").tag(sync=True)
-    """Whether a text is being written."""
 
     tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
     """The texts of the tokens that came, special ones shown."""
@@ -70,36 +55,3 @@ class XrayTraits(StaticFallback, anywidget.AnyWidget):
 
     earlier = traitlets.Int(0).tag(sync=True)
     """How many texts `back` can return to."""
-
-    answered = traitlets.Int(0).tag(sync=True)
-    """The number of the page's last change of settings that `view` answers."""
-
-    problem = traitlets.Any(None, allow_none=True).tag(sync=True)
-    """What went wrong: {"message", "hint", "field", "load"}, the last whether to offer to load the model; or None."""
-
-    def __init__(self, **values: Any) -> None:
-        self._lock = threading.RLock()
-        super().__init__(fields=described(one for one in FIELDS if one.name in SHOWN), **values)
-
-    def _put(self, **values: Any) -> None:
-        """Set several traits in one message, so that the page never paints half of a change."""
-        with self._lock, self.hold_sync():
-            for name, value in values.items():
-                setattr(self, name, value)
-
-    def _show_problem(self, error: Exception, load: bool) -> InfluenceError:
-        """Show what went wrong; returned as an error of ours.
-
-        Args:
-            load: whether loading the model is the way out.
-        """
-        said = readable(error)
-        problem = {
-            "message": said.message,
-            "hint": here(said.hint),
-            "field": getattr(said, "field", None),
-            "load": load or isinstance(error, ModelNotFound),
-        }
-        self._put(problem=None)  # the same problem twice is still news
-        self._put(problem=problem)
-        return said

@@ -211,3 +211,12 @@ def test_the_saved_notebook_has_the_text_and_the_choice(model: inb.Model) -> Non
     assert f"[{lab.xray.tokens[0]}]" in page
     assert "<script" not in page
     lab.close()
+
+
+def test_a_text_that_was_written_elsewhere_is_looked_at(panel: XrayPanel, model: inb.Model) -> None:
+    completion = model.generate("the quick brown", temperature=1.3, seed=8, max_new_tokens=5)
+    looked = panel.inspect(completion).result(WAIT)
+    assert [step.place.id for step in looked] == completion.ids
+    assert (len(panel.tokens), panel.sampling["temperature"], panel.flips) == (len(completion.ids), 1.3, [])
+    panel.at(2)
+    assert panel.view["drawn"] == panel.view["came"] == completion.ids[2]
