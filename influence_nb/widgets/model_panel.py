@@ -123,14 +123,14 @@ class ModelPanel(StaticFallback, anywidget.AnyWidget):
                 setattr(self, name, value)
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """What goes wrong is shown, and raised to who waits; then the panel is idle."""
+    def _told(self, **then: Any) -> Iterator[None]:
+        """What goes wrong is shown, and raised to who waits; then the traits `then` are set, or the panel is idle."""
         try:
             yield
         except Exception as error:
             raise self._say(error) from error
         finally:
-            self._put(status="idle")
+            self._put(**(then or {"status": "idle"}))
 
     def _say(self, error: Exception) -> InfluenceError:
         """Show what went wrong; returned as an error of ours."""
