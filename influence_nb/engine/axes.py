@@ -231,16 +231,19 @@ def _check_once(name: str, values: Sequence[Any]) -> None:
         seen.append(said)
 
 
+def under_system(turns: Sequence[Any], system: str) -> list[Any]:
+    """Messages under another system prompt, which takes the place of one that they begin with."""
+    begins = bool(turns) and isinstance(turns[0], Mapping) and turns[0].get("role") == "system"
+    return [{"role": "system", "content": system}, *(turns[1:] if begins else turns)]
+
+
 def _asked(model: Model, kind: prompts.Kind, said: Any, spoken: Mapping[str, Any]) -> Prompt:
     """The prompt of one model under one system prompt and one set of switches: token ids where those are known here."""
     from influence_nb.engine.token_model import TokenModel
 
     switches = {name: value for name, value in spoken.items() if name != "system"}
     if kind == "messages" and (system := spoken.get("system")) is not None:
-        turns = (
-            said[1:] if said and isinstance(said[0], Mapping) and said[0].get("role") == "system" else said
-        )
-        said = [{"role": "system", "content": system}, *turns]
+        said = under_system(said, system)
     if not isinstance(model, TokenModel):
         return said  # type: ignore[no-any-return]
     if kind == "messages" and switches:

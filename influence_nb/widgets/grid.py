@@ -7,9 +7,9 @@ It knows grids and the page's messages; how cells are run is the engine's busine
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -45,7 +45,7 @@ class GridPanel(GridTraits):
     """One prompt under every combination of some settings: run, compared, coloured, mapped.
 
     `vary` says what is varied, `run` runs it, and cells appear as they finish; `compare`, `colour` and `arrange` change
-    what the table shows, `map` draws the texts as points, `open` goes on with one. The page has a control for each.
+    what the table shows, `map` draws the texts as points, `go_on` opens one elsewhere. The page has a control for each.
 
     Args:
         model: a loaded `Model` or its name; None follows what is selected.
@@ -114,7 +114,7 @@ class GridPanel(GridTraits):
         stop = self._stop = threading.Event()
 
         def work(turn: Turn) -> Grid:
-            with self._told(), api.awake(model) as present:
+            with self._running(), api.awake(model) as present:
                 self._last = present
                 planned = plan(present, prompt, sampling, values, grid_axes.LIMIT)
                 with self._lock:
@@ -127,7 +127,7 @@ class GridPanel(GridTraits):
                         for one in cells:
                             self._came(one)
                 finally:
-                    self._put(progress={})
+                    self._progress = {}
                     self._painter.now()
                     self.update_static()
                 return self.grid
@@ -205,6 +205,15 @@ class GridPanel(GridTraits):
 
         return self._embedding.ask(work)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no grid was run."""
+        return self.grid is None
+
+    def prompt_of(self, cell: Cell) -> Any:
+        """What was asked in a cell, as `Grid.prompt_of`."""
+        return self._run_before().prompt_of(cell)
+
     def at(self, place: int) -> Cell:
         """The cell at a place, from 0, the last axis fastest.
 
@@ -218,7 +227,7 @@ class GridPanel(GridTraits):
             )
         return found
 
-    def open(self, place: int, where: str) -> Any:
+    def go_on(self, place: int, where: str) -> Any:
         """Go on with a cell elsewhere, one of `opens`; what that gives.
 
         Raises:
@@ -268,11 +277,18 @@ class GridPanel(GridTraits):
         self._painter.ask()
 
     def _embedding_at(self, done: int, total: int) -> None:
-        self._put(progress={"done": done, "total": total, "words": f"Embedding {done:,} of {total:,} texts"})
+        self._progress = {"done": done, "total": total, "words": f"Embedding {done:,} of {total:,} texts"}
+        self._painter.ask()
 
-    def _embedded(self) -> Any:
+    @contextmanager
+    def _embedded(self) -> Iterator[None]:
         """What goes wrong while texts are embedded is shown; then no progress is."""
-        return self._told(progress={})
+        try:
+            with self._told():
+                yield
+        finally:
+            self._progress = {}
+            self._painter.now()
 
     # -- showing -----------------------------------------------------------------------------------------------------
 
@@ -286,7 +302,7 @@ class GridPanel(GridTraits):
                 table=layout(grid.axes, self.across),
                 figures=[*FIGURES, SIMILARITY],
                 cells=[cell(one, self._figures[one.place], reference) for one in grid],
-                progress=self._progress if self.status == "running" else {},
+                progress=self._progress,
             )
 
     def _arguments(self) -> dict[str, Any]:
@@ -320,7 +336,7 @@ class GridPanel(GridTraits):
             case {"type": "arrange", "across": str(across)}:
                 self.arrange(across)
             case {"type": "open", "place": int(place), "where": str(where)}:
-                self.open(place, where)
+                self.go_on(place, where)
             case {"type": "stop" | "map" | "load" as kind}:
                 getattr(self, kind)()
             case _:

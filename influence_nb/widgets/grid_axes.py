@@ -85,6 +85,7 @@ def counted(rows: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     field = None
     try:
         given = read(rows)
+        field = next((name for name, values in given.items() if not values), None)
         axes.check_size(given, LIMIT)
         for field, values in given.items():
             axes.check_values(field, values)

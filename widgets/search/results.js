@@ -1,6 +1,6 @@
 /** A table of models, a line above it that says what it shows, and the way to more. It does not know who fills it. */
 
-import { attribute, fill, h, show } from "../shared/dom.js";
+import { attribute, h, show } from "../shared/dom.js";
 import { Problem } from "../shared/problem.js";
 import { heading, row } from "./row.js";
 
