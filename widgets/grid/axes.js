@@ -99,7 +99,7 @@ class Row {
     this.name.value = axis.name;
     const choice = choices.find(({ name }) => name === axis.name);
     const lines = choice?.lines ?? false;
-    if (lines !== this.values instanceof HTMLTextAreaElement) {
+    if (lines !== (this.values.tagName === "TEXTAREA")) {
       const field = this.#field(lines);
       this.values.replaceWith(field);
       this.values = field;
