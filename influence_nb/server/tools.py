@@ -65,6 +65,7 @@ class Reader:
         self._on = on
         self._outside = Stopping((_OPEN,))
         self._inside: str | None = None
+        self._after_call: str | None = None
 
     def push(self, text: str) -> str:
         """What of the text so far is said; whole calls go to `calls`."""
@@ -77,18 +78,18 @@ class Reader:
                 self._outside = Stopping((_OPEN,))
                 whole = held + text
                 shown = self._outside.push(whole)
-                said += shown
+                said += self._spoken(shown)
                 if not self._outside.found:
-                    return self._trimmed(said)
+                    return said
                 self._inside, text = "", whole[len(shown) + len(_OPEN) :]
             else:
                 self._inside += text
                 body, closed, text = self._inside.partition(_CLOSE)
                 if not closed:
-                    return self._trimmed(said)
+                    return said
                 self._inside, self._outside = None, Stopping((_OPEN,))
-                said += self._read(body)
-        return self._trimmed(said)
+                said += self._spoken(self._read(body))
+        return said
 
     def rest(self) -> str:
         """What was held back, now that nothing more will come."""
@@ -96,11 +97,17 @@ class Reader:
             return ""
         held = self._outside.rest() if self._inside is None else _OPEN + self._inside
         self._inside = None
-        return self._trimmed(held)
+        return self._spoken(held)
 
-    def _trimmed(self, said: str) -> str:
-        """Without the line breaks that stand between calls."""
-        return said if said.strip() or not self.calls else ""
+    def _spoken(self, text: str) -> str:
+        """What is said: of line breaks after a call only those that a word follows."""
+        if self._after_call is None:
+            return text
+        self._after_call += text
+        if not self._after_call.strip():
+            return ""
+        text, self._after_call = self._after_call, None
+        return text
 
     def _read(self, body: str) -> str:
         """Keep a call; a body that is none is said as it stands."""
@@ -112,6 +119,7 @@ class Reader:
         except (ValueError, KeyError, TypeError, AttributeError):
             return f"{_OPEN}{body}{_CLOSE}"
         self.calls.append(ToolCall(f"call_{uuid.uuid4().hex[:24]}", name, arguments))
+        self._after_call = ""
         return ""
 
 

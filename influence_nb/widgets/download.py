@@ -22,7 +22,7 @@ from influence_nb.widgets import orders
 from influence_nb.widgets.base import StaticFallback, in_background, readable, static_block, strict
 from influence_nb.widgets.downloading import Downloading
 from influence_nb.widgets.form import STYLE, message, page_button
-from influence_nb.widgets.job_row import ROW_STYLE, JobRow
+from influence_nb.widgets.job_row import FINISHED, ROW_STYLE, JobRow
 from influence_nb.widgets.plan_form import Request, check, make_request
 from influence_nb.widgets.plan_pane import PANE_STYLE, PlanPane
 from influence_nb.widgets.plan_view import PLAN_STYLE, all_here, short_of_disk
@@ -59,7 +59,7 @@ class DownloadPanel(StaticFallback, ipywidgets.VBox):
         self.jobs = jobs if jobs is not None else shared_jobs()
         self._button = page_button("Download", "Plan first", self._download_clicked, "primary")
         self._pane = PlanPane(self._plan_changed)
-        self._queue = QueueView(self.jobs, self._retry, self._load, self._job_changed, self.focus)
+        self._queue = QueueView(self.jobs, self._retry, self._load, self._row_changed, self.focus)
         styles = ipywidgets.HTML(STYLE + PLAN_STYLE + PANE_STYLE + ROW_STYLE)
         start = ipywidgets.HBox([self._button]).add_class("inb-row")
         super().__init__([styles, self._pane, start, self._queue])
@@ -239,11 +239,14 @@ class DownloadPanel(StaticFallback, ipywidgets.VBox):
 
         in_background(work)
 
-    def _job_changed(self, job: Job[Any]) -> None:
-        plan = orders.plan_of(job)
-        if plan is not None and job.finished:
+    def _row_changed(self, row: JobRow) -> None:
+        plan = orders.plan_of(row.job)
+        over = (
+            row.shown in FINISHED
+        )  # as it was painted: the job itself may have ended since, and will be heard of again
+        if plan is not None and over:
             self._pane.look_again(plan)
-        if job.finished:  # what did not come whole is in the library too, as something to fetch or to remove
+        if over:  # what did not come whole is in the library too, as something to fetch or to remove
             self.state.library_changed()
         self.update_static()
 

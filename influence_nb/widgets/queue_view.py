@@ -27,7 +27,7 @@ class QueueView(ipywidgets.VBox):
         jobs: the queue.
         retry: does a row's job again.
         load: loads the model that a row's job fetched.
-        changed: told of each job whose status is another than was shown before, on whichever thread paints.
+        changed: told of each row that shows another status than before, on whichever thread paints.
         emptied: called when no row is left after `Clear finished` was pressed: the focus has to go elsewhere.
     """
 
@@ -36,7 +36,7 @@ class QueueView(ipywidgets.VBox):
         jobs: Jobs,
         retry: Callable[[JobRow], object],
         load: Callable[[JobRow], object],
-        changed: Callable[[Job[Any]], object],
+        changed: Callable[[JobRow], object],
         emptied: Callable[[], object],
     ) -> None:
         self._jobs = jobs
@@ -93,13 +93,13 @@ class QueueView(ipywidgets.VBox):
         self.painter.ask()
 
     def _paint(self) -> None:
-        for job in self._sync():
-            self._changed(job)
+        for row in self._sync():
+            self._changed(row)
         if any(row.shown == "running" for row in self.rows):
             self._look_again.nudge()
 
-    def _sync(self) -> list[Job[Any]]:
-        """Make the rows those of the queue; the jobs whose status is another than was shown."""
+    def _sync(self) -> list[JobRow]:
+        """Make the rows those of the queue; those that show another status than before."""
         jobs = {orders.key(job): job for job in orders.listed(self._jobs)}
         kept = {key: row for key, row in self._rows.items() if key in jobs}
         for key, row in kept.items():
@@ -107,7 +107,7 @@ class QueueView(ipywidgets.VBox):
         new = {key: JobRow(job, self._retry, self._load) for key, job in jobs.items() if key not in kept}
         self._rows = {**kept, **new}
         rows = list(self._rows.values())
-        changed = [row.job for row in rows if row.paint()]
+        changed = [row for row in rows if row.paint()]
         gone = [row for row in self._list.children if row not in rows]
         if list(self._list.children) != rows:
             self._list.children = rows

@@ -83,6 +83,7 @@ def test_the_rows_of_the_library_and_its_pages(lab: LabServer, tmp_path: Path):
         page.keyboard.press("Enter")
         press(page, row.format(15), "Remove it")
         expect(page.locator(row.format(15))).to_have_count(0)
+        expect(page.locator(row.format(16)).filter(visible=True)).to_have_count(1)  # its old place is empty
         focused(page, row.format(16), "Remove")
         press(page, library, "Leftovers")
         press(page, library, "Delete them")
