@@ -1,14 +1,12 @@
 /** What is varied: a row for each axis with its name and its values as they are typed. It does not read the values. */
 
 import { button } from "../shared/asking.js";
-import { attribute, fill, h, show } from "../shared/dom.js";
+import { attribute, fill, h, show, unique } from "../shared/dom.js";
 import { iconButton } from "../shared/icons.js";
 
 /** @typedef {import("./types.js").State} State */
 /** @typedef {import("./types.js").Axis} Axis */
 /** @typedef {import("./types.js").Choice} Choice */
-
-let made = 0;
 
 export class Axes {
   /** @param {(axes: Axis[]) => void} onchange */
@@ -73,7 +71,7 @@ export class Axes {
 class Row {
   /** @param {() => void} onchange @param {(row: Row) => void} onremove */
   constructor(onchange, onremove) {
-    const id = `inb-axis-${(made += 1)}`;
+    const id = unique("axis");
     this.onchange = onchange;
     this.name = h("select", { "aria-label": "Varied", onchange });
     this.values = /** @type {HTMLInputElement | HTMLTextAreaElement} */ (this.#field(false));

@@ -83,6 +83,6 @@ class Box {
     attribute(this.el, "data-missing", !cell);
     attribute(this.el, "data-reference", this.isReference);
     if (share === null) this.el.style.removeProperty("--heat");
-    else this.el.style.setProperty("--heat", `${Math.round(5 + 40 * share)}%`);
+    else this.el.style.setProperty("--heat", `${Math.round(5 + 33 * share)}%`);
   }
 }

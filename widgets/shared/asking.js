@@ -1,6 +1,6 @@
 /** What a model is asked: a text to go on with or a message, how long, and the way to begin and to stop. */
 
-import { h, show } from "./dom.js";
+import { h, show, unique } from "./dom.js";
 import { Problem } from "./problem.js";
 
 /** @typedef {{ message: string, hint: string, field: string | null, load: boolean }} ModelProblem */
@@ -16,7 +16,6 @@ import { Problem } from "./problem.js";
  */
 
 const LONGEST = 1024;
-let made = 0;
 
 /**
  * @param {string} text
@@ -37,7 +36,7 @@ export class Asking {
     this.type = begin.toLowerCase();
     this.by = by;
     this.send = send;
-    const id = `inb-asking-${(made += 1)}`;
+    const id = unique("asking");
     this.prompt = h("textarea", { id: `${id}-prompt`, rows: 2, spellcheck: "false", onkeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event) });
     this.chat = h("input", { type: "checkbox" });
     this.length = h("input", { type: "number", id: `${id}-length`, min: 1, max: LONGEST });

@@ -103,7 +103,7 @@ test("cells are coloured by a figure, with what the colours mean", async () => {
   const { model, set, box, root } = grid();
   assert.equal(box(0).style.getPropertyValue("--heat"), "");
   await set({ colour_by: "perplexity" });
-  assert.deepEqual([0, 1, 3].map((place) => box(place).style.getPropertyValue("--heat")), ["5%", "18%", "45%"]);
+  assert.deepEqual([0, 1, 3].map((place) => box(place).style.getPropertyValue("--heat")), ["5%", "16%", "38%"]);
   assert.match(box(3).textContent ?? "", /perplexity 4/);
   assert.equal(root.querySelector(".inb-heat-legend")?.textContent, "14");
   const choose = /** @type {HTMLSelectElement} */ ([...root.querySelectorAll(".inb-choose select")][1]);
