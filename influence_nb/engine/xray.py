@@ -58,7 +58,7 @@ class StageEffect:
     logprobs: torch.Tensor
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class XrayStep:
     """One token's choice: the model's own distribution, the stages in their order, and what was drawn.
 
@@ -193,6 +193,11 @@ class XrayStep:
         columns["cut_by"] = self.all_cut_by(ids)
         columns["drawn"] = [token == self.drawn for token in ids]
         return pd.DataFrame(columns)
+
+    def __repr__(self) -> str:
+        kept = self.stages[-1].kept if self.stages else len(self.raw)
+        drawn = self.trace.name(self.drawn)
+        return f"XrayStep({self.index}: {drawn!r} is drawn; {kept:,} of {len(self.raw):,} tokens may come)"
 
     def _repr_html_(self) -> str:
         rows = "".join(
