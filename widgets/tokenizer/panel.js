@@ -36,10 +36,10 @@ export class Panel {
     this.tabs = { text: new TextTab(this.id, set), vocabulary: new VocabularyTab(this.id, set), chat: new ChatTab(this.id, set), languages: new LanguagesTab() };
     this.names = /** @type {Tab[]} */ (Object.keys(this.tabs));
     this.buttons = this.names.map((name) => h("button", {
-      type: "button", role: "tab", id: `${this.id}-tab-${name}`, class: "inb-tk-tab", "aria-controls": `${this.id}-${name}`,
+      type: "button", role: "tab", id: `${this.id}-tab-${name}`, class: "inb-tk-tab", "aria-controls": `${this.id}-panel-${name}`,
       onclick: () => set({ tab: name }),
     }, TITLES[name]));
-    this.bodies = this.names.map((name) => h("div", { role: "tabpanel", id: `${this.id}-${name}`, "aria-labelledby": `${this.id}-tab-${name}` }, this.tabs[name].el));
+    this.bodies = this.names.map((name) => h("div", { role: "tabpanel", id: `${this.id}-panel-${name}`, "aria-labelledby": `${this.id}-tab-${name}` }, this.tabs[name].el));
     this.said = h("div");
     this.fetch = h("button", { type: "button", class: "inb-button", onclick: () => set({ chosen: [STARTER] }) }, "Fetch it");
     this.problem = h("div", { class: "inb-banner", role: "alert", hidden: true }, icon("alert"), this.said, this.fetch);
