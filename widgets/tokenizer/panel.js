@@ -5,7 +5,7 @@ import { icon } from "../shared/icons.js";
 import { Latest } from "../shared/latest.js";
 import { ChatTab } from "./chat_tab.js";
 import { LanguagesTab } from "./languages_tab.js";
-import { TextTab } from "./text_tab.js";
+import { LONG, TextTab } from "./text_tab.js";
 import { VocabularyTab } from "./vocabulary_tab.js";
 
 /** @typedef {import("./types.js").State} State */
@@ -84,9 +84,10 @@ export class Panel {
     const [first, second = ""] = state.chosen;
     options(this.first, state.names, first ?? "");
     options(this.second, ["", ...state.names.filter((name) => name !== first)], second);
-    const opening = state.status === "running" && !state.view.tab;
-    this.status.textContent = opening ? "Opening the tokenizer…" : "";
-    attribute(this.el, "aria-busy", state.status === "running");
+    const running = state.status === "running";
+    const said = running && !state.view.tab ? "Opening the tokenizer…" : running && state.text.length > LONG ? "Cutting the text…" : "";
+    if (this.status.textContent !== said) this.status.textContent = said;
+    attribute(this.el, "aria-busy", running);
     this.names.forEach((name, at) => {
       const shown = name === state.tab;
       const button = /** @type {HTMLElement} */ (this.buttons[at]);

@@ -9,6 +9,10 @@ import { Side } from "./side.js";
 /** @typedef {import("./types.js").View} View */
 /** @typedef {import("./chips.js").Look} Look */
 
+/** Characters that a text field takes without a page standing still; of a longer text it shows the beginning. */
+export const LONG = 100_000;
+const BEGINNING = 2000;
+
 const count = (/** @type {number} */ number) => number.toLocaleString("en");
 
 export class TextTab {
@@ -18,10 +22,18 @@ export class TextTab {
     this.look = "text";
     /** @type {View | null} */
     this.view = null;
-    this.input = h("textarea", { id: `${id}-text`, rows: 5, spellcheck: "false", oninput: () => set({ text: this.held.sent(this.input.value) }, true) });
-    this.held = new Held((value) => {
-      this.input.value = value;
+    this.set = set;
+    this.input = h("textarea", {
+      id: `${id}-text`, rows: 5, spellcheck: "false", oninput: () => set({ text: this.held.sent(this.input.value) }, true),
+      onpaste: (/** @type {ClipboardEvent} */ event) => this.#paste(event),
     });
+    this.held = new Held((value) => this.#put(value));
+    const clear = () => {
+      set({ text: this.held.sent(""), start: 0 });
+      this.#put("");
+      this.input.focus();
+    };
+    this.long = h("p", { class: "inb-row", hidden: true }, "This text is too long to be edited here: its beginning is shown.", h("button", { type: "button", class: "inb-button", onclick: clear }, "Clear"));
     this.said = h("p", { class: "inb-tk-count", role: "status" });
     const look = (/** @type {Look} */ value, /** @type {string} */ label) =>
       h("label", { class: "inb-switch" },
@@ -36,7 +48,7 @@ export class TextTab {
     this.chips = [new Chips("Tokens"), new Chips("Tokens of the second tokenizer")];
     this.sides = this.chips.map((chips) => new Side(chips.el));
     this.el = h("div", {},
-      h("label", { for: `${id}-text` }, "Text"), this.input,
+      h("label", { for: `${id}-text` }, "Text"), this.input, this.long,
       h("div", { class: "inb-row inb-tk-line" },
         this.said,
         h("fieldset", { class: "inb-row" }, h("legend", { class: "inb-offscreen" }, "Show tokens as"), look("text", "text"), look("ids", "ids"), look("table", "table"))),
@@ -60,6 +72,24 @@ export class TextTab {
     this.later.disabled = end >= characters;
     fill(this.place, `Drawn: characters ${count(start + 1)} to ${count(end)} of ${count(characters)}`);
     this.#tokens();
+  }
+
+  /** @param {string} text */
+  #put(text) {
+    const long = text.length > LONG;
+    this.input.value = long ? text.slice(0, BEGINNING) : text;
+    this.input.readOnly = long;
+    show(this.long, long);
+  }
+
+  /** @param {ClipboardEvent} event */
+  #paste(event) {
+    const { value, selectionStart, selectionEnd, readOnly } = this.input;
+    const text = value.slice(0, selectionStart) + (event.clipboardData?.getData("text/plain") ?? "") + value.slice(selectionEnd);
+    if (readOnly || text.length <= LONG) return;
+    event.preventDefault();
+    this.#put(text);
+    this.set({ text: this.held.sent(text), start: 0 });
   }
 
   #tokens() {
