@@ -193,9 +193,8 @@ class TokenizerExplorer(StaticFallback, anywidget.AnyWidget):
         checked = {name: _CHECKS[name](value) for name, value in values.items()}
         if "chosen" in checked:
             self._chosen_here = True
-        with self._lock, self.hold_sync():
-            for name, value in checked.items():
-                setattr(self, name, value)
+        # in this order: who sees a change sees that it is not answered yet
+        self._put(status="running", **checked)
         return self._work_out()
 
     def _work_out(self) -> Future[dict[str, Any]]:

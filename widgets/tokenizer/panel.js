@@ -27,6 +27,8 @@ export class Panel {
     this.timer = 0;
     /** @type {State | null} */
     this.state = null;
+    /** @type {Tab | null} */
+    this.opened = null;
     this.id = `inb-tk-${(made += 1)}`;
     const set = (/** @type {Record<string, unknown>} */ values, soon = false) => this.set(values, soon);
     const choice = (/** @type {string} */ name) => h("select", { id: `${this.id}-${name}`, onchange: () => this.#choose() });
@@ -37,7 +39,7 @@ export class Panel {
     this.names = /** @type {Tab[]} */ (Object.keys(this.tabs));
     this.buttons = this.names.map((name) => h("button", {
       type: "button", role: "tab", id: `${this.id}-tab-${name}`, class: "inb-tk-tab", "aria-controls": `${this.id}-panel-${name}`,
-      onclick: () => set({ tab: name }),
+      onclick: () => this.#open(name),
     }, TITLES[name]));
     this.bodies = this.names.map((name) => h("div", { role: "tabpanel", id: `${this.id}-panel-${name}`, "aria-labelledby": `${this.id}-tab-${name}` }, this.tabs[name].el));
     this.said = h("div");
@@ -88,16 +90,28 @@ export class Panel {
     const said = running && !state.view.tab ? "Opening the tokenizer…" : running && state.text.length > LONG ? "Cutting the text…" : "";
     if (this.status.textContent !== said) this.status.textContent = said;
     attribute(this.el, "aria-busy", running);
-    this.names.forEach((name, at) => {
-      const shown = name === state.tab;
-      const button = /** @type {HTMLElement} */ (this.buttons[at]);
-      attribute(button, "aria-selected", String(shown));
-      attribute(button, "tabindex", shown ? "0" : "-1");
-      show(/** @type {HTMLElement} */ (this.bodies[at]), shown);
-    });
     const settled = !Object.keys(this.typed).length && this.changes.number <= this.changes.done;
-    this.tabs[state.tab].show(state, settled);
+    if (settled || !this.opened) this.opened = state.tab;
+    this.#showTab(this.opened);
+    this.tabs[this.opened].show(state, settled);
     this.#showProblem(state);
+  }
+
+  /** @param {Tab} name a tab opens at once: what is in it comes when it is worked out */
+  #open(name) {
+    this.opened = name;
+    this.#showTab(name);
+    this.set({ tab: name });
+  }
+
+  /** @param {Tab} tab */
+  #showTab(tab) {
+    this.names.forEach((name, at) => {
+      const button = /** @type {HTMLElement} */ (this.buttons[at]);
+      attribute(button, "aria-selected", String(name === tab));
+      attribute(button, "tabindex", name === tab ? "0" : "-1");
+      show(/** @type {HTMLElement} */ (this.bodies[at]), name === tab);
+    });
   }
 
   #flush() {
