@@ -54,6 +54,11 @@ CHAPTERS: list[tuple[str, str, str, list[str]]] = [
         ["distinct", "repetition", "self_similarity", "similarity_to_others", "words"],
     ),
     ("Trees", "inb", "influence_nb", ["TokenTree", "Node"]),
+    ("Tokenizers", "inb", "influence_nb", ["tokenizer", "Tokenizer", "Tokens", "Token"]),
+    ("", "inb", "influence_nb", ["TokenComparison", "TokenCosts"]),
+    ("", "influence_nb.engine.token_comparison", "influence_nb.engine.token_comparison", ["Stretch"]),
+    ("", "influence_nb.engine.token_costs", "influence_nb.engine.token_costs", ["Cost"]),
+    ("", "influence_nb.engine.token_text", "influence_nb.engine.token_text", ["visible", "token_bytes"]),
     ("Measure", "inb", "influence_nb", ["bench", "Bench", "BenchProgress"]),
     ("", "influence_nb.engine.benched", "influence_nb.engine.benched", ["Cell"]),
     ("Serve", "inb", "influence_nb", ["serve", "Server"]),
@@ -65,14 +70,14 @@ CHAPTERS: list[tuple[str, str, str, list[str]]] = [
         "",
         "inb.widgets",
         "influence_nb.widgets",
-        ["LoadPanel", "ChatPanel", "SamplingLab", "GridPanel", "EmbeddingExplorer"],
+        ["LoadPanel", "ChatPanel", "SamplingLab", "GridPanel", "TokenizerExplorer", "EmbeddingExplorer"],
     ),
     ("", "influence_nb.widgets.xray", "influence_nb.widgets.xray", ["XrayPanel"]),
     ("", "influence_nb.widgets.reply", "influence_nb.widgets.reply", ["Reply"]),
 ]
 """(title, how the module is written, the module, names); a chapter without a title goes on with the one before."""
 
-GIVEN = ("Model", "Encoder", "Session", "Reply", "TokenStream", "Server")
+GIVEN = ("Model", "Encoder", "Session", "Reply", "TokenStream", "Server", "Tokenizer", "Tokens")
 """Classes whose objects are handed out by calls: nobody writes their constructors."""
 
 PLUMBING = ("static_html", "update_static", "on_static_change", "set_state")

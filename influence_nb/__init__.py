@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from influence_nb import errors, widgets
-    from influence_nb.api import download, fit, library, load, load_encoder, loaded, plan, search
+    from influence_nb.api import download, fit, library, load, load_encoder, loaded, plan, search, tokenizer
     from influence_nb.embeddings.encode import Encoder
     from influence_nb.embeddings.map import EmbeddingMap
     from influence_nb.engine.batch import BatchProgress
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from influence_nb.engine.sampling import Sampling
     from influence_nb.engine.score import TokenScores
     from influence_nb.engine.session import Session
+    from influence_nb.engine.token_comparison import TokenComparison
+    from influence_nb.engine.token_costs import TokenCosts
+    from influence_nb.engine.tokenizer import Tokenizer
+    from influence_nb.engine.tokens import Token, Tokens
     from influence_nb.engine.tree import Node, TokenTree
     from influence_nb.engine.what_if import WhatIf
     from influence_nb.engine.xray import Xray
@@ -73,9 +77,14 @@ _HOMES = {
     "SearchResults": "hub.results",
     "Server": "server",
     "Session": "engine.session",
+    "Token": "engine.tokens",
+    "TokenComparison": "engine.token_comparison",
+    "TokenCosts": "engine.token_costs",
     "TokenEvent": "engine.completion",
     "TokenScores": "engine.score",
     "TokenTree": "engine.tree",
+    "Tokenizer": "engine.tokenizer",
+    "Tokens": "engine.tokens",
     "WhatIf": "engine.what_if",
     "Workbench": "widgets.workbench",
     "Xray": "engine.xray",
@@ -91,6 +100,7 @@ _HOMES = {
     "plan": "api",
     "search": "api",
     "serve": "server",
+    "tokenizer": "api",
 }
 _MODULES = ("errors", "widgets")
 

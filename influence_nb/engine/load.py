@@ -23,6 +23,7 @@ from influence_nb.engine.runtimes.transformers import TransformersModel
 from influence_nb.engine.watch import Watch
 from influence_nb.errors import BrokenModel, OutOfMemory, UnsupportedModel
 from influence_nb.settings import settings
+from influence_nb.store.folder import gguf_of
 from influence_nb.store.models import CHAT_HEADS
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def load_model(
     try:
         # The tokenizer is read while the weights are: together they take little longer than the weights alone.
         with devices.tidy_allocations(), ThreadPoolExecutor(1) as beside:
-            words = beside.submit(_tokenizer, local, source)
+            words = beside.submit(read_tokenizer, local, source)
             network = _network(local, source, config, chosen, place, quantization)
             tokenizer = words.result()
         tell("warm-up", None)
@@ -165,7 +166,20 @@ def _config(local: LocalModel, source: Source) -> PreTrainedConfig:
     return config
 
 
-def _tokenizer(local: LocalModel, source: Source) -> PreTrainedTokenizerBase:
+def open_tokenizer(local: LocalModel) -> PreTrainedTokenizerBase:
+    """A model's tokenizer alone; errors as `load_model`'s."""
+    file = gguf_of(Path(local.path)) if local.format == "gguf" else None
+    source = Source(file.parent, file.name) if file else Source(Path(local.path))
+    return read_tokenizer(local, source)
+
+
+def read_tokenizer(local: LocalModel, source: Source) -> PreTrainedTokenizerBase:
+    """What transformers reads of it.
+
+    Raises:
+        BrokenModel: a file is missing or damaged.
+        UnsupportedModel: it wants code of its own.
+    """
     from transformers import AutoTokenizer
 
     hint = f"Look at the tokenizer's files in {local.path}."

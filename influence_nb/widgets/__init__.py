@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from influence_nb.widgets.library import LibraryPanel
     from influence_nb.widgets.load import LoadPanel
     from influence_nb.widgets.search import SearchPanel
+    from influence_nb.widgets.tokenizer import TokenizerExplorer
     from influence_nb.widgets.workbench import Workbench
 
 _HOMES = {
@@ -29,6 +30,7 @@ _HOMES = {
     "LoadPanel": "load",
     "SamplingLab": "lab",
     "SearchPanel": "search",
+    "TokenizerExplorer": "tokenizer",
     "Workbench": "workbench",
 }
 
@@ -41,6 +43,7 @@ __all__ = [
     "LoadPanel",
     "SamplingLab",
     "SearchPanel",
+    "TokenizerExplorer",
     "Workbench",
 ]
 

@@ -18,6 +18,7 @@ from influence_nb.widgets.library import LibraryPanel
 from influence_nb.widgets.load import LoadPanel
 from influence_nb.widgets.search import SearchPanel
 from influence_nb.widgets.state import State
+from influence_nb.widgets.tokenizer import TokenizerExplorer
 
 if TYPE_CHECKING:
     from influence_nb.widgets.explorer import EmbeddingExplorer
@@ -71,14 +72,14 @@ class EmbeddingsTab(ipywidgets.VBox):
 
 
 class Workbench(StaticFallback, ipywidgets.Tab):
-    """All panels in tabs: Search, Download, Library, Load, Chat, Embeddings, the way a model goes.
+    """All panels in tabs: Search, Download, Library, Load, Chat, Tokens, Embeddings, the way a model goes.
 
     What is found, fetched or loaded in one is there in the others. It opens at Load; a model that is to be planned
     brings the Download tab to the front.
 
     Attributes:
         state: the selected model, the loaded ones, and the one wanted from the Hub.
-        search, download, library, load, chat, embeddings: the panels.
+        search, download, library, load, chat, tokens, embeddings: the panels.
 
     Raises:
         TypeError: an unknown keyword.
@@ -92,6 +93,7 @@ class Workbench(StaticFallback, ipywidgets.Tab):
         self.library = LibraryPanel(state=self.state)
         self.load = LoadPanel(state=self.state)
         self.chat = ChatPanel(state=self.state)
+        self.tokens = TokenizerExplorer(state=self.state)
         self.embeddings = EmbeddingsTab()
         tabs = {
             "Search": self.search,
@@ -99,6 +101,7 @@ class Workbench(StaticFallback, ipywidgets.Tab):
             "Library": self.library,
             "Load": self.load,
             "Chat": self.chat,
+            "Tokens": self.tokens,
             "Embeddings": self.embeddings,
         }
         super().__init__(list(tabs.values()), titles=list(tabs), selected_index=list(tabs).index("Load"))
