@@ -191,9 +191,11 @@ class Inspection:
         for name in ("raw", "sampled"):
             for measure in MEASURES:
                 values = [getattr(getattr(place, name) or nothing, measure) for place in self]
-                kind = "Int64" if measure == "rank" else "float64"
-                found = [math.nan if value is None and measure != "rank" else value for value in values]
-                columns[f"{measure}_{name}"] = pd.array(found, dtype=kind)
+                if measure == "rank":
+                    columns[f"rank_{name}"] = pd.array(values, dtype="Int64")
+                else:
+                    found = [math.nan if value is None else value for value in values]
+                    columns[f"{measure}_{name}"] = pd.array(found, dtype="float64")
         return pd.DataFrame(columns).rename_axis("index")
 
     def __repr__(self) -> str:
