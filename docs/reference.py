@@ -65,7 +65,7 @@ CHAPTERS: list[tuple[str, str, str, list[str]]] = [
         "",
         "inb.widgets",
         "influence_nb.widgets",
-        ["LoadPanel", "ChatPanel", "SamplingLab", "EmbeddingExplorer"],
+        ["LoadPanel", "ChatPanel", "SamplingLab", "GridPanel", "EmbeddingExplorer"],
     ),
     ("", "influence_nb.widgets.xray", "influence_nb.widgets.xray", ["XrayPanel"]),
     ("", "influence_nb.widgets.reply", "influence_nb.widgets.reply", ["Reply"]),

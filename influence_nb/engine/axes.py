@@ -64,18 +64,16 @@ def plan(
     """Arguments and errors as those of `Model.grid`; nothing has been run."""
     limit = whole("limit", limit, 1)
     kind, said = prompts.sorted_out(prompt)
-    lists: dict[str, Any] = {name: value for name, value in given.items() if _is_axis(name, value)}
-    _check_size(lists, limit)
+    lists: dict[str, Any] = {name: value for name, value in given.items() if is_axis(name, value)}
+    check_size(lists, limit)
     lists = {name: _values(name, value) for name, value in lists.items()}
     models = _models(lists.get("model", (given.get("model", model),)))
     _check_names([name for name in given if name != "model"], list(models.values()), kind == "messages")
     axes = {
-        name: tuple(models) if name == "model" else tuple(normal(name, value) for value in values)
+        name: tuple(models) if name == "model" else check_values(name, values)
         for name, values in lists.items()
     }
     fixed = {name: normal(name, value) for name, value in given.items() if name not in (*lists, "model")}
-    for name, all_values in axes.items():
-        _check_once(name, all_values)
     base = checked(sampling, {name: value for name, value in fixed.items() if name in PARAMETERS})
     if "seed" not in axes and base.seed is None:
         base = base.replace(seed=noise.draw_seed())
@@ -108,7 +106,8 @@ def from_json(name: str, value: Any) -> Any:
     return getattr(Sampling.from_dict({name: value}), name) if name in PARAMETERS else value
 
 
-def _is_axis(name: str, value: Any) -> bool:
+def is_axis(name: str, value: Any) -> bool:
+    """Whether a value that a grid is given is several values, which make an axis, and not one that holds for all."""
     if isinstance(value, str | bytes | Mapping) or not hasattr(value, "__iter__"):
         return False
     if name in _LISTS and isinstance(value, list | tuple):
@@ -116,7 +115,7 @@ def _is_axis(name: str, value: Any) -> bool:
     return True
 
 
-def _check_size(lists: Mapping[str, Any], limit: int) -> None:
+def check_size(lists: Mapping[str, Any], limit: int) -> None:
     """Go on only if there is something to vary, each axis has values, and together no more cells than `limit`."""
     if not lists:
         raise InvalidData(
@@ -209,6 +208,18 @@ def normal(name: str, value: Any) -> Any:
     return value
 
 
+def check_values(name: str, values: Sequence[Any]) -> tuple[Any, ...]:
+    """An axis's values as the sampling or the template will have them, models as given.
+
+    Raises:
+        InvalidData: one is there twice, or cannot be given to a chat template.
+        InvalidSampling: one is out of the parameter's range.
+    """
+    found = tuple(values) if name == "model" else tuple(normal(name, value) for value in values)
+    _check_once(name, found)
+    return found
+
+
 def _check_once(name: str, values: Sequence[Any]) -> None:
     if name == "seed" and None in values:
         raise InvalidSampling("A seed axis cannot hold None.", "Give the seeds: seed=range(5).")
@@ -220,16 +231,19 @@ def _check_once(name: str, values: Sequence[Any]) -> None:
         seen.append(said)
 
 
+def under_system(turns: Sequence[Any], system: str) -> list[Any]:
+    """Messages under another system prompt, which takes the place of one that they begin with."""
+    begins = bool(turns) and isinstance(turns[0], Mapping) and turns[0].get("role") == "system"
+    return [{"role": "system", "content": system}, *(turns[1:] if begins else turns)]
+
+
 def _asked(model: Model, kind: prompts.Kind, said: Any, spoken: Mapping[str, Any]) -> Prompt:
     """The prompt of one model under one system prompt and one set of switches: token ids where those are known here."""
     from influence_nb.engine.token_model import TokenModel
 
     switches = {name: value for name, value in spoken.items() if name != "system"}
     if kind == "messages" and (system := spoken.get("system")) is not None:
-        turns = (
-            said[1:] if said and isinstance(said[0], Mapping) and said[0].get("role") == "system" else said
-        )
-        said = [{"role": "system", "content": system}, *turns]
+        said = under_system(said, system)
     if not isinstance(model, TokenModel):
         return said  # type: ignore[no-any-return]
     if kind == "messages" and switches:

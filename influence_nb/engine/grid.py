@@ -115,6 +115,11 @@ class Grid(Sequence[Cell]):
             raise InvalidData(f"{len(found)} cells have these values.", f"Say also: {', '.join(open_axes)}.")
         raise InvalidData("That cell is not there.", "The grid was cancelled before it; run it again.")
 
+    def prompt_of(self, cell: Cell) -> Prompt:
+        """What was asked in a cell: the grid's prompt, under the cell's system prompt where that is an axis."""
+        system = cell.values.get("system")
+        return self.prompt if system is None else axes.under_system(self.prompt, system)
+
     def to_frame(self) -> pd.DataFrame:
         """A row for each cell, its place the index.
 

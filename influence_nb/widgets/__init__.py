@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from influence_nb.widgets.chat import ChatPanel
     from influence_nb.widgets.download import DownloadPanel
     from influence_nb.widgets.explorer import EmbeddingExplorer
+    from influence_nb.widgets.grid import GridPanel
     from influence_nb.widgets.lab import SamplingLab
     from influence_nb.widgets.library import LibraryPanel
     from influence_nb.widgets.load import LoadPanel
@@ -23,6 +24,7 @@ _HOMES = {
     "ChatPanel": "chat",
     "DownloadPanel": "download",
     "EmbeddingExplorer": "explorer",
+    "GridPanel": "grid",
     "LibraryPanel": "library",
     "LoadPanel": "load",
     "SamplingLab": "lab",
@@ -34,6 +36,7 @@ __all__ = [
     "ChatPanel",
     "DownloadPanel",
     "EmbeddingExplorer",
+    "GridPanel",
     "LibraryPanel",
     "LoadPanel",
     "SamplingLab",

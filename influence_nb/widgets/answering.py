@@ -93,7 +93,7 @@ class Answering(ChatTraits):
         except Exception as error:
             failure = readable(error)
         try:
-            self._commit(answer.id, _outcome(completion, failure, stream.text), used)
+            self._commit(answer.id, outcome(completion, failure, stream.text), used)
         finally:
             if failure is not None:
                 reply.set_exception(failure)
@@ -153,7 +153,8 @@ class Answering(ChatTraits):
         return "drop_oldest" if self.when_full == "drop_oldest" else "stop"
 
 
-def _outcome(completion: Completion | None, failure: InfluenceError | None, text: str) -> dict[str, Any]:
+def outcome(completion: Completion | None, failure: InfluenceError | None, text: str) -> dict[str, Any]:
+    """What becomes of an answer's message: its content, status and figures, or what went wrong after `text`."""
     if completion is None or failure is not None:
         said = {"message": failure.message, "hint": failure.hint} if failure is not None else None
         return {"content": text, "status": "error", "error": said}

@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
+from influence_nb.engine.prompts import sorted_out
 from influence_nb.engine.sampling import Sampling
 from influence_nb.errors import InfluenceError, InvalidData, ModelNotFound
+from influence_nb.widgets.adopted import adopted
 from influence_nb.widgets.answering import Answering
 from influence_nb.widgets.base import readable, static_block, strict
 from influence_nb.widgets.chat_sent import made_with, what_was_sent
@@ -30,7 +32,9 @@ from influence_nb.widgets.state import State
 from influence_nb.widgets.transcript import transcript
 
 if TYPE_CHECKING:
+    from influence_nb.engine.completion import Completion
     from influence_nb.engine.model import Model
+    from influence_nb.engine.prompts import Prompt
 
 
 class ChatPanel(Answering):
@@ -140,6 +144,31 @@ class ChatPanel(Answering):
         with self._lock:
             self._not_running()
             self.conversation.switch(id, index)
+            self._show_conversation()
+
+    def adopt(self, prompt: Prompt, completion: Completion) -> None:
+        """Begin with what was written elsewhere, such as a cell of a grid or a branch of a tree, to go on from it.
+
+        What was said here before stays reachable as another version of the first message.
+
+        Args:
+            prompt: what was answered: messages, whose system message becomes the system prompt here, or a text, which
+                becomes a message of its own.
+            completion: the answer.
+
+        Raises:
+            InfluenceError: an answer is still being written.
+            InvalidData: `prompt` is token ids, or holds something else than text.
+        """
+        kind, said = sorted_out(prompt)
+        if kind == "ids":
+            raise InvalidData(
+                "A prompt of token ids cannot be shown in a chat.", "Give it as text or messages."
+            )
+        turns = said if kind == "messages" else [{"role": "user", "content": said}]
+        with self._lock:
+            self._not_running()
+            self.conversation, self.system = adopted(self.conversation, turns, completion)
             self._show_conversation()
 
     def stop(self) -> None:

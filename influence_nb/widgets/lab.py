@@ -1,21 +1,27 @@
-"""`SamplingLab`: the sampler taken apart, in tabs over one shared state.
+"""`SamplingLab`: what a model chooses, token by token and setting by setting, in tabs over one model.
 
 It knows which panels there are and nothing of how they work.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import ipywidgets
 
-from influence_nb.engine.sampling import Sampling
 from influence_nb.widgets.base import StaticFallback, strict
+from influence_nb.widgets.grid import GridPanel
+from influence_nb.widgets.model_panel import ModelPanel
 from influence_nb.widgets.state import State
 from influence_nb.widgets.xray import XrayPanel
 
 if TYPE_CHECKING:
+    from influence_nb.engine.completion import Completion
+    from influence_nb.engine.grid import Cell
     from influence_nb.engine.model import Model
+    from influence_nb.engine.prompts import Prompt
+    from influence_nb.engine.sampling import Sampling
 
 
 class SamplingLab(StaticFallback, ipywidgets.Tab):
@@ -24,10 +30,13 @@ class SamplingLab(StaticFallback, ipywidgets.Tab):
     Args:
         model: a loaded `Model` or its name; None follows what is selected.
         sampling: a `Sampling` to begin with; None for the defaults.
+        adopt: takes a prompt and a completion that is to be gone on with, such as the `adopt` of a `ChatPanel`; None
+            where there is no chat.
         state: the selection shared with other panels; None for one of its own.
 
     Attributes:
         xray: what each stage of the sampler does to each token, an `XrayPanel`.
+        grid: one prompt under many settings, a `GridPanel`.
 
     Raises:
         TypeError: an unknown keyword.
@@ -40,24 +49,37 @@ class SamplingLab(StaticFallback, ipywidgets.Tab):
         *,
         model: Model | str | None = None,
         sampling: Sampling | None = None,
+        adopt: Callable[[Prompt, Completion], object] | None = None,
         state: State | None = None,
     ) -> None:
         self._own_state = state is None
         self.state = state or State(follow=model is None)
         self.xray = XrayPanel(model=model, sampling=sampling, state=self.state)
-        tabs = {"X-ray": self.xray}
-        super().__init__(list(tabs.values()), titles=list(tabs), selected_index=0)
+        open_with: dict[str, Callable[[Cell], object]] = {"X-ray": self._look_into}
+        if adopt is not None:
+            open_with["Chat"] = lambda cell: adopt(self.grid.prompt_of(cell), cell.completion)
+        self.grid = GridPanel(model=model, sampling=sampling, open_with=open_with, state=self.state)
+        self._panels: dict[str, ModelPanel] = {"X-ray": self.xray, "Grid": self.grid}
+        pages = [self.xray, ipywidgets.VBox([self.grid, self.grid.below])]
+        super().__init__(pages, titles=list(self._panels), selected_index=0)
         self.add_class("live")
-        self.xray.on_static_change(self.update_static)
+        for panel in self._panels.values():
+            panel.on_static_change(self.update_static)
 
     def static_html(self) -> str:
         """What the panels show, for a reader without a kernel."""
-        return self.xray.static_html()
+        used = [panel for panel in self._panels.values() if not panel.is_empty]
+        return "".join(panel.static_html() for panel in used or [self.xray])
 
     def close(self) -> None:
         """Close every panel."""
-        if hasattr(self, "xray"):
-            self.xray.close()
+        if hasattr(self, "_panels"):
+            for panel in self._panels.values():
+                panel.close()
             if self._own_state:
                 self.state.close()
         super().close()
+
+    def _look_into(self, cell: Cell) -> None:
+        self.xray.inspect(cell.completion)
+        self.selected_index = list(self._panels).index("X-ray")

@@ -66,6 +66,11 @@ class ModelPanel(StaticFallback, anywidget.AnyWidget):
         self._follow()
         self.on_msg(self._on_page)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has been asked yet."""
+        raise NotImplementedError
+
     def stop(self) -> None:
         """Ask no further; what has come is shown."""
         self._stop.set()
@@ -74,7 +79,7 @@ class ModelPanel(StaticFallback, anywidget.AnyWidget):
         """Load the model that was asked last, or the starter, again, in the background."""
 
         def work(turn: Turn) -> None:
-            with self._told():
+            with self._running():
                 api.load(**self._arguments())
                 self._put(problem=None)
 
@@ -124,11 +129,18 @@ class ModelPanel(StaticFallback, anywidget.AnyWidget):
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
-        """What goes wrong is shown, and raised to who waits; then the panel is idle."""
+        """What goes wrong is shown, and raised to who waits."""
         try:
             yield
         except Exception as error:
             raise self._say(error) from error
+
+    @contextlib.contextmanager
+    def _running(self) -> Iterator[None]:
+        """As `_told`; then the panel is idle."""
+        try:
+            with self._told():
+                yield
         finally:
             self._put(status="idle")
 

@@ -176,6 +176,11 @@ class XrayPanel(XrayTraits):
             self._pinned = None
             self._show_choice(judge=False)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no text to look at."""
+        return self.xray is None or not len(self.xray)
+
     def static_html(self) -> str:
         """The text, and the choice that is shown, for a reader without a kernel."""
         with self._lock:
@@ -216,7 +221,7 @@ class XrayPanel(XrayTraits):
             self._put(status="running", problem=None, tokens=self._coming, flips=[], judged=True)
 
         def work(turn: Turn) -> Xray:
-            with self._told():
+            with self._running():
                 with api.awake(model) as present:
                     made = make(present, stop)
                 with self._lock:

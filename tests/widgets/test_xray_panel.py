@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from influence_nb.errors import InvalidData, InvalidSampling, ModelNotFound
 from influence_nb.widgets.lab import SamplingLab
 from influence_nb.widgets.xray import XrayPanel
 from tests import tiny
+from tests.widgets.waiting import WAIT, until
 
-WAIT = 60
 SEEDED = inb.Sampling(seed=3, temperature=0.8, min_new_tokens=6)
 
 
@@ -39,22 +39,6 @@ def panel(model: inb.Model) -> Iterator[XrayPanel]:
 def say(panel: XrayPanel, **message: Any) -> None:
     """What the page sends, as JSON."""
     panel._on_page(None, json.loads(json.dumps(message)), [])
-
-
-def until(panel: XrayPanel, holds: Callable[[], bool], *traits: str) -> None:
-    """Wait for a change of `traits` after which it holds."""
-    import threading
-
-    seen = threading.Event()
-
-    def look(_: Any = None) -> None:
-        if holds():
-            seen.set()
-
-    panel.observe(look, list(traits))
-    look()
-    assert seen.wait(WAIT)
-    panel.unobserve(look, list(traits))
 
 
 def settled(panel: XrayPanel) -> None:

@@ -1,6 +1,6 @@
 /** The drawer of settings: system prompt, sampling, the template's switches. Every valid change is handed on at once. */
 
-import { fill, h, show } from "../shared/dom.js";
+import { fill, h, show, unique } from "../shared/dom.js";
 import { FieldControl } from "../shared/fields.js";
 import { iconButton } from "../shared/icons.js";
 
@@ -13,8 +13,6 @@ const WHEN_FULL = [
   ["drop_oldest", "Leave out the oldest turns"],
 ];
 
-let made = 0;
-
 export class Settings {
   /**
    * @param {(trait: string, value: unknown) => void} onchange
@@ -22,7 +20,7 @@ export class Settings {
    */
   constructor(onchange, onclose) {
     this.onchange = onchange;
-    this.id = `inb-settings-${(made += 1)}`;
+    this.id = unique("settings");
     /** @type {Map<string, FieldControl>} */
     this.controls = new Map();
     /** @type {Record<string, unknown>} */

@@ -1,7 +1,7 @@
 /** A table of models, a line above it that says what it shows, and the way to more. It does not know who fills it. */
 
-import { attribute, fill, h, show } from "../shared/dom.js";
-import { icon } from "../shared/icons.js";
+import { attribute, h, show } from "../shared/dom.js";
+import { Problem } from "../shared/problem.js";
 import { heading, row } from "./row.js";
 
 /** @typedef {import("./types.js").State} State */
@@ -15,16 +15,14 @@ export class Results {
     this.rows = new Map();
     this.note = h("p", { class: "inb-note", role: "status" });
     this.busy = h("span", { class: "inb-busy", "aria-hidden": "true" });
-    this.said = h("div");
     this.retry = h("button", { type: "button", class: "inb-button", onclick: () => this.#retry() }, "Retry");
-    this.problem = h("div", { class: "inb-banner", role: "alert", hidden: true }, icon("alert"), this.said, this.retry);
+    this.problem = new Problem(this.retry);
     this.body = h("tbody");
     this.table = h("table", { "aria-label": "Models found" }, h("thead", {}, heading()), this.body);
     this.scroller = h("div", { class: "inb-hits", tabindex: "0", role: "region", "aria-label": "Search results", hidden: true }, this.table);
     this.more = h("button", { type: "button", class: "inb-button inb-more", hidden: true, onclick: () => this.#more() });
-    this.el = h("section", { class: "inb-widget inb-results", tabindex: "-1" }, this.note, this.busy, this.problem, this.scroller, this.more);
+    this.el = h("section", { class: "inb-widget inb-results", tabindex: "-1" }, this.note, this.busy, this.problem.el, this.scroller, this.more);
     this.working = false;
-    this.told = "";
     /** @type {HTMLTableRowElement | undefined} the row that has the focus and is made anew */
     this.refocus = undefined;
   }
@@ -48,16 +46,11 @@ export class Results {
 
   /** @param {State} state */
   #showProblem({ problem, status }) {
-    // While the question is asked again the answer to the last one stays readable: nothing jumps. What is told
-    // already is not written anew, or it would be read out again.
-    const told = JSON.stringify(problem && [problem.message, problem.hint]);
-    if (problem && told !== this.told) fill(this.said, h("p", { class: "inb-error-message" }, problem.message), problem.hint && h("p", {}, problem.hint));
-    this.told = told;
-    const focused = this.problem.contains(document.activeElement);
-    show(this.retry, problem?.retry);
+    // While the question is asked again the answer to the last one stays readable: nothing jumps.
+    const focused = this.problem.el.contains(document.activeElement);
     this.retry.textContent = status === "searching" || status === "paging" ? "Trying" : "Retry";
     attribute(this.retry, "aria-disabled", this.working);
-    show(this.problem, problem);
+    this.problem.show(problem, problem?.retry);
     if (focused && !problem) (this.scroller.hidden ? this.el : this.scroller).focus();
   }
 

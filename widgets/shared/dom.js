@@ -31,6 +31,16 @@ export function h(tag, props = {}, ...children) {
 }
 
 /**
+ * An id that no other element of the page has, whichever widget made it: each has its own copy of this module.
+ *
+ * @param {string} name what it is of
+ * @returns {string}
+ */
+export function unique(name) {
+  return `inb-${name}-${Math.random().toString(36).slice(2)}`;
+}
+
+/**
  * Sets an attribute, or removes it where the value is null, undefined or (but for aria-...) false.
  *
  * @param {Element} element

@@ -3,7 +3,7 @@
  * They do not know what the values mean.
  */
 
-import { attribute, h, show } from "./dom.js";
+import { attribute, h, show, unique } from "./dom.js";
 
 /**
  * @typedef {object} Field
@@ -68,8 +68,6 @@ export function format(field, value) {
   return String(value);
 }
 
-let made = 0;
-
 /** One labelled control, with its help and what is wrong with its value. */
 export class FieldControl {
   /**
@@ -83,7 +81,7 @@ export class FieldControl {
     this.error = "";
     /** The last number: a field that is switched on again begins with it. @type {unknown} */
     this.before = field.default;
-    const id = `inb-field-${(made += 1)}`;
+    const id = unique("field");
     this.input = this.#input(id);
     this.slider = sliding(field) ? this.#slider() : null;
     this.toggle = field.nullable && field.kind !== "seed" ? this.#toggle(id) : null;

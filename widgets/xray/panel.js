@@ -1,7 +1,7 @@
 /** The whole panel: what to write, the tokens that came, the stages, and what each token's chances were. */
 
+import { Asking, button } from "../shared/asking.js";
 import { attribute, fill, h, show } from "../shared/dom.js";
-import { icon } from "../shared/icons.js";
 import { Latest } from "../shared/latest.js";
 import { Bars } from "./bars.js";
 import { Stages } from "./stages.js";
@@ -11,35 +11,13 @@ import { shown } from "../shared/tokens.js";
 /** @typedef {import("./types.js").State} State */
 /** @typedef {import("./types.js").View} View */
 
-let made = 0;
-
 export class Panel {
   /** @param {(message: Record<string, unknown>) => void} send */
   constructor(send) {
     this.send = send;
     this.changes = new Latest(send);
-    const id = `inb-xray-${(made += 1)}`;
-    const button = (/** @type {string} */ text, /** @type {() => void} */ onclick, props = {}) =>
-      h("button", { type: "button", class: "inb-button", onclick, ...props }, text);
     const just = (/** @type {string} */ type) => () => send({ type });
-
-    this.prompt = h("textarea", { id: `${id}-prompt`, rows: 2, spellcheck: "false", onkeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event) });
-    this.chat = h("input", { type: "checkbox", id: `${id}-chat` });
-    this.length = h("input", { type: "number", id: `${id}-length`, min: 1, max: 1024 });
-    this.look = button("Look", () => this.#look(), { class: "inb-button inb-primary" });
-    this.stop = button("Stop", just("stop"));
-    this.model = h("span", { class: "inb-muted" });
-    const form = h(
-      "div", { class: "inb-xray-form" },
-      h("label", { for: `${id}-prompt` }, "Text to go on with"), this.prompt,
-      h("div", { class: "inb-xray-line" },
-        h("label", { class: "inb-switch" }, this.chat, "as a chat message"),
-        h("label", { for: `${id}-length` }, "Tokens"), this.length, this.look, this.stop, this.model),
-    );
-
-    this.said = h("div");
-    this.again = button("Load the model", just("load"));
-    this.problem = h("div", { class: "inb-banner", role: "alert", hidden: true }, icon("alert"), this.said, this.again);
+    this.asking = new Asking("Look", "written by", send);
 
     this.tokens = new Tokens((index) => send({ type: "at", index }));
     this.verdict = h("p", { class: "inb-xray-verdict", role: "status" });
@@ -48,7 +26,7 @@ export class Panel {
     this.reset = button("Undo the changes", just("reset"));
     this.pin = button("Compare with these settings", () => send({ type: this.pinned ? "unpin" : "pin" }));
     this.pinned = false;
-    this.acts = h("div", { class: "inb-xray-line" }, this.regenerate, this.reset, this.pin, this.back);
+    this.acts = h("div", { class: "inb-line" }, this.regenerate, this.reset, this.pin, this.back);
 
     this.stages = new Stages(
       (name, value) => this.changes.ask({ type: "set", values: { [name]: value } }),
@@ -61,9 +39,8 @@ export class Panel {
       h("section", { "aria-label": "Stages of the sampler, in their order" }, h("h3", {}, "Stages, in their order"), this.stages.el),
       h("section", { "aria-label": "Tokens that might come" }, h("h3", {}, "What might come here"), this.sum, this.bars.el),
     );
-    this.el = h("section", { class: "inb-widget inb-xray live", "aria-label": "Sampler X-ray" },
-      form, this.problem, this.tokens.el, this.verdict, this.acts, this.body);
-    this.told = "";
+    this.el = h("section", { class: "inb-widget inb-panel inb-xray live", "aria-label": "Sampler X-ray" },
+      this.asking.el, this.asking.problem.el, this.tokens.el, this.verdict, this.acts, this.body);
   }
 
   /** @param {State} state */
@@ -71,13 +48,7 @@ export class Panel {
     const running = state.status === "running";
     const looked = "bars" in state.view;
     this.changes.answered(state.answered);
-    if (document.activeElement !== this.prompt) this.prompt.value = state.prompt;
-    if (document.activeElement !== this.length) this.length.value = String(state.length);
-    this.chat.checked = state.chat;
-    show(this.look, !running);
-    show(this.stop, running);
-    this.model.textContent = state.model ? `written by ${state.model}` : "no model is loaded";
-    this.#showProblem(state);
+    this.asking.show(state);
     this.tokens.show(state.tokens, looked && !running ? state.where : -1, state.flips);
     this.#showVerdict(state, running, looked);
     this.stages.show(state.fields, state.sampling, looked ? state.view : null, state.changed);
@@ -125,28 +96,5 @@ export class Panel {
     ];
     fill(this.sum, parts.join(""), h("code", {}, drawn ? shown(drawn.text) : String(view.drawn)), ".");
     this.bars.show(view);
-  }
-
-  /** @param {State} state */
-  #showProblem({ problem }) {
-    const told = JSON.stringify(problem);
-    if (told !== this.told && problem) fill(this.said, h("p", { class: "inb-error-message" }, problem.message), problem.hint && h("p", {}, problem.hint));
-    this.told = told;
-    show(this.problem, problem);
-    show(this.again, problem?.load);
-  }
-
-  /** @param {KeyboardEvent} event */
-  #key(event) {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-      event.preventDefault();
-      event.stopPropagation();
-      this.#look();
-    }
-  }
-
-  #look() {
-    const length = Math.max(1, Math.min(1024, Math.round(Number(this.length.value) || 1)));
-    this.send({ type: "look", prompt: this.prompt.value, chat: this.chat.checked, length });
   }
 }

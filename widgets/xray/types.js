@@ -43,13 +43,10 @@
  */
 
 /**
- * @typedef {object} State
+ * @typedef {import("../shared/asking.js").Asked & Own} State
+ *
+ * @typedef {object} Own
  * @property {import("../shared/fields.js").Field[]} fields
- * @property {string} model
- * @property {string} prompt
- * @property {boolean} chat
- * @property {number} length
- * @property {"idle" | "running"} status
  * @property {string[]} tokens
  * @property {number} where
  * @property {View | Record<string, never>} view
@@ -60,7 +57,6 @@
  * @property {boolean} pinned
  * @property {number} earlier
  * @property {number} answered
- * @property {{ message: string, hint: string, field: string | null, load: boolean } | null} problem
  */
 
 export {};
