@@ -131,6 +131,7 @@ class Inspection:
         sampling: Sampling | None = None,
         cancel: threading.Event | None = None,
         model: Model | None = None,
+        length: int | None = None,
     ) -> TokenStream:
         """Take another token at one place and go on from there; see `Completion.branch`.
 
@@ -140,6 +141,7 @@ class Inspection:
             sampling: for what follows; by default what the text came with, or `Sampling()`.
             cancel: set it, from any thread, to stop at the next token.
             model: a copy that was loaded again, in place of `model`.
+            length: how many tokens come at most, this one among them; None for what `sampling` says.
 
         Raises:
             InvalidData: no such place, no such token, or nothing stands before the place.
@@ -154,8 +156,9 @@ class Inspection:
             )
         index = whole("index", index, 0, len(self) - 1)
         if index >= self.given and self.completion is not None:
-            completion = self.completion.on(model)
-            return completion.branch(index - self.given, token, sampling, cancel)
+            at = index - self.given
+            most = {} if length is None else {"max_new_tokens": at + length}
+            return self.completion.on(model).branch(at, token, sampling, cancel, **most)
         if index == 0:
             raise InvalidData(
                 "Nothing stands before the first token, so there is nothing to go on from.",
@@ -165,7 +168,9 @@ class Inspection:
         if begin is None:
             model._lacks("go on from a token that was not drawn")
         token = whole("token", token, 0, model.vocabulary_size - 1)  # type: ignore[attr-defined]
-        stream: TokenStream = begin(self.ids[:index], (), token, sampling or Sampling(), cancel)
+        now = sampling or Sampling()
+        now = now if length is None else now.replace(max_new_tokens=length)
+        stream: TokenStream = begin(self.ids[:index], (), token, now, cancel)
         return stream
 
     def before(self, index: int) -> tuple[TokenPlace, ...]:

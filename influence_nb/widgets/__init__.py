@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from influence_nb.widgets.download import DownloadPanel
     from influence_nb.widgets.explorer import EmbeddingExplorer
     from influence_nb.widgets.grid import GridPanel
+    from influence_nb.widgets.inspector import TokenInspector
     from influence_nb.widgets.lab import SamplingLab
     from influence_nb.widgets.library import LibraryPanel
     from influence_nb.widgets.load import LoadPanel
@@ -29,6 +30,7 @@ _HOMES = {
     "LoadPanel": "load",
     "SamplingLab": "lab",
     "SearchPanel": "search",
+    "TokenInspector": "inspector",
     "Workbench": "workbench",
 }
 
@@ -41,6 +43,7 @@ __all__ = [
     "LoadPanel",
     "SamplingLab",
     "SearchPanel",
+    "TokenInspector",
     "Workbench",
 ]
 
