@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from influence_nb.widgets.library import LibraryPanel
     from influence_nb.widgets.load import LoadPanel
     from influence_nb.widgets.search import SearchPanel
+    from influence_nb.widgets.tree import TokenTreeView
     from influence_nb.widgets.workbench import Workbench
 
 _HOMES = {
@@ -31,6 +32,7 @@ _HOMES = {
     "SamplingLab": "lab",
     "SearchPanel": "search",
     "TokenInspector": "inspector",
+    "TokenTreeView": "tree",
     "Workbench": "workbench",
 }
 
@@ -44,6 +46,7 @@ __all__ = [
     "SamplingLab",
     "SearchPanel",
     "TokenInspector",
+    "TokenTreeView",
     "Workbench",
 ]
 

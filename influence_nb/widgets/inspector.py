@@ -139,7 +139,8 @@ class TokenInspector(ShownTexts):
         """
         looked = self._looked()
         index = self._place(self.where if index is None else index)
-        model, length = self._own(looked), self.length if length is None else length
+        model = None if looked.model is None else self._own(looked.model)
+        length = self.length if length is None else length
         sampling = None if index >= looked.given else self._sampling
         kept = looked.before(index)
 
@@ -190,21 +191,13 @@ class TokenInspector(ShownTexts):
         return self._work(make, "the text")
 
     def _again(self, completion: Completion, stop: threading.Event) -> Inspection:
-        model = self._own(recorded(completion))
+        model = recorded(completion).model
         if model is None:
             return recorded(completion)
-        with api.awake(model) as present:
+        with api.awake(self._own(model)) as present:
             return of_completion(
                 completion.on(present), stop, lambda at, all: self._progressed(at.index, all)
             )
-
-    def _own(self, looked: Inspection) -> Model | None:
-        """What a text goes on with: its own model, or the copy of it that was loaded again."""
-        model, now = looked.model, self.state.selected
-        if model is None or model.is_loaded or model.use.left or model.local is None or now is None:
-            return model
-        copy = now.answers_to(model.local, model.device, model.dtype, model.quantization)
-        return now if copy else model
 
     def _work(
         self,

@@ -15,6 +15,7 @@ from influence_nb.widgets.grid import GridPanel
 from influence_nb.widgets.inspector import TokenInspector
 from influence_nb.widgets.model_panel import ModelPanel
 from influence_nb.widgets.state import State
+from influence_nb.widgets.tree import TokenTreeView
 from influence_nb.widgets.xray import XrayPanel
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class SamplingLab(StaticFallback, ipywidgets.Tab):
         xray: what each stage of the sampler does to each token, an `XrayPanel`.
         grid: one prompt under many settings, a `GridPanel`.
         inspector: a text as coloured tokens, a `TokenInspector`.
+        tree: what may follow a text, a `TokenTreeView`.
 
     Raises:
         TypeError: an unknown keyword.
@@ -65,12 +67,14 @@ class SamplingLab(StaticFallback, ipywidgets.Tab):
             open_with["Chat"] = lambda cell: adopt(self.grid.prompt_of(cell), cell.completion)
         self.grid = GridPanel(model=model, sampling=sampling, open_with=open_with, state=self.state)
         self.inspector = TokenInspector(model=model, sampling=sampling, state=self.state)
+        self.tree = TokenTreeView(model=model, adopt=adopt, state=self.state)
         self._panels: dict[str, ModelPanel] = {
             "X-ray": self.xray,
             "Grid": self.grid,
             "Inspector": self.inspector,
+            "Tree": self.tree,
         }
-        pages = [self.xray, ipywidgets.VBox([self.grid, self.grid.below]), self.inspector]
+        pages = [self.xray, ipywidgets.VBox([self.grid, self.grid.below]), self.inspector, self.tree]
         super().__init__(pages, titles=list(self._panels), selected_index=0)
         self.add_class("live")
         for panel in self._panels.values():
