@@ -1,4 +1,4 @@
-"""The token tree as a person uses it, on the starter model: by keyboard alone, adopted by a chat, and what a reader sees."""
+"""The token tree as a person uses it, on the starter model: by keyboard, adopted by a chat, read without a kernel."""
 
 from __future__ import annotations
 
