@@ -38,6 +38,12 @@ CHAPTERS: list[tuple[str, str, str, list[str]]] = [
         ["Completion", "TokenEvent", "TokenScores", "BatchProgress", "Receipt", "Replay", "Xray", "WhatIf"],
     ),
     ("", "influence_nb.engine.xray", "influence_nb.engine.xray", ["XrayStep", "StageEffect"]),
+    (
+        "",
+        "influence_nb.engine.inspection",
+        "influence_nb.engine.inspection",
+        ["Inspection", "TokenPlace", "Measures", "Alternative"],
+    ),
     ("", "influence_nb.engine.what_if", "influence_nb.engine.what_if", ["Flip"]),
     (
         "",
@@ -70,7 +76,13 @@ CHAPTERS: list[tuple[str, str, str, list[str]]] = [
         "",
         "inb.widgets",
         "influence_nb.widgets",
-        ["LoadPanel", "ChatPanel", "SamplingLab", "GridPanel", "TokenizerExplorer", "EmbeddingExplorer"],
+        ["LoadPanel", "ChatPanel", "SamplingLab", "GridPanel"],
+    ),
+    (
+        "",
+        "inb.widgets",
+        "influence_nb.widgets",
+        ["TokenInspector", "TokenTreeView", "TokenizerExplorer", "EmbeddingExplorer"],
     ),
     ("", "influence_nb.widgets.xray", "influence_nb.widgets.xray", ["XrayPanel"]),
     ("", "influence_nb.widgets.reply", "influence_nb.widgets.reply", ["Reply"]),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from influence_nb.arguments import whole
@@ -193,6 +193,12 @@ class Completion:
         if now.seed is None:
             now = now.replace(seed=origin.sampling.seed)
         return origin.model.branch(origin.prompt, begun[:index], token, now, cancel)
+
+    def on(self, model: Any) -> Completion:
+        """The same text, to be gone on with by a copy of its model that was loaded again."""
+        if self._origin is None or model is self._origin.model:
+            return self
+        return replace(self, _origin=replace(self._origin, model=model))
 
     def _from(self, what: str) -> Origin:
         if self._origin is None:

@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from influence_nb.arguments import quoted
+from influence_nb.arguments import quoted, whole
 from influence_nb.errors import InvalidData
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from influence_nb.engine.completion import Completion
     from influence_nb.engine.runtimes.transformers import TransformersModel
 
 OnNodes = Callable[[int, int], object]
@@ -188,6 +189,54 @@ class TokenTree:
         )
         growth.below(self, node, wanted, cancel, on_progress)
         return node
+
+    def follow(self, node: Node, steps: int = 1, cancel: threading.Event | None = None) -> Node:
+        """Go on from a node along the most probable token each time, looking further where that was not done yet.
+
+        Args:
+            node: where to begin.
+            steps: how many tokens at most, >= 1; a text that ends has fewer.
+            cancel: set it, from any thread, to stop.
+
+        Returns:
+            The last node of the way.
+
+        Raises:
+            InvalidData: `steps` is no such number, or the node is of another tree or was pruned.
+        """
+        self._check(node)
+        for _ in range(whole("steps", steps, 1)):
+            if not (node.children or node.is_open or node.is_end):
+                self.expand(node, cancel=cancel)
+            if not node.children or (cancel is not None and cancel.is_set()):
+                break
+            node = node.children[0]
+        return node
+
+    def completion(self, node: Node) -> Completion:
+        """A branch as a completion under the model's own distribution, to be gone on with or adopted by a chat.
+
+        Its last token is run once more.
+
+        Raises:
+            InvalidData: the node is the root, which says nothing, is of another tree or was pruned.
+            CapabilityMissing: the model was unloaded.
+        """
+        self._check(node)
+        if node.parent is None:
+            raise InvalidData("The root of a tree says nothing yet.", "Choose a token after it.")
+        from influence_nb.engine.completion import TokenEvent
+        from influence_nb.engine.sampling import Sampling
+
+        begun = [
+            TokenEvent(place, one.id, one.token, one.logprob, one.logprob)
+            for place, one in enumerate(node.path[:-1])
+        ]
+        own = Sampling(
+            temperature=1, top_p=None, repetition_penalty=1, seed=0, max_new_tokens=node.depth, order=()
+        )
+        token = node.ids[-1]
+        return self.model.branch(self.prompt, begun, token, own).completion
 
     def prune(self, node: Node) -> None:
         """Take a node and what stands below it away: its mass goes to `rest` of the one before. Of the root, all.

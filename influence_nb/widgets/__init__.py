@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from influence_nb.widgets.download import DownloadPanel
     from influence_nb.widgets.explorer import EmbeddingExplorer
     from influence_nb.widgets.grid import GridPanel
+    from influence_nb.widgets.inspector import TokenInspector
     from influence_nb.widgets.lab import SamplingLab
     from influence_nb.widgets.library import LibraryPanel
     from influence_nb.widgets.load import LoadPanel
     from influence_nb.widgets.search import SearchPanel
     from influence_nb.widgets.tokenizer import TokenizerExplorer
+    from influence_nb.widgets.tree import TokenTreeView
     from influence_nb.widgets.workbench import Workbench
 
 _HOMES = {
@@ -30,6 +32,8 @@ _HOMES = {
     "LoadPanel": "load",
     "SamplingLab": "lab",
     "SearchPanel": "search",
+    "TokenInspector": "inspector",
+    "TokenTreeView": "tree",
     "TokenizerExplorer": "tokenizer",
     "Workbench": "workbench",
 }
@@ -43,6 +47,8 @@ __all__ = [
     "LoadPanel",
     "SamplingLab",
     "SearchPanel",
+    "TokenInspector",
+    "TokenTreeView",
     "TokenizerExplorer",
     "Workbench",
 ]

@@ -12,8 +12,10 @@ import ipywidgets
 
 from influence_nb.widgets.base import StaticFallback, strict
 from influence_nb.widgets.grid import GridPanel
+from influence_nb.widgets.inspector import TokenInspector
 from influence_nb.widgets.model_panel import ModelPanel
 from influence_nb.widgets.state import State
+from influence_nb.widgets.tree import TokenTreeView
 from influence_nb.widgets.xray import XrayPanel
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ class SamplingLab(StaticFallback, ipywidgets.Tab):
     Attributes:
         xray: what each stage of the sampler does to each token, an `XrayPanel`.
         grid: one prompt under many settings, a `GridPanel`.
+        inspector: a text as coloured tokens, a `TokenInspector`.
+        tree: what may follow a text, a `TokenTreeView`.
 
     Raises:
         TypeError: an unknown keyword.
@@ -55,12 +59,22 @@ class SamplingLab(StaticFallback, ipywidgets.Tab):
         self._own_state = state is None
         self.state = state or State(follow=model is None)
         self.xray = XrayPanel(model=model, sampling=sampling, state=self.state)
-        open_with: dict[str, Callable[[Cell], object]] = {"X-ray": self._look_into}
+        open_with: dict[str, Callable[[Cell], object]] = {
+            "X-ray": self._look_into,
+            "Inspector": self._inspect,
+        }
         if adopt is not None:
             open_with["Chat"] = lambda cell: adopt(self.grid.prompt_of(cell), cell.completion)
         self.grid = GridPanel(model=model, sampling=sampling, open_with=open_with, state=self.state)
-        self._panels: dict[str, ModelPanel] = {"X-ray": self.xray, "Grid": self.grid}
-        pages = [self.xray, ipywidgets.VBox([self.grid, self.grid.below])]
+        self.inspector = TokenInspector(model=model, sampling=sampling, state=self.state)
+        self.tree = TokenTreeView(model=model, adopt=adopt, state=self.state)
+        self._panels: dict[str, ModelPanel] = {
+            "X-ray": self.xray,
+            "Grid": self.grid,
+            "Inspector": self.inspector,
+            "Tree": self.tree,
+        }
+        pages = [self.xray, ipywidgets.VBox([self.grid, self.grid.below]), self.inspector, self.tree]
         super().__init__(pages, titles=list(self._panels), selected_index=0)
         self.add_class("live")
         for panel in self._panels.values():
@@ -83,3 +97,7 @@ class SamplingLab(StaticFallback, ipywidgets.Tab):
     def _look_into(self, cell: Cell) -> None:
         self.xray.inspect(cell.completion)
         self.selected_index = list(self._panels).index("X-ray")
+
+    def _inspect(self, cell: Cell) -> None:
+        self.inspector.inspect(cell.completion)
+        self.selected_index = list(self._panels).index("Inspector")

@@ -121,6 +121,14 @@ class ModelPanel(StaticFallback, anywidget.AnyWidget):
             raise ModelNotFound("No model is loaded.", "Load one: inb.load(), or the Load panel.")
         return model
 
+    def _own(self, model: Model) -> Model:
+        """The model that something came from, or the copy of it that was loaded again and is selected."""
+        now: Model | None = self.state.selected
+        if model.is_loaded or model.use.left or model.local is None or now is None:
+            return model
+        again = now.answers_to(model.local, model.device, model.dtype, model.quantization)
+        return now if again else model
+
     def _put(self, **values: Any) -> None:
         """Set several traits in one message, so that the page never paints half of a change."""
         with self._lock, self.hold_sync():

@@ -176,3 +176,36 @@ def test_after_an_unload_it_says_so_and_keeps_what_it_shows(load: Callable[..., 
     with pytest.raises(CapabilityMissing, match="unloaded"):
         tree.expand(tree.root.children[0])
     assert len(tree.to_frame()) == 3
+
+
+def test_the_most_probable_way_is_followed_and_looked_further_at(load: Callable[..., inb.Model]) -> None:
+    model = load()
+    tree = model.tree(TEXT, depth=1, width=2)
+    last = tree.follow(tree.root, 4)
+    greedy = model.generate(TEXT, temperature=0, top_p=None, repetition_penalty=1, max_new_tokens=4)
+    assert last.ids == greedy.ids[: last.depth]
+    assert last.depth == 4 or last.is_end
+    assert tree.follow(last, 1) in [last, *last.children]
+    agrees(model, tree)
+    stop = threading.Event()
+    stop.set()
+    assert tree.follow(tree.root, 3, stop) is tree.root
+    with pytest.raises(InvalidData, match="steps"):
+        tree.follow(tree.root, 0)
+
+
+def test_a_branch_becomes_a_completion_to_go_on_with(load: Callable[..., inb.Model]) -> None:
+    model = load()
+    tree = model.tree(TEXT, depth=3, width=2)
+    node = tree.root.children[1].children[1].children[0]
+    completion = tree.completion(node)
+    assert completion.ids == node.ids
+    assert completion.text == model.decode(node.ids)
+    for event, one in zip(completion.tokens, node.path, strict=True):
+        assert event.logprob_raw == pytest.approx(one.logprob, abs=1e-4)
+        assert event.logprob_sampled == pytest.approx(one.logprob, abs=1e-4)
+    assert completion.receipt.prompt_ids == tree.prompt
+    further = completion.branch(3, 7, max_new_tokens=5).completion
+    assert further.ids[:4] == [*node.ids, 7]
+    with pytest.raises(InvalidData, match="root"):
+        tree.completion(tree.root)

@@ -257,7 +257,7 @@ def test_a_cell_opens_in_the_xray_and_in_the_chat(model: inb.Model) -> None:
     assert "not looked at yet" in lab.static_html()
     lab.grid.length = 5
     grid = lab.grid.run([{"role": "user", "content": "Say it."}]).result(WAIT)
-    assert lab.grid.opens == ["X-ray", "Chat"]
+    assert lab.grid.opens == ["X-ray", "Inspector", "Chat"]
     say(lab.grid, type="open", place=2, where="X-ray")
     until(lab.xray, lambda: not lab.xray.is_empty, "status", "view")
     assert lab.selected_index == 0

@@ -1,7 +1,8 @@
 /** The whole panel: what is asked, what is varied, how it is looked at, and the completions. */
 
 import { Asking, button } from "../shared/asking.js";
-import { attribute, fill, h, show } from "../shared/dom.js";
+import { Choose } from "../shared/choose.js";
+import { attribute, h, show } from "../shared/dom.js";
 import { Latest } from "../shared/latest.js";
 import { Axes } from "./axes.js";
 import { number, span } from "./heat.js";
@@ -73,22 +74,4 @@ export class Panel {
 /** @param {string[]} names @returns {[string, string][]} */
 function pairs(names) {
   return names.map((name) => [name, name]);
-}
-
-/** A labelled list of which one is chosen. */
-class Choose {
-  /** @param {string} label @param {(value: string) => void} onchange */
-  constructor(label, onchange) {
-    this.select = h("select", { onchange: () => onchange(this.select.value) });
-    this.el = h("label", { class: "inb-choose" }, label, this.select);
-    this.offered = "";
-  }
-
-  /** @param {[string, string][]} options @param {string} value */
-  show(options, value) {
-    const offered = JSON.stringify(options);
-    if (offered !== this.offered) fill(this.select, ...options.map(([name, text]) => h("option", { value: name }, text)));
-    this.offered = offered;
-    this.select.value = value;
-  }
 }

@@ -1,11 +1,11 @@
 /** The whole panel: what to write, the tokens that came, the stages, and what each token's chances were. */
 
 import { Asking, button } from "../shared/asking.js";
+import { Bars } from "../shared/bars.js";
+import { Chips } from "../shared/chips.js";
 import { attribute, fill, h, show } from "../shared/dom.js";
 import { Latest } from "../shared/latest.js";
-import { Bars } from "./bars.js";
 import { Stages } from "./stages.js";
-import { Tokens } from "./tokens.js";
 import { shown } from "../shared/tokens.js";
 
 /** @typedef {import("./types.js").State} State */
@@ -19,7 +19,7 @@ export class Panel {
     const just = (/** @type {string} */ type) => () => send({ type });
     this.asking = new Asking("Look", "written by", send);
 
-    this.tokens = new Tokens((index) => send({ type: "at", index }));
+    this.tokens = new Chips((index) => send({ type: "at", index }));
     this.verdict = h("p", { class: "inb-xray-verdict", role: "status" });
     this.regenerate = button("Write what would come", just("regenerate"));
     this.back = button("Back to the text before", just("back"));
@@ -49,7 +49,7 @@ export class Panel {
     const looked = "bars" in state.view;
     this.changes.answered(state.answered);
     this.asking.show(state);
-    this.tokens.show(state.tokens, looked && !running ? state.where : -1, state.flips);
+    this.tokens.show(state.tokens, looked && !running ? state.where : -1, flipping(state.flips));
     this.#showVerdict(state, running, looked);
     this.stages.show(state.fields, state.sampling, looked ? state.view : null, state.changed);
     if (state.problem?.field) this.stages.fail(state.problem.field, state.problem.message);
@@ -97,4 +97,15 @@ export class Panel {
     fill(this.sum, parts.join(""), h("code", {}, drawn ? shown(drawn.text) : String(view.drawn)), ".");
     this.bars.show(view);
   }
+}
+
+/** @param {import("./types.js").Flip[]} flips how the tokens that would come otherwise are marked */
+function flipping(flips) {
+  const marked = new Map(flips.map((flip) => [flip.index, flip]));
+  return (/** @type {HTMLButtonElement} */ chip, /** @type {number} */ at) => {
+    const flip = marked.get(at);
+    attribute(chip, "data-flip", flip ? (flip === flips[0] ? "first" : "other") : null);
+    attribute(chip, "title", flip ? flip.words : null);
+    attribute(chip, "aria-label", flip ? `${chip.textContent}, would be ${shown(flip.now)}` : null);
+  };
 }

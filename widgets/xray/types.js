@@ -11,15 +11,7 @@
  * @property {number} entropy
  */
 
-/**
- * @typedef {object} Bar one token that might come
- * @property {number} id
- * @property {string} text
- * @property {number} raw its probability in the model's own distribution
- * @property {number} sampled and in the one that is drawn from
- * @property {string | null} cut the stage that made it impossible
- * @property {number | null} pinned its probability under the settings that are compared with
- */
+/** @typedef {import("../shared/bars.js").Bar} Bar */
 
 /**
  * @typedef {object} View

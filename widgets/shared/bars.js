@@ -1,10 +1,28 @@
 /** The chances of the tokens that might come: the model's own, and those that are drawn from. */
 
-import { attribute, h, show } from "../shared/dom.js";
-import { percent, shown } from "../shared/tokens.js";
+import { attribute, h, show } from "./dom.js";
+import { percent, shown } from "./tokens.js";
 
-/** @typedef {import("./types.js").View} View */
-/** @typedef {import("./types.js").Bar} Bar */
+/**
+ * @typedef {object} Bar one token that might come
+ * @property {number} id
+ * @property {string} text
+ * @property {number} raw its probability in the model's own distribution
+ * @property {number | null} sampled and in the one that is drawn from; null where nothing is drawn
+ * @property {string | null} cut the stage that made it impossible
+ * @property {number | null} pinned its probability under the settings that are compared with
+ */
+
+/**
+ * @typedef {object} Choice
+ * @property {number} index
+ * @property {number | null} came the token of the text
+ * @property {number | null} drawn the token that is chosen now; null where nothing is chosen
+ * @property {boolean} greedy
+ * @property {boolean} [fixed] whether no other can be taken
+ * @property {Bar[]} bars
+ * @property {object | null} pinned
+ */
 
 /** One token's row; made once, and only its widths and numbers change. */
 class Row {
@@ -26,20 +44,20 @@ class Row {
     );
   }
 
-  /** @param {Bar} bar @param {View} view @param {number} most */
+  /** @param {Bar} bar @param {Choice} view @param {number} most */
   show(bar, view, most) {
     const width = (/** @type {number} */ share) => `${(100 * share) / most}%`;
     this.raw.style.width = width(bar.raw);
-    this.sampled.style.width = width(bar.sampled);
+    this.sampled.style.width = width(bar.sampled ?? 0);
     show(this.pinned, bar.pinned);
     if (bar.pinned) this.pinned.style.insetInlineStart = width(bar.pinned);
     this.rawShare.textContent = percent(bar.raw);
-    this.share.textContent = bar.cut ? `cut: ${bar.cut.replaceAll("_", " ")}` : bar.sampled > 0 ? percent(bar.sampled) : "not taken";
+    this.share.textContent = bar.cut ? `cut: ${bar.cut.replaceAll("_", " ")}` : bar.sampled === null ? "" : bar.sampled > 0 ? percent(bar.sampled) : "not taken";
     const marks = [bar.id === view.came && "in the text", bar.id === view.drawn && (view.greedy ? "taken" : "drawn")].filter(Boolean);
     this.mark.textContent = marks.join(", ");
     attribute(this.el, "data-cut", bar.cut !== null);
     attribute(this.el, "data-drawn", bar.id === view.drawn);
-    show(this.take, bar.id !== view.came);
+    show(this.take, bar.id !== view.came && !view.fixed);
   }
 }
 
@@ -56,7 +74,7 @@ export class Bars {
       "table", { class: "inb-bars", "aria-label": "Chances of the most probable tokens" },
       h("thead", {}, h("tr", {},
         h("th", { scope: "col" }, "Token"),
-        h("th", { scope: "col", "aria-hidden": "true" }, h("span", { class: "inb-bar-key inb-bar-raw" }), "raw ", h("span", { class: "inb-bar-key inb-bar-sampled" }), "post-sampler", this.compared),
+        h("th", { scope: "col", "aria-hidden": "true" }, h("span", { class: "inb-bar-key inb-bar-raw" }), "raw ", h("span", { class: "inb-bar-drawn" }, h("span", { class: "inb-bar-key inb-bar-sampled" }), "post-sampler"), this.compared),
         h("th", { scope: "col", class: "inb-bar-share", title: "The model's own probability" }, "raw"),
         h("th", { scope: "col", class: "inb-bar-share", title: "The probability that is drawn from" }, "post-sampler"),
         h("th", { scope: "col" }, h("span", { class: "inb-offscreen" }, "Take it")))),
@@ -64,10 +82,11 @@ export class Bars {
     );
   }
 
-  /** @param {View} view */
+  /** @param {Choice} view */
   show(view) {
-    const most = Math.max(...view.bars.flatMap(({ raw, sampled, pinned }) => [raw, sampled, pinned ?? 0]));
+    const most = Math.max(...view.bars.flatMap(({ raw, sampled, pinned }) => [raw, sampled ?? 0, pinned ?? 0]));
     show(this.compared, view.pinned);
+    attribute(this.el, "data-raw-only", view.bars.every(({ sampled }) => sampled === null));
     const before = view.index === this.at ? this.rows : new Map();
     this.at = view.index;
     this.rows = new Map(view.bars.map((bar) => [bar.id, before.get(bar.id) ?? new Row(bar, this.ontake)]));

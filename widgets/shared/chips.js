@@ -1,26 +1,34 @@
-/** The tokens of a text in a row, one of them chosen; those that would come otherwise are marked. */
+/** The tokens of a text in a row, one of them chosen, walked through by arrow keys. How they are dressed others say. */
 
-import { attribute, fill, h } from "../shared/dom.js";
-import { shown } from "../shared/tokens.js";
+import { attribute, fill, h } from "./dom.js";
+import { shown } from "./tokens.js";
 
-/** @typedef {import("./types.js").Flip} Flip */
-
-export class Tokens {
-  /** @param {(index: number) => void} onchoose */
-  constructor(onchoose) {
+export class Chips {
+  /**
+   * @param {(index: number) => void} onchoose
+   * @param {{ onpoint?: (index: number) => void, onenter?: () => void }} more the token under the pointer, -1 for none;
+   *   Enter on the chosen one
+   */
+  constructor(onchoose, { onpoint, onenter } = {}) {
     this.onchoose = onchoose;
+    this.onenter = onenter;
     /** @type {HTMLButtonElement[]} */
     this.chips = [];
-    this.el = h("div", { class: "inb-tokens", role: "group", "aria-label": "Tokens of the text", onkeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event) });
+    const point = (/** @type {Event} */ event) => onpoint?.(this.chips.findIndex((chip) => chip === event.target));
+    this.el = h("div", {
+      class: "inb-tokens", role: "group", "aria-label": "Tokens of the text",
+      onkeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event),
+      onpointerover: onpoint && point, onpointerleave: onpoint && (() => onpoint(-1)),
+    });
     this.texts = "";
   }
 
   /**
    * @param {string[]} texts
    * @param {number} where the chosen one; -1 for none
-   * @param {Flip[]} flips
+   * @param {(chip: HTMLButtonElement, index: number) => void} dress
    */
-  show(texts, where, flips) {
+  show(texts, where, dress) {
     const told = JSON.stringify(texts);
     if (told !== this.texts) {
       const focused = this.chips.findIndex((chip) => chip === document.activeElement);
@@ -30,20 +38,22 @@ export class Tokens {
       fill(this.el, ...this.chips.flatMap((chip, at) => (texts[at]?.includes("\n") ? [chip, h("br")] : [chip])));
       if (focused >= 0) this.chips[Math.min(focused, this.chips.length - 1)]?.focus();
     }
-    const marked = new Map(flips.map((flip) => [flip.index, flip]));
     this.chips.forEach((chip, at) => {
-      const flip = marked.get(at);
       attribute(chip, "aria-pressed", String(at === where));
       attribute(chip, "tabindex", at === Math.max(where, 0) ? "0" : "-1");
-      attribute(chip, "data-flip", flip ? (flip === flips[0] ? "first" : "other") : null);
-      attribute(chip, "title", flip ? flip.words : null);
-      attribute(chip, "aria-label", flip ? `${chip.textContent}, would be ${shown(flip.now)}` : null);
+      dress(chip, at);
     });
   }
 
   /** @param {KeyboardEvent} event */
   #key(event) {
     const at = this.chips.findIndex((chip) => chip === event.target);
+    if (event.key === "Enter" && this.onenter && this.chips[at]?.getAttribute("aria-pressed") === "true") {
+      event.preventDefault();
+      event.stopPropagation();
+      this.onenter();
+      return;
+    }
     const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -at, End: this.chips.length - 1 - at };
     const step = steps[/** @type {keyof typeof steps} */ (event.key)];
     const next = step === undefined ? undefined : this.chips[at + step];
