@@ -108,6 +108,8 @@ def below(
         raise
     if tree.cancelled and not node.children:
         node.children = before
+    known = {child.id: child for child in before}
+    node.children = [child if child.is_open else known.get(child.id, child) for child in node.children]
 
 
 def _grow(

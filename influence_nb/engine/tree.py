@@ -170,7 +170,9 @@ class TokenTree:
         cancel: threading.Event | None = None,
         on_progress: OnNodes | None = None,
     ) -> Node:
-        """Look at what follows a node, in place of what is shown below it; `width` and `mass` by default the tree's.
+        """Look at what follows a node, in place of what is shown after it; `width` and `mass` by default the tree's.
+
+        What stands below a token that is shown again stays, unless it is looked at anew.
 
         Arguments and errors as those of `Model.tree`, `limit` being of the nodes below this one.
 

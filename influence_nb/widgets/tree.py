@@ -110,7 +110,7 @@ class TokenTreeView(TreeTraits):
         return self._work(make)
 
     def expand(self, ids: Sequence[int] | None = None, width: int | None = None) -> Future[TokenTree]:
-        """Look at what follows a branch, in the background, in place of what is shown after it.
+        """Look at what follows a branch, in the background; what stands below a token that is shown again stays.
 
         Args:
             ids: the branch's token ids; None for the one that is chosen, [] for the root.

@@ -209,3 +209,17 @@ def test_a_branch_becomes_a_completion_to_go_on_with(load: Callable[..., inb.Mod
     assert further.ids[:4] == [*node.ids, 7]
     with pytest.raises(InvalidData, match="root"):
         tree.completion(tree.root)
+
+
+def test_a_node_that_gets_more_children_keeps_what_stands_below_them(load: Callable[..., inb.Model]) -> None:
+    tree = load().tree(TEXT, depth=2, width=2)
+    leaf = tree.root.children[1].children[0]
+    tree.expand(leaf)
+    tree.expand(tree.root, width=4)
+    assert len(tree.root.children) == 4
+    assert tree.find(leaf.ids) is leaf
+    assert len(leaf.children) == 2
+    assert len(tree) == 4 + 4 + 2
+    agrees(tree.model, tree)
+    tree.expand(tree.root, depth=2)
+    assert len(tree) == 2 + 4

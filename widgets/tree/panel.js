@@ -28,7 +28,7 @@ export class Panel {
     });
     this.note = h("p", { class: "inb-tree-note" }, "Probabilities are the model's own (raw): of the token, and of the branch from the prompt on. Arrow keys walk, open and close; Delete prunes.");
     this.said = h("p", { role: "status" });
-    this.expand = button("Look further", () => send({ type: "expand", ids: this.branches.chosen, width: this.#width() }), { title: "What follows this branch, as many tokens as Width says, in place of what is shown after it" });
+    this.expand = button("Look further", () => send({ type: "expand", ids: this.branches.chosen, width: this.#width() }), { title: "What follows this branch, as many tokens as Width says" });
     this.follow = button("Follow the likeliest", () => send({ type: "follow", ids: this.branches.chosen, length: this.#depth() }), { title: "Go on along the most probable tokens, as many as Depth says" });
     this.prune = button("Prune", () => send({ type: "prune", ids: this.branches.chosen }), { title: "Take this branch away: its mass counts as not shown" });
     this.adopt = button("Adopt in the chat", () => send({ type: "adopt", ids: this.branches.chosen }), { title: "Go on with this branch as an answer" });
