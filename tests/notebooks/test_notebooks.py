@@ -22,7 +22,9 @@ READABLE = {  # what a reader must find in the renderings that panels leave
     "01_chat.ipynb": ["Invent a name for a cafe under the sea", "version 2 of 2"],
     "02_embeddings.ipynb": ["Embedding map", "Rain stopped play"],
     "03_models.ipynb": [ENCODER, "Models found on the Hub", "Downloads", "Models on this machine"],
+    "04_sampling.ipynb": ["Sampler X-ray · starter/chat", "raw: the model itself"],
     "05_tokens.ipynb": ["Tokenizers · text", "starter/embedding", "unhappy"],
+    "06_grids.ipynb": ["Grid · starter/chat", "The fisherman looked at the sea and"],
     "09_serve.ipynb": ["Loaded models", "Chat with", "Why is the sea salty?"],
 }
 SPEAKERS = ("starter/chat", "starter/embedding", ENCODER)
