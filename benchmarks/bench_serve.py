@@ -85,7 +85,7 @@ def measure(model: inb.Model, server: inb.Server) -> None:
         print(f"{name}: {[round(figure, 1) for figure in figures]} tokens a second")
     ratio("one streaming client / model.stream", found["one client"], found["in process"], "at least 0.95")
     line("milliseconds from asking to the first token, beyond the model's own", 1e3 * statistics.median(late),
-         "to compare; 20 of them are the wait for others")  # fmt: skip
+         "at most 5")  # fmt: skip
     crowd = in_turns({"one": total_of_one, "many": total_of_many}, 3)
     for name, figures in crowd.items():
         print(f"{name}: {[round(figure, 1) for figure in figures]} tokens a second in all")

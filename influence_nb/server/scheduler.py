@@ -23,7 +23,8 @@ from influence_nb.errors import InfluenceError
 from influence_nb.server.refusals import Refused
 
 WINDOW = 0.02
-"""Seconds that a request waits for others that may run with it."""
+"""Seconds from a request's arrival in which others may join it. One that is alone does not wait for them: it begins,
+and begins anew with those that come, as long as nothing of it was passed on."""
 
 MOST = 64
 """Requests in one group; the engine makes smaller ones of it where memory asks for that."""
@@ -257,12 +258,18 @@ class _Line:
         self.running = 0
         self._stop, self._ended = scheduler.stop, scheduler.ended
         self._model = weakref.ref(model)
+        # to begin anew is in vain elsewhere, and may have its price
+        self._shares = model.runtime == "transformers"
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        # until then others join the group that runs, unless its first token is passed on
+        self._open_until = 0.0
+        self._joined = False
 
     def add(self, jobs: Sequence[_Job]) -> None:
         with self._changed:
             self.waiting.extend(jobs)
+            self._joined = self._joined or (bool(jobs) and jobs[0].arrived < self._open_until)
             self._changed.notify()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="influence serving", daemon=True)
@@ -277,13 +284,15 @@ class _Line:
             del group
 
     def _gather(self) -> list[_Job]:
-        """The next group, once its first has waited for others; none is left when the thread ends."""
+        """The next group, once its first has waited for others if there are any; none is left when the thread ends."""
         with self._changed:
             if not self.waiting:
                 self._thread = None
                 return []
             until = self.waiting[0].arrived + WINDOW
-            while len(self.waiting) < MOST and (left := until - time.monotonic()) > 0:
+            alone = self._shares and all(job.answers is self.waiting[0].answers for job in self.waiting)
+            self._joined, self._open_until = False, until if alone else 0.0
+            while not alone and len(self.waiting) < MOST and (left := until - time.monotonic()) > 0:
                 self._changed.wait(left)
             self.running = min(MOST, len(self.waiting))  # before they wait no more: `drain` looks at both
             return [self.waiting.popleft() for _ in range(self.running)]
@@ -302,6 +311,9 @@ class _Line:
             requests = [job.request for job in wanted]
             with keeping.in_use(model), closing(model._batch(requests, self._stop)) as outcomes:
                 for place, outcome in outcomes:
+                    if self._begins_anew(wanted):
+                        left.clear()
+                        return
                     if self._stop.is_set():
                         wanted[place].answers.stopping = True
                     wanted[place].take(outcome)
@@ -312,3 +324,12 @@ class _Line:
         finally:
             for job in left.values():
                 job.take(error)
+
+    def _begins_anew(self, group: list[_Job]) -> bool:
+        """Whether others have joined a group of which nothing was passed on: it then waits with them, first in line."""
+        with self._changed:
+            joined, self._joined, self._open_until = self._joined, False, 0.0
+            if not joined or all(job.is_cancelled for job in self.waiting):
+                return False
+            self.waiting.extendleft(reversed(group))
+            return True

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 import influence_nb as inb
+from influence_nb.server import scheduler
 from tests.server.conftest import Gate, until
 
 SAMPLING = {"max_new_tokens": 12, "seed": 5, "temperature": 0.9}
@@ -167,6 +168,32 @@ def test_requests_that_wait_at_the_same_moment_share_passes(
     assert [one["text"] for one in said] == [one.text for one in wanted], "none is mixed up"
     most, total = max(len(one.ids) for one in wanted), sum(len(one.ids) for one in wanted)
     assert most <= model.forwards - before <= most + 1 < total
+
+
+def test_one_alone_waits_for_nobody_and_begins_anew_with_those_that_come(
+    http: httpx.Client, model: inb.Model, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never = {"logit_bias": {"0": -1e9, "2": -1e9}}
+    bodies = [
+        {"prompt": f"Number {n}", "sampling": {"max_new_tokens": 12 + n, "seed": n, **never}}
+        for n in range(2)
+    ]
+    monkeypatch.setattr(scheduler, "WINDOW", 3600.0)
+    wanted = [http.post("/v1/generate", json=body).json()["text"] for body in bodies]
+    until(http, running=0, waiting=0)
+    monkeypatch.setattr(scheduler, "MOST", 2)  # full with both: it waits for no third
+    before = model.forwards
+    gate.shut()
+    with ThreadPoolExecutor() as pool:
+        try:
+            first = pool.submit(http.post, "/v1/generate", json=bodies[0])
+            assert gate.reached.wait(60)
+            second = pool.submit(http.post, "/v1/generate", json=bodies[1])
+            until(http, running=1, waiting=1)
+        finally:
+            gate.open()
+        assert [one.result().json()["text"] for one in (first, second)] == wanted
+    assert model.forwards - before < 12 + 13, "they shared passes, the first one's beginning apart"
 
 
 def test_tokens_there_and_back(http: httpx.Client, model: Any) -> None:
