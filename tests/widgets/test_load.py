@@ -228,7 +228,7 @@ def test_the_same_model_twice_is_told_apart():
 
 def test_the_workbench_shares_one_selection():
     workbench = Workbench()
-    assert workbench.titles == ("Search", "Download", "Library", "Load", "Chat", "Embeddings")
+    assert workbench.titles == ("Search", "Download", "Library", "Load", "Chat", "Tokens", "Embeddings")
     assert workbench.titles[workbench.selected_index] == "Load"
     model = FakeModel("shared")
     assert workbench.chat.model is workbench.state.selected is model
