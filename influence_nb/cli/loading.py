@@ -115,6 +115,9 @@ _MODEL = Annotated[
         help=_WHICH,
     ),
 ]
+Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
+Quantization = Annotated[str | None, typer.Option(help="Pack the weights while loading: int8 or nf4.")]
+Runtime = Annotated[str, typer.Option(help="auto, transformers or llama.cpp.")]
 _MODEL_FIRST = Annotated[
     str | None,
     model_argument(_WHICH),
@@ -122,12 +125,9 @@ _MODEL_FIRST = Annotated[
 _HOW = (
     option("device", Device),
     option("device_index", DeviceIndex),
-    option("dtype", Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")], "auto"),
-    option(
-        "quantization",
-        Annotated[str | None, typer.Option(help="Pack the weights while loading: int8 or nf4.")],
-    ),
-    option("runtime", Annotated[str, typer.Option(help="auto, transformers or llama.cpp.")], "auto"),
+    option("dtype", Dtype, "auto"),
+    option("quantization", Quantization),
+    option("runtime", Runtime, "auto"),
     option(
         "endpoint",
         Annotated[

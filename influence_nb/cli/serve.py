@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from influence_nb.cli.frame import grouped
-from influence_nb.cli.loading import Device, DeviceIndex, model_argument
+from influence_nb.cli.loading import Device, DeviceIndex, Dtype, Quantization, Runtime, model_argument
 from influence_nb.cli.sampling import SAMPLING
 from influence_nb.engine.sampling import Sampling
 
@@ -32,6 +32,9 @@ def command(
     ] = "127.0.0.1",
     device: Device = None,
     device_index: DeviceIndex = None,
+    dtype: Dtype = "auto",
+    quantization: Quantization = None,
+    runtime: Runtime = "auto",
     keep_alive: Annotated[
         str,
         typer.Option(help="How long a model stays that was loaded for a request: 30s, 5m, 1h; -1 for ever."),
@@ -74,6 +77,9 @@ def command(
         pull=pull,
         delete=delete,
         device=defaults.device(device, device_index),
+        dtype=dtype,
+        quantization=quantization,
+        runtime=runtime,
         queue=queue,
         body_limit=body_limit,
         time_limit=time_limit,

@@ -6,7 +6,9 @@ It does not know what they are asked. A name from a request is only ever compare
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from anyio import to_thread
 
@@ -30,13 +32,19 @@ class Models:
         keep_alive: how long a model stays that is loaded for a request, as `load` takes it.
         offered: whether the rest of the library is offered too.
         device: where models are loaded, as `load` takes it.
+        how: what else `load` is given for the model that the server was started with.
 
     Attributes:
         own: the model that a notebook has loaded and shares: no request unloads it. None where there is none.
     """
 
     def __init__(
-        self, given: Given, keep_alive: float | str | None, offered: bool, device: str = "auto"
+        self,
+        given: Given,
+        keep_alive: float | str | None,
+        offered: bool,
+        device: str = "auto",
+        how: Mapping[str, Any] | None = None,
     ) -> None:
         present = _here()
         if given is None and present:
@@ -49,6 +57,7 @@ class Models:
             self._files[self.own.name] = self.own.local
         self._keep_alive = keep_alive
         self._device = device
+        self._how = dict(how or {})
         self._offered = offered
         self._first = threading.Lock()
         self._encoders: dict[str, Encoder] = {}
@@ -73,7 +82,7 @@ class Models:
             if self._default is not None:
                 return self._find(self._default)
             try:
-                model = api.load(self._given, device=self._device)
+                model = api.load(self._given, device=self._device, **self._how)
             except InfluenceError as error:
                 self.failure = error
                 raise

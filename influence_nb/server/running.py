@@ -52,6 +52,9 @@ def serve(
     pull: bool = True,
     delete: bool = True,
     device: str = "auto",
+    dtype: str = "auto",
+    quantization: str | None = None,
+    runtime: str = "auto",
     queue: int = 512,
     body_limit: int = 16 * 2**20,
     time_limit: float = 3600,
@@ -75,6 +78,7 @@ def serve(
         pull: whether Ollama's API may fetch models.
         delete: whether it may remove them.
         device: where models are loaded that are not in memory yet, as `load` takes it.
+        dtype, quantization, runtime: how `model` is loaded if it is not in memory yet, as `load` takes them.
         queue: prompts that may wait, >= 1; past that a client gets a 429.
         body_limit: bytes that a request may have, >= 1.
         time_limit: seconds that an answer may take, > 0.
@@ -86,7 +90,9 @@ def serve(
         DeviceUnavailable: no such address on this machine.
     """
     port = whole("port", port, 0, 65535)
-    expect_text(host=host, api_key=api_key, device=device)
+    expect_text(
+        host=host, api_key=api_key, device=device, dtype=dtype, quantization=quantization, runtime=runtime
+    )
     whole("queue", queue, 1)
     whole("body_limit", body_limit, 1)
     if isinstance(time_limit, bool) or not isinstance(time_limit, int | float) or not time_limit > 0:
@@ -101,7 +107,8 @@ def serve(
         )
     listening = _listen(host, port)
     try:
-        models = Models(model, keep_alive, library, device)
+        how = {"dtype": dtype, "quantization": quantization, "runtime": runtime}
+        models = Models(model, keep_alive, library, device, how)
         scheduler, metrics = Scheduler(queue, time_limit), Metrics()
         metrics.gauge("waiting", "Prompts that wait.", lambda: scheduler.waiting)
         metrics.gauge("running", "Prompts that are being answered.", lambda: scheduler.running)

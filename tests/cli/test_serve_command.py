@@ -32,7 +32,8 @@ def test_it_answers_with_the_settings_and_ends_by_ctrl_c(folder: str, tmp_path: 
     (tmp_path / ".env").write_text(f"INFLUENCE_API_KEY={KEY}\nINFLUENCE_MAX_TOKENS=3\n")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     environment["INFLUENCE_HOME"] = str(settings().home)
-    args = ["serve", folder, "--port", "0", "--device", "cpu", "--temperature", "0", "--verbose"]
+    args = ["serve", folder, "--port", "0", "--device", "cpu", "--dtype", "float32"]
+    args += ["--temperature", "0", "--verbose"]
     process = subprocess.Popen(
         [sys.executable, "-c", RUN, *args],
         stdout=subprocess.PIPE,
@@ -53,7 +54,7 @@ def test_it_answers_with_the_settings_and_ends_by_ctrl_c(folder: str, tmp_path: 
         assert said["usage"]["completion_tokens"] <= 3
         sampling = said["receipt"]["sampling"]
         assert (sampling["max_new_tokens"], sampling["temperature"]) == (3, 0)
-        assert said["receipt"]["device"] == "cpu"
+        assert (said["receipt"]["device"], said["receipt"]["dtype"]) == ("cpu", "float32")
     finally:
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=60)

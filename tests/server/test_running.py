@@ -51,6 +51,29 @@ def test_it_answers_before_its_model_is_there(tiny_folder: Callable[..., Path]) 
         assert http.get("/health").json()["ready"] is True
 
 
+@pytest.mark.parametrize(
+    ("how", "held"), [({"dtype": "bfloat16"}, "bfloat16"), ({"dtype": "float32"}, "float32")]
+)
+def test_its_model_is_loaded_as_it_was_told(
+    tiny_folder: Callable[..., Path], how: dict[str, Any], held: str
+) -> None:
+    for model in inb.loaded():
+        model.unload()
+    with inb.serve(tiny_folder("llama"), port=0, **how) as server, client(server) as http:
+        assert http.post("/v1/generate", json=ONE).status_code == 200
+        assert [model.dtype for model in inb.loaded()] == [held]
+
+
+def test_how_it_is_loaded_is_checked_where_it_is_loaded(tiny_folder: Callable[..., Path]) -> None:
+    for model in inb.loaded():
+        model.unload()
+    with inb.serve(tiny_folder("llama"), port=0, dtype="float3") as server, client(server) as http:
+        answer = http.post("/v1/generate", json=ONE)
+        assert answer.status_code >= 400
+        assert "float3" in answer.text
+        assert http.get("/health").json()["status"] == "failed"
+
+
 def test_a_model_that_cannot_be_loaded_is_named_and_the_server_stays(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with inb.serve(tmp_path, port=0) as server, client(server) as http:
