@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from influence_nb.api.shelf import here, starter
 from influence_nb.arguments import expect_bool, expect_call
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from influence_nb.engine.model import Model
 
 _loading = threading.Lock()
+
+Kind = TypeVar("Kind", bound="Model")
+"""A kind of model: what is loaded again as it was is of the same."""
 
 RUNTIMES = ("auto", "transformers", "llama.cpp", "endpoint")
 
@@ -130,7 +133,7 @@ def _present(
 
 
 @contextmanager
-def awake(model: Model) -> Iterator[Model]:
+def awake(model: Kind) -> Iterator[Kind]:
     """Keep a model in memory for the block; one that went by itself (`keeping.Use.left`) is loaded again first.
 
     Yields:
@@ -143,7 +146,9 @@ def awake(model: Model) -> Iterator[Model]:
     while not model.use.begin():
         if not model.use.left:
             raise model.unloaded()
-        model = load(**model.arguments, keep_alive=model.keep_alive)
+        model = cast(
+            "Kind", load(**model.arguments, keep_alive=model.keep_alive)
+        )  # as before, so of its kind
     try:
         yield model
     finally:

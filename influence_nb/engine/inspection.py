@@ -13,11 +13,14 @@ import math
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from influence_nb.arguments import whole
 from influence_nb.engine.pipeline import Pipeline
 from influence_nb.engine.sampling import Sampling
+from influence_nb.engine.token_model import TokenModel
+from influence_nb.engine.xray import entropy
 from influence_nb.errors import CapabilityMissing, InvalidData
 
 if TYPE_CHECKING:
@@ -164,14 +167,12 @@ class Inspection:
                 "Nothing stands before the first token, so there is nothing to go on from.",
                 "Choose a later token.",
             )
-        begin = getattr(model, "branch", None)
-        if begin is None:
+        if not isinstance(model, TokenModel):
             model._lacks("go on from a token that was not drawn")
-        token = whole("token", token, 0, model.vocabulary_size - 1)  # type: ignore[attr-defined]
+        token = whole("token", token, 0, model.vocabulary_size - 1)
         now = sampling or Sampling()
         now = now if length is None else now.replace(max_new_tokens=length)
-        stream: TokenStream = begin(self.ids[:index], (), token, now, cancel)
-        return stream
+        return model.branch(self.ids[:index], (), token, now, cancel)
 
     def before(self, index: int) -> tuple[TokenPlace, ...]:
         """The given tokens that stay when another is taken at a place."""
@@ -275,15 +276,16 @@ def of_scores(scores: TokenScores, model: Model | None = None) -> Inspection:
         model: what scored it, to name the other tokens and to go on from one.
     """
     tops = scores.tops or (None,) * len(scores.ids)
+    name = cache(
+        lambda token: model.decode([token], special=True) if isinstance(model, TokenModel) else str(token)
+    )
     places = []
     rows = zip(scores.ids, scores.tokens, scores.logprobs, scores.ranks, scores.entropies, tops, strict=True)
-    for id, token, logprob, rank, entropy, top in rows:
+    for id, token, logprob, rank, nats, top in rows:
         others = [other for candidate, other in top or () if candidate != id]
         margin = None if logprob is None or not others else logprob - others[0]
-        alternatives = [Alternative(one, _name(model, one), value) for one, value in top or ()]
-        places.append(
-            TokenPlace(id, token, Measures(logprob, rank, entropy, margin), None, tuple(alternatives))
-        )
+        alternatives = [Alternative(one, name(one), value) for one, value in top or ()]
+        places.append(TokenPlace(id, token, Measures(logprob, rank, nats, margin), None, tuple(alternatives)))
     notes = []
     if not scores.tops:
         notes.append("Margins and other tokens were not asked for: model.score(text, top=10) has them.")
@@ -295,11 +297,6 @@ def of_scores(scores: TokenScores, model: Model | None = None) -> Inspection:
             f"each token with at least {scores.window - scores.stride:,} before it, save at the beginning."
         )
     return Inspection(tuple(places), model, len(places), None, " ".join(notes))
-
-
-def _name(model: Model | None, token: int) -> str:
-    decode = getattr(model, "decode", None)
-    return str(token) if decode is None else str(decode([token], special=True))
 
 
 def _pieces(places: Sequence[Place]) -> Iterator[Sequence[Place]]:
@@ -328,16 +325,13 @@ def _traced(trace: Trace, places: Sequence[Place]) -> Iterator[TokenPlace]:
         best.tolist(), raw.gather(1, best).tolist(), sampled.gather(1, best).tolist(),
         _measured(raw, came), _measured(sampled, came), strict=True,
     )  # fmt: skip
-    names: dict[int, str] = {}
+    name = cache(trace.name)
     for place, (ids, own, drawn, of_raw, of_sampled) in zip(places, shares, strict=True):
-        for token in (place.id, *ids):
-            if token not in names:
-                names[token] = trace.name(token)
         alternatives = [
-            Alternative(token, names[token], min(one, 0.0), min(other, 0.0))
+            Alternative(token, name(token), min(one, 0.0), min(other, 0.0))
             for token, one, other in zip(ids, own, drawn, strict=True)
         ]
-        yield TokenPlace(place.id, names[place.id], of_raw, of_sampled, tuple(alternatives))
+        yield TokenPlace(place.id, name(place.id), of_raw, of_sampled, tuple(alternatives))
 
 
 def _measured(logprobs: torch.Tensor, came: torch.Tensor) -> list[Measures]:
@@ -346,12 +340,11 @@ def _measured(logprobs: torch.Tensor, came: torch.Tensor) -> list[Measures]:
 
     own = logprobs.gather(1, came)
     ranks = (logprobs > own).sum(-1) + 1
-    entropies = -(logprobs.exp() * logprobs).nan_to_num_(0.0).sum(-1)
     values, ids = logprobs.topk(min(2, logprobs.shape[1]))
     others = torch.where(ids[:, :1] == came, values[:, -1:], values[:, :1])
     return [
-        Measures(min(one, 0.0), rank, max(entropy, 0.0), one - other)
-        for one, rank, entropy, other in zip(
-            own[:, 0].tolist(), ranks.tolist(), entropies.tolist(), others[:, 0].tolist(), strict=True
+        Measures(min(one, 0.0), rank, nats, one - other)
+        for one, rank, nats, other in zip(
+            own[:, 0].tolist(), ranks.tolist(), entropy(logprobs).tolist(), others[:, 0].tolist(), strict=True
         )
     ]

@@ -1,7 +1,7 @@
 """`Tokenizer`: what a model reads in place of text, without the model.
 
     tokenizer = inb.tokenizer()
-    tokenizer.tokenize("naïve 🙂")               # ids, bytes and places
+    tokenizer.tokenize("naïve café")             # ids, bytes and places
     tokenizer.find("ing")                        # in the vocabulary
     tokenizer.chat([{"role": "user", "content": "Hello"}])
 

@@ -104,10 +104,10 @@ class XrayStep:
             InvalidSampling: they leave no token.
         """
         effects: list[StageEffect] = []
-        before, kept, entropy = self.raw, self.raw.shape[0], _entropy(self.raw)
+        before, kept, nats = self.raw, self.raw.shape[0], float(entropy(self.raw))
         for name in (*(["grammar"] if self.place.grammar else []), *self.sampling.order):
             if name not in self._scores:
-                effects.append(StageEffect(name, False, kept, 0, 1.0, entropy, entropy, before))
+                effects.append(StageEffect(name, False, kept, 0, 1.0, nats, nats, before))
                 continue
             after = self._scores[name].log_softmax(-1)
             possible = after > -math.inf
@@ -116,9 +116,9 @@ class XrayStep:
                 raise InvalidSampling(f"The stage {name} leaves no token.", "Loosen it.")
             mass = 1.0 if still == kept else min(float(before[possible].double().exp().sum()), 1.0)
             effects.append(
-                StageEffect(name, True, still, kept - still, mass, entropy, _entropy(after), after)
+                StageEffect(name, True, still, kept - still, mass, nats, float(entropy(after)), after)
             )
-            before, kept, entropy = after, still, effects[-1].entropy
+            before, kept, nats = after, still, effects[-1].entropy
         return tuple(effects)
 
     @cached_property
@@ -316,10 +316,10 @@ class Xray(Sequence[XrayStep]):
         )
 
 
-def _entropy(logprobs: torch.Tensor) -> float:
-    """Of one distribution, in nats; summed in float64, since a vocabulary has many small terms."""
+def entropy(logprobs: torch.Tensor) -> torch.Tensor:
+    """Of distributions (..., vocabulary), in nats, float64 (...), >= 0; a vocabulary has many small terms."""
     exact = logprobs.double()
-    return max(float(-(exact.exp() * exact).nan_to_num_(0.0).sum()), 0.0)
+    return (-(exact.exp() * exact).nan_to_num_(0.0).sum(-1)).clamp_(min=0.0)
 
 
 def _setting(sampling: Sampling, stage: StageEffect) -> str:

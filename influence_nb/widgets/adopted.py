@@ -37,13 +37,14 @@ def adopted(
     after = replace(before, system=system, messages=dict(before.messages), chosen=dict(before.chosen))
     last: str | None = None
     for turn in turns:
-        role, content = turn.get("role"), turn.get("content")
+        role: Any = turn.get("role")
+        content: Any = turn.get("content")
         if role not in ("user", "assistant"):
             raise InvalidData(
                 f"A chat has no turn of the role {role!r}.",
                 "It has those of user and assistant, after a system turn.",
             )
-        last = after.add(role, content, last).id  # type: ignore[arg-type]  # `add` says what is no text
+        last = after.add(role, content, last).id
     receipt = completion.receipt
     facts: dict[str, Any] = {"model": receipt.model, "sampling": dict(receipt.sampling), "seed": receipt.seed}
     came = outcome(completion, None, "")

@@ -6,7 +6,6 @@ It knows grids and the page's messages; how cells are run is the engine's busine
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
@@ -24,14 +23,16 @@ from influence_nb.errors import InvalidData
 from influence_nb.evaluation.diversity import diversity
 from influence_nb.widgets import grid_axes
 from influence_nb.widgets.base import MUTED, escape, static_block, strict
-from influence_nb.widgets.grid_picture import FIGURES, asked, cell, figures, layout, usual_across
+from influence_nb.widgets.grid_picture import FIGURES, cell, figures, layout, usual_across, worded
 from influence_nb.widgets.grid_traits import GridTraits
 from influence_nb.widgets.newest import Newest, Turn
 from influence_nb.widgets.painter import Painter
 
 if TYPE_CHECKING:
     from influence_nb.engine.batch import BatchProgress
+    from influence_nb.engine.completion import Completion
     from influence_nb.engine.model import Model
+    from influence_nb.engine.prompts import Prompt
     from influence_nb.widgets.explorer import EmbeddingExplorer
     from influence_nb.widgets.state import State
 
@@ -51,7 +52,8 @@ class GridPanel(GridTraits):
         model: a loaded `Model` or its name; None follows what is selected.
         axes: what is varied, {name: values}, as `Model.grid` takes it.
         sampling: what all cells share; None for the defaults.
-        open_with: where a cell can be opened: {name: a call that takes the `Cell`}.
+        open_with: where a cell can be gone on with: {name: a call that takes its prompt and its completion},
+            such as the `adopt` of a `ChatPanel`.
         state: the selection shared with other panels; None for one of its own.
 
     Attributes:
@@ -70,7 +72,7 @@ class GridPanel(GridTraits):
         model: Model | str | None = None,
         axes: Mapping[str, Any] | None = None,
         sampling: Sampling | None = None,
-        open_with: Mapping[str, Callable[[Cell], object]] | None = None,
+        open_with: Mapping[str, Callable[[Prompt, Completion], object]] | None = None,
         state: State | None = None,
     ) -> None:
         self.grid: Grid | None = None
@@ -104,19 +106,15 @@ class GridPanel(GridTraits):
             ModelNotFound: no model is loaded.
             InvalidSampling: an axis holds something that is no value.
         """
-        if isinstance(prompt, str):
-            self._put(prompt=prompt, chat=False)
-        if prompt is None:
-            prompt = [{"role": "user", "content": self.prompt}] if self.chat else self.prompt
+        asked = self._prompt(prompt)
         model, values = self._present(), grid_axes.read(self.axes)
         sampling = self._sampling.replace(max_new_tokens=self.length)
-        self._stop.set()  # what is being run is no longer wanted
-        stop = self._stop = threading.Event()
+        stop = self._begin()
 
         def work(turn: Turn) -> Grid:
             with self._running(), api.awake(model) as present:
                 self._last = present
-                planned = plan(present, prompt, sampling, values, grid_axes.LIMIT)
+                planned = plan(present, asked, sampling, values, grid_axes.LIMIT)
                 with self._lock:
                     self._cells, self._figures = {}, {}
                     self.grid = Grid(planned.axes, planned.prompt, ())
@@ -205,15 +203,6 @@ class GridPanel(GridTraits):
 
         return self._embedding.ask(work)
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether no grid was run."""
-        return self.grid is None
-
-    def prompt_of(self, cell: Cell) -> Any:
-        """What was asked in a cell, as `Grid.prompt_of`."""
-        return self._run_before().prompt_of(cell)
-
     def at(self, place: int) -> Cell:
         """The cell at a place, from 0, the last axis fastest.
 
@@ -237,14 +226,15 @@ class GridPanel(GridTraits):
             raise InvalidData(
                 f"Cells do not open in {quoted(where)}.", f"There are: {', '.join(self.opens) or 'none'}."
             )
-        return self._open_with[where](self.at(place))
+        one = self.at(place)
+        return self._open_with[where](self._run_before().prompt_of(one), one.completion)
 
     def static_html(self) -> str:
         """The cells as a table, for a reader without a kernel."""
         if self.grid is None:
             return static_block("Grid", f"<p>{escape(_NOTHING)}</p>")
         name = self._cells[min(self._cells)].completion.receipt.model if self._cells else self.model
-        said = f'<p style="{MUTED}">{escape(asked(self.grid.prompt))}</p>'
+        said = f'<p style="{MUTED}">{escape(worded(self.grid.prompt))}</p>'
         return static_block(f"Grid · {name}", said, self.grid._repr_html_())
 
     def close(self) -> None:
@@ -337,7 +327,7 @@ class GridPanel(GridTraits):
                 self.arrange(across)
             case {"type": "open", "place": int(place), "where": str(where)}:
                 self.go_on(place, where)
-            case {"type": "stop" | "map" | "load" as kind}:
-                getattr(self, kind)()
+            case {"type": "map"}:
+                self.map()
             case _:
-                raise self._unknown(content)
+                super()._asked(content)

@@ -56,7 +56,7 @@ def figures(one: Cell) -> dict[str, float]:
     return {name: float(frame[name].iloc[0]) for name in FIGURES}
 
 
-def asked(prompt: Any) -> str:
+def worded(prompt: Any) -> str:
     """A prompt in words."""
     if isinstance(prompt, str):
         return prompt

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import traitlets
 
-from influence_nb.widgets.model_panel import STATIC, ModelPanel
+from influence_nb.widgets.model_panel import ModelPanel
+from influence_nb.widgets.page_panel import STATIC
 
 
 class GridTraits(ModelPanel):
@@ -21,15 +22,6 @@ class GridTraits(ModelPanel):
 
     counted = traitlets.Dict().tag(sync=True)
     """What they make: {"words"} such as "3 × 2 = 6 cells", and "problem": {"message", "hint", "field"} or None."""
-
-    prompt = traitlets.Unicode("Once upon a time").tag(sync=True)
-    """What the texts begin with, or the message that they answer."""
-
-    chat = traitlets.Bool(False).tag(sync=True)
-    """Whether `prompt` is a message, put through the chat template."""
-
-    length = traitlets.Int(32).tag(sync=True)
-    """How many new tokens a cell has at most, where that is no axis."""
 
     progress = traitlets.Dict().tag(sync=True)
     """While a grid is run or texts are embedded: {"done", "total", "words"}; else empty."""

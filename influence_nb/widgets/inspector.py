@@ -23,7 +23,7 @@ from influence_nb.engine.inspection import (
 )
 from influence_nb.engine.sampling import Sampling
 from influence_nb.engine.score import TokenScores
-from influence_nb.widgets import inspector_picture as draw
+from influence_nb.engine.token_text import visible
 from influence_nb.widgets.base import strict
 from influence_nb.widgets.inspector_view import ShownTexts
 from influence_nb.widgets.newest import Turn
@@ -99,9 +99,7 @@ class TokenInspector(ShownTexts):
                 done.set_result(self._kept[0][0])
                 return done
             return self._scored(list(source.ids), window=source.window, stride=source.stride)
-        if isinstance(source, str):
-            self._put(prompt=source, chat=False)
-        return self._scored(self._asked_for() if source is None else source)
+        return self._scored(self._prompt(source))
 
     def write(self, prompt: Any = None) -> Future[Inspection]:
         """Let the model go on with a text or answer a message and look at what comes, in the background.
@@ -112,9 +110,7 @@ class TokenInspector(ShownTexts):
         Raises:
             ModelNotFound: no model is loaded.
         """
-        if isinstance(prompt, str):
-            self._put(prompt=prompt, chat=False)
-        given = self._asked_for() if prompt is None else prompt
+        given = self._prompt(prompt)
         model, sampling = self._present(), self._sampling.replace(max_new_tokens=self.length)
 
         def make(stop: threading.Event) -> Inspection:
@@ -159,7 +155,7 @@ class TokenInspector(ShownTexts):
 
         before = [place.token for place in looked.places[:index]]
         other = next((one.token for one in looked[index].alternatives if one.id == token), str(token))
-        words = f"token {index}: {draw.shown(other)} for {draw.shown(looked[index].token)}"
+        words = f"token {index}: {visible(other)} for {visible(looked[index].token)}"
         return self._work(make, words, before, index)
 
     def load(self) -> Future[None]:
@@ -207,8 +203,7 @@ class TokenInspector(ShownTexts):
         at: int | None = None,
     ) -> Future[Inspection]:
         """Make an inspection in the background; of a branch, which goes on at `at`, what was there before is kept."""
-        self._stop.set()  # what is being written is no longer wanted
-        stop = self._stop = threading.Event()
+        stop = self._begin()
 
         def begin() -> None:
             self._coming = list(coming or ())
@@ -256,9 +251,6 @@ class TokenInspector(ShownTexts):
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
-    def _asked_for(self) -> Any:
-        return [{"role": "user", "content": self.prompt}] if self.chat else self.prompt
-
     def _asked(self, content: Any) -> None:
         match content:
             case {
@@ -281,7 +273,5 @@ class TokenInspector(ShownTexts):
                 self.show(branch)
             case {"type": "export", "suffix": "html" | "csv" as suffix}:
                 self._export(suffix)
-            case {"type": "stop" | "load" as kind}:
-                getattr(self, kind)()
             case _:
-                raise self._unknown(content)
+                super()._asked(content)

@@ -6,6 +6,7 @@ It does not know the panel.
 from __future__ import annotations
 
 from influence_nb.engine.inspection import Inspection, TokenPlace
+from influence_nb.engine.token_text import visible
 from influence_nb.widgets.base import MUTED, escape
 from influence_nb.widgets.inspector_picture import (
     KINDS,
@@ -14,7 +15,6 @@ from influence_nb.widgets.inspector_picture import (
     figure,
     levels,
     percent,
-    shown,
     summary,
 )
 
@@ -29,9 +29,9 @@ _LISTED = 5
 def said(place: TokenPlace) -> str:
     """A token and what might have come in its stead, in a line."""
     figures = [f"{name}: {words}" for measure, name in NAMES.items() if (words := figure(measure, place.raw))]
-    others = ", ".join(f"{shown(one.token)} {percent(one.raw)}" for one in place.alternatives[:_LISTED])
+    others = ", ".join(f"{visible(one.token)} {percent(one.raw)}" for one in place.alternatives[:_LISTED])
     likely = f" · likely: {others}" if others else ""
-    return f"{shown(place.token)} · raw: {'; '.join(figures) or 'not known'}{likely}"
+    return f"{visible(place.token)} · raw: {'; '.join(figures) or 'not known'}{likely}"
 
 
 def coloured(looked: Inspection, measure: str, of: str) -> str:
@@ -84,7 +84,7 @@ def _card(place: TokenPlace) -> str:
     ]
     for one in place.alternatives:
         drawn = "" if one.sampled is None else f", post-sampler {percent(one.sampled)}"
-        lines.append(f"<b>{escape(shown(one.token))}</b> raw {percent(one.raw)}{drawn}")
+        lines.append(f"<b>{escape(visible(one.token))}</b> raw {percent(one.raw)}{drawn}")
     return f"<span>{'<br>'.join(lines) or 'Nothing is known of this token.'}</span>"
 
 
@@ -104,4 +104,4 @@ def _shade(one: int) -> str:
 
 
 def _broken(token: str) -> str:
-    return escape(shown(token)) + "<br>" * token.count("\n")
+    return escape(visible(token)) + "<br>" * token.count("\n")

@@ -6,10 +6,10 @@ It knows inspections; it does not know the panel. The page is `widgets/inspector
 from __future__ import annotations
 
 import math
-import unicodedata
 from typing import Any
 
 from influence_nb.engine.inspection import Alternative, Inspection, Measures
+from influence_nb.engine.token_text import visible
 
 NAMES = {
     "logprob": "Probability",
@@ -26,17 +26,6 @@ LEGENDS = {
 }
 _BOUNDS = {"rank": (1, 5, 20, 100), "entropy": (0.5, 1.5, 3, 5), "margin": (3, 1, 0, -2)}
 _SHARES = (0.5, 0.1, 0.01, 0.001)
-_MARKS = {" ": "·", "\n": "↵", "\t": "⇥", "\r": "␍", "\u00a0": "⍽"}
-
-
-def shown(text: str) -> str:
-    """A token's text with nothing invisible in it, as the page writes it (`widgets/shared/tokens.js`)."""
-    if not text:
-        return "∅"
-    return "".join(
-        _MARKS.get(one) or (f"⟨{ord(one):x}⟩" if unicodedata.category(one) in ("Cc", "Cf") else one)
-        for one in text
-    )
 
 
 def level(measure: str, measures: Measures | None) -> int:
@@ -70,7 +59,7 @@ def summary(looked: Inspection) -> str:
     )
     return (
         f"{len(looked):,} tokens; perplexity {perplexity:.3g} (raw). What surprised the model most: "
-        f"{shown(most.token)} with {percent(most.raw.logprob)}."
+        f"{visible(most.token)} with {percent(most.raw.logprob)}."
     )
 
 

@@ -6,7 +6,8 @@ import traitlets
 
 from influence_nb.engine.inspection import MEASURES
 from influence_nb.widgets.inspector_picture import LEGENDS
-from influence_nb.widgets.model_panel import STATIC, ModelPanel
+from influence_nb.widgets.model_panel import ModelPanel
+from influence_nb.widgets.page_panel import STATIC
 
 
 class InspectorTraits(ModelPanel):
@@ -17,12 +18,6 @@ class InspectorTraits(ModelPanel):
 
     prompt = traitlets.Unicode("The capital of France is Paris, and its river is the Thames.").tag(sync=True)
     """The text to look at or to go on with, or the message that is answered."""
-
-    chat = traitlets.Bool(False).tag(sync=True)
-    """Whether `prompt` is a message, put through the chat template."""
-
-    length = traitlets.Int(32).tag(sync=True)
-    """How many tokens are written at most."""
 
     measure = traitlets.Enum(MEASURES, "logprob").tag(sync=True)
     """What the colours show; `colour` changes it."""

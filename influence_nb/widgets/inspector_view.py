@@ -34,11 +34,6 @@ class ShownTexts(InspectorTraits):
         """The text that is shown; None before the first."""
         return self._kept[self.branch][0] if self._kept else None
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether no text was looked at."""
-        return not self._kept
-
     def at(self, index: int) -> None:
         """Show what is known of a token.
 
@@ -120,10 +115,10 @@ class ShownTexts(InspectorTraits):
             return static_block(self._title(), page.coloured(looked, self.measure, self.of))
 
     def _begin_with(self, looked: Inspection, words: str) -> None:
-        self._kept, self.branch = [(looked, words)], 0
+        self._keep(looked, words)
         self._show()
 
-    def _keep(self, looked: Inspection, words: str, at: int | None) -> None:
+    def _keep(self, looked: Inspection, words: str, at: int | None = None) -> None:
         if at is None:
             self._kept, self.branch = [(looked, words)], 0
         else:

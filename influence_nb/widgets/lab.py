@@ -20,7 +20,6 @@ from influence_nb.widgets.xray import XrayPanel
 
 if TYPE_CHECKING:
     from influence_nb.engine.completion import Completion
-    from influence_nb.engine.grid import Cell
     from influence_nb.engine.model import Model
     from influence_nb.engine.prompts import Prompt
     from influence_nb.engine.sampling import Sampling
@@ -59,12 +58,12 @@ class SamplingLab(StaticFallback, ipywidgets.Tab):
         self._own_state = state is None
         self.state = state or State(follow=model is None)
         self.xray = XrayPanel(model=model, sampling=sampling, state=self.state)
-        open_with: dict[str, Callable[[Cell], object]] = {
+        open_with: dict[str, Callable[[Prompt, Completion], object]] = {
             "X-ray": self._look_into,
             "Inspector": self._inspect,
         }
         if adopt is not None:
-            open_with["Chat"] = lambda cell: adopt(self.grid.prompt_of(cell), cell.completion)
+            open_with["Chat"] = adopt
         self.grid = GridPanel(model=model, sampling=sampling, open_with=open_with, state=self.state)
         self.inspector = TokenInspector(model=model, sampling=sampling, state=self.state)
         self.tree = TokenTreeView(model=model, adopt=adopt, state=self.state)
@@ -82,7 +81,8 @@ class SamplingLab(StaticFallback, ipywidgets.Tab):
 
     def static_html(self) -> str:
         """What the panels show, for a reader without a kernel."""
-        used = [panel for panel in self._panels.values() if not panel.is_empty]
+        held = (self.xray.xray, self.grid.grid, self.inspector.inspected, self.tree.tree)
+        used = [panel for panel, what in zip(self._panels.values(), held, strict=True) if what is not None]
         return "".join(panel.static_html() for panel in used or [self.xray])
 
     def close(self) -> None:
@@ -94,10 +94,10 @@ class SamplingLab(StaticFallback, ipywidgets.Tab):
                 self.state.close()
         super().close()
 
-    def _look_into(self, cell: Cell) -> None:
-        self.xray.inspect(cell.completion)
+    def _look_into(self, _: Prompt, completion: Completion) -> None:
+        self.xray.inspect(completion)
         self.selected_index = list(self._panels).index("X-ray")
 
-    def _inspect(self, cell: Cell) -> None:
-        self.inspector.inspect(cell.completion)
+    def _inspect(self, _: Prompt, completion: Completion) -> None:
+        self.inspector.inspect(completion)
         self.selected_index = list(self._panels).index("Inspector")

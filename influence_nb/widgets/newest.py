@@ -25,7 +25,7 @@ class Turn:
         self.over = threading.Event()
         self._lock = lock
 
-    def if_newest(self, act: Callable[[], None]) -> None:
+    def if_newest(self, act: Callable[[], object]) -> None:
         """Do it, unless something newer is asked for; nothing newer begins before it is done."""
         with self._lock:
             if not self.over.is_set():

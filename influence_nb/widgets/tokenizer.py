@@ -6,35 +6,33 @@ business, how it is painted the page's (`widgets/tokenizer/`).
 
 from __future__ import annotations
 
-import contextlib
 import reprlib
-import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 import traitlets
 
 from influence_nb import api
 from influence_nb.engine import template
 from influence_nb.engine.tokenizer import Tokenizer
-from influence_nb.errors import InfluenceError, InvalidData, ModelNotFound
+from influence_nb.errors import InvalidData, ModelNotFound
 from influence_nb.widgets import tokenizer_view as views
-from influence_nb.widgets.base import StaticFallback, readable, strict
-from influence_nb.widgets.here import here
-from influence_nb.widgets.newest import Newest, Turn
+from influence_nb.widgets.base import readable, strict
+from influence_nb.widgets.newest import Turn
+from influence_nb.widgets.page_panel import STATIC, PagePanel
 from influence_nb.widgets.state import State
 from influence_nb.widgets.tokenizer_static import rendered
 
 if TYPE_CHECKING:
     from influence_nb.engine.model import Model
 
-STATIC = Path(__file__).parent / "static"
 STARTER = "starter/chat"
 TABS = ("text", "vocabulary", "chat", "languages")
-TEXT = "Tokenization isn't always obvious: naïve café, 北京, 🙂.\n\ndef f(x):\n    return 3.14159 * x\n"
+TEXT = (
+    "Tokenization isn't always obvious: naïve café, 北京, \N{SLIGHTLY SMILING FACE}.\n\n"
+    "def f(x):\n    return 3.14159 * x\n"
+)
 MESSAGES = (
     {"role": "system", "content": "You answer in one sentence."},
     {"role": "user", "content": "Why is the sky blue?"},
@@ -45,7 +43,7 @@ LONGEST = 4_000_000
 """Characters of a text that are taken: tokenizing so many takes some seconds."""
 
 
-class TokenizerExplorer(StaticFallback, anywidget.AnyWidget):
+class TokenizerExplorer(PagePanel):
     """A model's tokenizer, or two side by side, in four tabs: a text, the vocabulary, the chat template, languages.
 
     `tokenize`, `find`, `chat` and `languages` show a tab each; `choose` takes other tokenizers. No model is loaded.
@@ -96,14 +94,7 @@ class TokenizerExplorer(StaticFallback, anywidget.AnyWidget):
     view = traitlets.Dict().tag(sync=True)
     """What is drawn, see `tokenizer_view`, with the "tab" that it is of; empty before the first."""
 
-    status = traitlets.Enum(("idle", "running"), "idle").tag(sync=True)
-    """Whether something is being worked out."""
-
-    answered = traitlets.Int(0).tag(sync=True)
-    """The number of the page's last change that `view` answers."""
-
-    problem = traitlets.Any(None, allow_none=True).tag(sync=True)
-    """What went wrong: {"message", "hint", "fetch"}, the last whether to offer to fetch the starter; or None."""
+    _answers_later = True
 
     @strict
     def __init__(
@@ -114,19 +105,15 @@ class TokenizerExplorer(StaticFallback, anywidget.AnyWidget):
         text: str = TEXT,
         state: State | None = None,
     ) -> None:
-        self._lock = threading.RLock()
         self._open: dict[str, Tokenizer] = {}
         self._given: dict[str, Any] = {}
-        self._newest = Newest()
         self._number = 0
         self._chosen_here = model is not None
-        self._own_state = state is None
-        self.state = state or State()
-        chosen = [self._name(one) for one in (model or self._selected(), other) if one is not None]
-        super().__init__(chosen=chosen, names=chosen, text=text, messages=list(MESSAGES))
-        self.state.observe(self._follow, "selected")
-        self.on_msg(self._on_page)
-        if self._own_state:
+        shared = state or State()
+        chosen = [self._name(one) for one in (model or _tokenized(shared.selected), other) if one is not None]
+        first = {"chosen": chosen, "names": chosen, "text": text, "messages": list(MESSAGES)}
+        super().__init__(shared, state is None, ["selected"], **first)
+        if state is None:
             self._work_out()
 
     # -- from Python and from the page -------------------------------------------------------------------------------
@@ -176,16 +163,6 @@ class TokenizerExplorer(StaticFallback, anywidget.AnyWidget):
         with self._lock:
             return rendered(self.view.get("tab", self.tab), dict(self.view))
 
-    def close(self) -> None:
-        """Work nothing out any more, and leave the page."""
-        if hasattr(self, "state"):
-            self._newest.cancel()
-            with contextlib.suppress(ValueError):
-                self.state.unobserve(self._follow, "selected")
-            if self._own_state:
-                self.state.close()
-        super().close()
-
     # -- working it out ------------------------------------------------------------------------------------------------
 
     def _change(self, **values: Any) -> Future[dict[str, Any]]:
@@ -215,7 +192,7 @@ class TokenizerExplorer(StaticFallback, anywidget.AnyWidget):
                 turn.if_newest(lambda: self._put(status="idle"))
                 self._put(answered=max(number, self.answered))
 
-        return self._newest.ask(work, lambda: self._put(status="running"))
+        return self._asking.ask(work, lambda: self._put(status="running"))
 
     def _view(self) -> dict[str, Any]:
         with self._lock:
@@ -255,13 +232,9 @@ class TokenizerExplorer(StaticFallback, anywidget.AnyWidget):
         self._given[name] = model
         return name
 
-    def _selected(self) -> Any:
-        model = self.state.selected
-        return model if model is not None and getattr(model, "local", None) is not None else STARTER
-
-    def _follow(self, _: Any) -> None:
+    def _follow(self, _: Any = None) -> None:
         """Take the selected model's tokenizer, until somebody chooses one."""
-        name = self._name(self._selected())
+        name = self._name(_tokenized(self.state.selected))
         if self._chosen_here or self.chosen[:1] == [name]:
             return
         self._put(chosen=[name, *self.chosen[1:]])
@@ -270,35 +243,24 @@ class TokenizerExplorer(StaticFallback, anywidget.AnyWidget):
 
     # -- telling -------------------------------------------------------------------------------------------------------
 
-    def _put(self, **values: Any) -> None:
-        """Set several traits in one message, so that the page never paints half of a change."""
-        with self._lock, self.hold_sync():
-            for name, value in values.items():
-                setattr(self, name, value)
+    def _remedy(self, error: Exception) -> dict[str, Any]:
+        """Whether to offer to fetch the starter."""
+        return {"fetch": isinstance(error, ModelNotFound) and self.chosen == [STARTER]}
 
-    def _say(self, error: Exception) -> None:
-        said: InfluenceError = readable(error)
-        self._put(problem=None)  # the same problem twice is still news
-        missing = isinstance(said, ModelNotFound) and self.chosen == [STARTER]
-        self._put(problem={"message": said.message, "hint": here(said.hint), "fetch": missing})
+    def _asked(self, content: Any) -> None:
+        match content:
+            case {"type": "set", "values": dict(values), "number": int(number)} if set(values) <= set(
+                _CHECKS
+            ):
+                self._number = number
+                self._change(**values)
+            case _:
+                super()._asked(content)
 
-    def _on_page(self, _: Any, content: Any, buffers: Any) -> None:
-        try:
-            match content:
-                case {"type": "set", "values": dict(values), "number": int(number)} if set(values) <= set(
-                    _CHECKS
-                ):
-                    self._number = number
-                    self._change(**values)
-                case _:
-                    raise InvalidData(
-                        f"The page asked for something unknown: {reprlib.repr(content)}.",
-                        "Reload the page; if that does not help, restart the kernel.",
-                    )
-        except Exception as error:
-            self._say(error)
-            if isinstance(content, Mapping) and type(content.get("number")) is int:
-                self._put(answered=content["number"])
+
+def _tokenized(model: Any) -> Any:
+    """The model itself where its tokenizer is on this machine, else the starter."""
+    return model if model is not None and getattr(model, "local", None) is not None else STARTER
 
 
 def _chosen(value: Any) -> list[str]:

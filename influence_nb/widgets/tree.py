@@ -79,11 +79,6 @@ class TokenTreeView(TreeTraits):
 
     # -- from Python and from the page -----------------------------------------------------------------------------
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is no tree."""
-        return self.tree is None
-
     def grow(self, prompt: Any = None) -> Future[TokenTree]:
         """Grow a tree `length` tokens deep and `width` wide, in the background.
 
@@ -93,17 +88,14 @@ class TokenTreeView(TreeTraits):
         Raises:
             ModelNotFound: no model is loaded.
         """
-        if isinstance(prompt, str):
-            self._put(prompt=prompt, chat=False)
-        if prompt is None:
-            prompt = [{"role": "user", "content": self.prompt}] if self.chat else self.prompt
+        asked = self._prompt(prompt)
         model, depth, width = self._present(), self.length, self.width
 
         def make(stop: threading.Event) -> TokenTree:
             with api.awake(model) as present:
-                tree = present.tree(prompt, depth, width, cancel=stop, on_progress=self._progressed)
+                tree = present.tree(asked, depth, width, cancel=stop, on_progress=self._progressed)
             with self._lock:
-                self._grown_after = prompt
+                self._grown_after = asked
                 self._plant(tree)
             return tree
 
@@ -219,8 +211,7 @@ class TokenTreeView(TreeTraits):
     # -- work --------------------------------------------------------------------------------------------------------
 
     def _work(self, make: Callable[[threading.Event], TokenTree]) -> Future[TokenTree]:
-        self._stop.set()  # what is being looked at is no longer wanted
-        stop = self._stop = threading.Event()
+        stop = self._begin()
 
         def work(turn: Turn) -> TokenTree:
             with self._running():
@@ -238,7 +229,7 @@ class TokenTreeView(TreeTraits):
 
         def work(stop: threading.Event) -> TokenTree:
             with api.awake(self._own(tree.model)) as present:
-                tree.model = present  # type: ignore[assignment]  # a copy that was loaded again is of its kind
+                tree.model = present
                 make(tree, stop)
             return tree
 
@@ -300,7 +291,5 @@ class TokenTreeView(TreeTraits):
                 self.follow(ids, steps)
             case {"type": "choose" | "prune" | "adopt" as kind, "ids": list(ids)}:
                 getattr(self, kind)(ids)
-            case {"type": "stop" | "load" as kind}:
-                getattr(self, kind)()
             case _:
-                raise self._unknown(content)
+                super()._asked(content)

@@ -7,7 +7,8 @@ from typing import Any
 import traitlets
 
 from influence_nb.engine.tree import Node, TokenTree
-from influence_nb.widgets.model_panel import STATIC, ModelPanel
+from influence_nb.widgets.model_panel import ModelPanel
+from influence_nb.widgets.page_panel import STATIC
 
 MOST = 2000
 """Nodes that the page draws."""
@@ -21,9 +22,6 @@ class TreeTraits(ModelPanel):
 
     prompt = traitlets.Unicode("The capital of France is").tag(sync=True)
     """What the tree begins after, or the message that is answered."""
-
-    chat = traitlets.Bool(False).tag(sync=True)
-    """Whether `prompt` is a message, put through the chat template."""
 
     length = traitlets.Int(3).tag(sync=True)
     """How many tokens deep a tree is grown, and how many are followed."""

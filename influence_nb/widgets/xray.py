@@ -86,9 +86,7 @@ class XrayPanel(XrayTraits):
         Raises:
             ModelNotFound: no model is loaded.
         """
-        if isinstance(prompt, str):
-            self.prompt, self.chat = prompt, False
-        given = self._prompt() if prompt is None else prompt
+        given = self._prompt(prompt)
         if length is not None:
             self.length = length
         sampling, length = self._sampling, self.length
@@ -176,11 +174,6 @@ class XrayPanel(XrayTraits):
             self._pinned = None
             self._show_choice(judge=False)
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is no text to look at."""
-        return self.xray is None or not len(self.xray)
-
     def static_html(self) -> str:
         """The text, and the choice that is shown, for a reader without a kernel."""
         with self._lock:
@@ -213,8 +206,7 @@ class XrayPanel(XrayTraits):
         self, make: Callable[[Model, threading.Event], Xray], kept: Sequence[Any] = ()
     ) -> Future[Xray]:
         model = self._present()
-        self._stop.set()  # what is being written is no longer wanted
-        stop = self._stop = threading.Event()
+        stop = self._begin()
 
         def begin() -> None:
             self._coming = [event.text for event in kept]
@@ -298,9 +290,6 @@ class XrayPanel(XrayTraits):
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
-    def _prompt(self) -> Any:
-        return [{"role": "user", "content": self.prompt}] if self.chat else self.prompt
-
     def _looked(self) -> Xray:
         if self.xray is None or not len(self.xray):
             raise InvalidData(CHOICES, "Press Look first: panel.look().")
@@ -319,10 +308,10 @@ class XrayPanel(XrayTraits):
                 self.at(index)
             case {"type": "take", "id": int(token)}:
                 self.take(token)
-            case {"type": "stop" | "regenerate" | "back" | "reset" | "pin" | "unpin" | "load" as kind}:
+            case {"type": "regenerate" | "back" | "reset" | "pin" | "unpin" as kind}:
                 getattr(self, kind)()
             case _:
-                raise self._unknown(content)
+                super()._asked(content)
 
 
 def _taken_apart(completion: Completion, stop: threading.Event) -> Xray:

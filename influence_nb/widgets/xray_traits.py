@@ -5,7 +5,8 @@ from __future__ import annotations
 import traitlets
 
 from influence_nb.engine.sampling import STAGES
-from influence_nb.widgets.model_panel import STATIC, ModelPanel
+from influence_nb.widgets.model_panel import ModelPanel
+from influence_nb.widgets.page_panel import STATIC
 
 SHOWN = (*STAGES, "penalty_window", "seed")
 """The sampling parameters that decide between tokens."""
@@ -19,12 +20,6 @@ class XrayTraits(ModelPanel):
 
     fields = traitlets.List(traitlets.Dict()).tag(sync=True)
     """The sampling parameters that decide between tokens, described for the page's controls."""
-
-    prompt = traitlets.Unicode("Once upon a time").tag(sync=True)
-    """What the text begins with, or the message that it answers."""
-
-    chat = traitlets.Bool(False).tag(sync=True)
-    """Whether `prompt` is a message, put through the chat template."""
 
     length = traitlets.Int(24).tag(sync=True)
     """How many tokens are looked at."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab import CHROMIUM_FLAGS, LabServer
+from lab import CHROMIUM_FLAGS, LabPage, LabServer
 
 NO_BROWSER = "no browser: python tests/browser/install.py gets one (BROWSER_TESTS=required insists)"
 
@@ -42,6 +42,16 @@ def lab_server(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     yield server
     server.close_pages()
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def notebook(request: pytest.FixtureRequest, lab_server: LabServer) -> Iterator[LabPage]:
+    """One notebook for a module, of its `CELLS`. The last, which makes the panel, is left for the tests to run."""
+    made = lab_server.open(request.module.CELLS)
+    for index in range(len(request.module.CELLS) - 1):
+        made.run_cell(index)
+    yield made
+    lab_server.close_pages()
 
 
 @pytest.fixture

@@ -238,6 +238,12 @@ class LabPage:
         self.page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
         return dict(nbformat.read(self.file, as_version=4))
 
+    def as_read(self) -> str:
+        """The saved notebook as nbconvert's HTML: what a reader without a kernel sees."""
+        self.save()
+        command = [sys.executable, "-m", "nbconvert", "--to", "html", "--stdout", str(self.file)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
     def kernel_eval(self, expression: str) -> Any:
         """The value of a Python expression in the kernel, through its repr.
 

@@ -2,43 +2,38 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator
-
 import pytest
 from contrast import CONTRAST
-from lab import LabPage, LabServer
+from lab import LabPage
 from panel_page import narrow
 from playwright.sync_api import Locator, expect
 from test_panel_looks import OUTSIDE
 
-MODEL = """import influence_nb as inb
+CELLS = [
+    """import influence_nb as inb
 model = inb.load()
-chat = inb.widgets.ChatPanel()"""
-LAB = """lab = inb.widgets.SamplingLab(sampling=inb.Sampling(seed=4), adopt=chat.adopt)
-lab"""
+chat = inb.widgets.ChatPanel()""",
+    """lab = inb.widgets.SamplingLab(sampling=inb.Sampling(seed=4), adopt=chat.adopt)
+lab""",
+]
 expect.set_options(timeout=120_000)
 
 pytestmark = pytest.mark.starter
 
 
 @pytest.fixture(scope="module")
-def page(lab_server: LabServer) -> Iterator[LabPage]:
+def page(notebook: LabPage) -> LabPage:
     """A lab at its second tab, with a grid of two temperatures and two seeds that was run by hand."""
-    made = lab_server.open([MODEL, LAB])
-    made.run_cell(0)
-    made.page.set_viewport_size({"width": 1280, "height": 1100})
-    made.run_cell(1)
-    made.page.get_by_role("tab", name="Grid", exact=True).click()
-    panel = made.page.locator(".inb-grid")
+    notebook.page.set_viewport_size({"width": 1280, "height": 1100})
+    notebook.run_cell(1)
+    notebook.page.get_by_role("tab", name="Grid", exact=True).click()
+    panel = notebook.page.locator(".inb-grid")
     panel.get_by_label("Values of Temperature").fill("0, 1.4")
     expect(panel.get_by_text("2 × 2 = 4 cells")).to_be_visible()
     panel.get_by_label("Tokens").fill("12")
     panel.get_by_role("button", name="Run", exact=True).click()
-    made.kernel_until("lab.grid.status == 'idle' and len(lab.grid.cells) == 4")
-    yield made
-    lab_server.close_pages()
+    notebook.kernel_until("lab.grid.status == 'idle' and len(lab.grid.cells) == 4")
+    return notebook
 
 
 @pytest.fixture
@@ -106,10 +101,6 @@ def test_it_can_be_read_in_both_themes_at_every_width(page: LabPage, panel: Loca
 
 
 def test_a_reader_without_a_kernel_sees_the_cells(page: LabPage):
-    page.save()
-    done = subprocess.run(
-        [sys.executable, "-m", "nbconvert", "--to", "html", "--stdout", str(page.file)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert "Grid · starter/chat" in done.stdout
-    assert "12 tokens · length" in done.stdout
+    read = page.as_read()
+    assert "Grid · starter/chat" in read
+    assert "12 tokens · length" in read

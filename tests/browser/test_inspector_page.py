@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import html
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from contrast import CONTRAST
-from lab import LabPage, LabServer
+from lab import LabPage
 from panel_page import narrow
 from playwright.sync_api import Locator, expect
 from test_panel_looks import OUTSIDE
 
-MODEL = """import influence_nb as inb
-model = inb.load(dtype="float32")"""
-PANEL = """panel = inb.widgets.TokenInspector(sampling=inb.Sampling(seed=4))
-panel"""
+CELLS = [
+    """import influence_nb as inb
+model = inb.load(dtype="float32")""",
+    """panel = inb.widgets.TokenInspector(sampling=inb.Sampling(seed=4))
+panel""",
+]
 TEXT = "The capital of France is Paris, and its river is the Thames."
 expect.set_options(timeout=120_000)
 
 pytestmark = pytest.mark.starter
-
-
-@pytest.fixture(scope="module")
-def notebook(lab_server: LabServer) -> Iterator[LabPage]:
-    made = lab_server.open([MODEL, PANEL])
-    made.run_cell(0)
-    yield made
-    lab_server.close_pages()
 
 
 @pytest.fixture
@@ -115,10 +106,6 @@ def test_it_can_be_read_in_both_themes_at_every_width(page: LabPage):
 
 def test_a_reader_without_a_kernel_sees_the_colours(page: LabPage):
     summary = page.kernel_eval("panel.summary")
-    page.save()
-    done = subprocess.run(
-        [sys.executable, "-m", "nbconvert", "--to", "html", "--stdout", str(page.file)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert html.escape(summary) in done.stdout
-    assert "Thames</span>" in done.stdout
+    read = page.as_read()
+    assert html.escape(summary) in read
+    assert "Thames</span>" in read

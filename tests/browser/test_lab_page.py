@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator
-
 import pytest
 from contrast import CONTRAST
-from lab import LabPage, LabServer
+from lab import LabPage
 from panel_page import narrow
 from playwright.sync_api import expect
 from test_panel_looks import OUTSIDE
 
-MODEL = """import influence_nb as inb
-model = inb.load()"""
-LAB = """lab = inb.widgets.SamplingLab(sampling=inb.Sampling(seed=4))
-lab"""
+CELLS = [
+    """import influence_nb as inb
+model = inb.load()""",
+    """lab = inb.widgets.SamplingLab(sampling=inb.Sampling(seed=4))
+lab""",
+]
 expect.set_options(timeout=120_000)
 
 pytestmark = pytest.mark.starter
-
-
-@pytest.fixture(scope="module")
-def notebook(lab_server: LabServer) -> Iterator[LabPage]:
-    """A notebook that has loaded the starter, once."""
-    made = lab_server.open([MODEL, LAB])
-    made.run_cell(0)
-    yield made
-    lab_server.close_pages()
 
 
 @pytest.fixture
@@ -123,10 +112,6 @@ def test_it_can_be_read_in_both_themes_at_every_width(page: LabPage):
 
 def test_a_reader_without_a_kernel_sees_the_choice(page: LabPage):
     tokens = page.kernel_eval("lab.xray.tokens")
-    page.save()
-    done = subprocess.run(
-        [sys.executable, "-m", "nbconvert", "--to", "html", "--stdout", str(page.file)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert "raw: the model itself" in done.stdout
-    assert f"<b>[{tokens[0]}]</b>" in done.stdout
+    read = page.as_read()
+    assert "raw: the model itself" in read
+    assert f"<b>[{tokens[0]}]</b>" in read

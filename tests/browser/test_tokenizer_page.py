@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator
-
 import pytest
 from contrast import CONTRAST
 from lab import LabPage, LabServer
@@ -13,21 +9,15 @@ from panel_page import narrow
 from playwright.sync_api import expect
 from test_panel_looks import OUTSIDE
 
-EXPLORER = """import influence_nb as inb
+CELLS = [
+    """import influence_nb as inb
 explorer = inb.widgets.TokenizerExplorer(other="starter/embedding")
-explorer"""
+explorer""",
+]
 ONE = "explorer._open['starter/chat']"
 expect.set_options(timeout=120_000)
 
 pytestmark = pytest.mark.starter
-
-
-@pytest.fixture(scope="module")
-def notebook(lab_server: LabServer) -> Iterator[LabPage]:
-    """A notebook, once: opening tokenizers takes seconds."""
-    made = lab_server.open([EXPLORER])
-    yield made
-    lab_server.close_pages()
 
 
 @pytest.fixture
@@ -148,14 +138,10 @@ def test_it_can_be_read_in_both_themes_at_every_width(page: LabPage):
 
 def test_a_reader_without_a_kernel_sees_tokens(page: LabPage):
     page.kernel_eval("explorer.tokenize('unhappiness').result(60) and None")
-    page.save()
-    done = subprocess.run(
-        [sys.executable, "-m", "nbconvert", "--to", "html", "--stdout", str(page.file)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert "Tokenizers · text" in done.stdout
+    read = page.as_read()
+    assert "Tokenizers · text" in read
     for token in page.kernel_eval(f"[one.visible for one in {ONE}.tokenize('unhappiness')]"):
-        assert f">{token}</code>" in done.stdout
+        assert f">{token}</code>" in read
 
 
 def test_in_the_workbench_it_opens_when_it_is_looked_at(lab_server: LabServer):

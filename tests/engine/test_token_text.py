@@ -53,7 +53,7 @@ def test_byte_level_tokens_are_the_texts_bytes(text: str):
 
 
 @settings(max_examples=60)
-@given(st.text(alphabet="athe cb🙂世é", max_size=20).filter(bool))
+@given(st.text(alphabet="athe cb\N{SLIGHTLY SMILING FACE}世é", max_size=20).filter(bool))
 def test_sentencepiece_tokens_are_the_texts_bytes_after_a_space(text: str):
     assert joined(sentencepiece(), text) == b" " + text.encode()
 

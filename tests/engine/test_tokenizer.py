@@ -18,7 +18,7 @@ from tests import tiny
 from tests.engine.gguf import bare
 from tests.engine.test_token_text import sentencepiece, wordpiece
 
-TEXT = "Zwölf  words\n\t🙂 世界 <|im_end|>"
+TEXT = "Zwölf  words\n\t\N{SLIGHTLY SMILING FACE} 世界 <|im_end|>"
 
 
 @pytest.fixture
@@ -33,9 +33,9 @@ def pieces(tokens: inb.Tokens) -> list[str]:
 
 @pytest.mark.parametrize("make", [tiny.tokenizer, sentencepiece])
 @settings(max_examples=40)
-@given(st.text(alphabet="athe c\n🙂世é", max_size=20))
+@given(st.text(alphabet="athe c\n\N{SLIGHTLY SMILING FACE}世é", max_size=20))
 def test_every_token_lies_where_its_bytes_are(make: Callable[[], object], text: str):
-    tokens = Tokenizer("x", make()).tokenize(text, special=False)  # type: ignore[arg-type]
+    tokens = Tokenizer("x", make()).tokenize(text, special=False)
     last = 0
     for token in tokens:
         assert token.start is not None
@@ -117,7 +117,7 @@ def test_the_vocabulary_is_searched(words: inb.Tokenizer):
 @pytest.mark.parametrize("query", ["", b"", None, 1.5, True, 10**9, -1, "\ud800"])
 def test_what_cannot_be_searched_for_is_refused(words: inb.Tokenizer, query: object):
     with pytest.raises(InvalidData) as caught:
-        words.find(query)  # type: ignore[arg-type]
+        words.find(query)
     assert caught.value.hint
     with pytest.raises(InvalidData):
         words.find("a", limit=0)
@@ -181,13 +181,13 @@ def test_costs_of_languages(words: inb.Tokenizer):
     assert [one.words for one in mine] == [2, 1]
     for wrong in ({}, {"a": ""}, {"a": 1}, ["text"]):
         with pytest.raises(InvalidData):
-            words.costs(wrong)  # type: ignore[arg-type]
+            words.costs(wrong)
 
 
 @pytest.mark.parametrize("text", [None, b"bytes", "\ud800", ["a"]])
 def test_what_is_no_text_is_refused(words: inb.Tokenizer, text: object):
     with pytest.raises(InvalidData):
-        words.tokenize(text)  # type: ignore[arg-type]
+        words.tokenize(text)
     assert len(words.tokenize("a")) == 1
 
 
@@ -196,7 +196,7 @@ def test_what_is_no_text_is_refused(words: inb.Tokenizer, text: object):
 
 def test_from_a_folder_and_from_a_loaded_model(tiny_folder: Callable[..., Path], model: inb.Model):
     folder = inb.tokenizer(tiny_folder())
-    assert folder.tokenize(TEXT).ids == inb.tokenizer(model).tokenize(TEXT).ids == model.encode(TEXT)  # type: ignore[attr-defined]
+    assert folder.tokenize(TEXT).ids == inb.tokenizer(model).tokenize(TEXT).ids == model.encode(TEXT)
     model.unload()
     assert inb.tokenizer(model).tokenize(TEXT).ids == folder.tokenize(TEXT).ids
 
@@ -205,7 +205,7 @@ def test_what_has_no_tokenizer_here_is_refused(tiny_folder: Callable[..., Path],
     with pytest.raises(ModelNotFound):
         inb.tokenizer("no/such")
     with pytest.raises(ModelNotFound):
-        inb.tokenizer(7)  # type: ignore[arg-type]
+        inb.tokenizer(7)
     broken = shutil.copytree(tiny_folder(), tmp_path / "broken")
     (broken / "tokenizer.json").write_text("{}")
     with pytest.raises(BrokenModel, match="tokenizer"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import fake_hub
@@ -11,6 +12,7 @@ import pytest
 from clock import Clock
 from fake_hub import FakeHub
 
+import influence_nb as inb
 from influence_nb import api
 from influence_nb.engine import registry
 from influence_nb.hub import search as searching
@@ -19,6 +21,7 @@ from influence_nb.hub.jobs import Jobs
 from influence_nb.settings import settings
 from influence_nb.widgets import DownloadPanel, SearchPanel
 from influence_nb.widgets.newest import Pause
+from tests import tiny
 from tests.loopback import LoopbackHub
 
 
@@ -30,6 +33,18 @@ def nothing_loaded() -> Iterator[None]:
     registry._listeners[:] = listening
     for model in registry.loaded():
         model.unload()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random model, for panels that ask a real one."""
+    return tiny.build(tmp_path_factory.mktemp("tiny") / "llama", "llama")
+
+
+@pytest.fixture
+def model(folder: Path) -> inb.Model:
+    """It, loaded."""
+    return inb.load(folder, device="cpu", dtype="float32")
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,20 +13,9 @@ from influence_nb.widgets import grid_axes
 from influence_nb.widgets.chat import ChatPanel
 from influence_nb.widgets.grid import GridPanel
 from influence_nb.widgets.lab import SamplingLab
-from tests import tiny
-from tests.widgets.waiting import WAIT, until
+from tests.widgets.waiting import WAIT, say, until
 
 LONG = inb.Sampling(seed=3, min_new_tokens=6)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.build(tmp_path_factory.mktemp("tiny") / "llama", "llama")
-
-
-@pytest.fixture
-def model(folder: Path) -> inb.Model:
-    return inb.load(folder, device="cpu", dtype="float32")
 
 
 @pytest.fixture
@@ -36,11 +23,6 @@ def panel(model: inb.Model) -> Iterator[GridPanel]:
     made = GridPanel(sampling=LONG, axes={"temperature": [0.0, 1.5], "seed": [1, 2, 3]})
     yield made
     made.close()
-
-
-def say(panel: GridPanel, **message: Any) -> None:
-    """What the page sends, as JSON."""
-    panel._on_page(None, json.loads(json.dumps(message)), [])
 
 
 def test_cells_are_what_the_grid_gives(panel: GridPanel, model: inb.Model) -> None:
@@ -259,7 +241,7 @@ def test_a_cell_opens_in_the_xray_and_in_the_chat(model: inb.Model) -> None:
     grid = lab.grid.run([{"role": "user", "content": "Say it."}]).result(WAIT)
     assert lab.grid.opens == ["X-ray", "Inspector", "Chat"]
     say(lab.grid, type="open", place=2, where="X-ray")
-    until(lab.xray, lambda: not lab.xray.is_empty, "status", "view")
+    until(lab.xray, lambda: lab.xray.xray is not None, "status", "view")
     assert lab.selected_index == 0
     assert lab.xray.xray is not None
     assert lab.xray.xray.completion.ids == grid[2].completion.ids

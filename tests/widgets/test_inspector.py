@@ -9,29 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_xray_panel import until
 
 import influence_nb as inb
 from influence_nb.engine.inspection import Measures
+from influence_nb.engine.token_text import visible
 from influence_nb.errors import CapabilityMissing, ContextTooLong, InvalidData, ModelNotFound
 from influence_nb.widgets.inspector import TokenInspector
-from influence_nb.widgets.inspector_picture import LEGENDS, level, shown
-from tests import tiny
+from influence_nb.widgets.inspector_picture import LEGENDS, level
 from tests.chat_server import ChatServer
+from tests.widgets.waiting import WAIT, say, until
 
-WAIT = 60
 TEXT = "the quick brown fox"
 SEEDED = inb.Sampling(seed=3, temperature=0.8, min_new_tokens=6)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.build(tmp_path_factory.mktemp("tiny") / "llama", "llama")
-
-
-@pytest.fixture
-def model(folder: Path) -> inb.Model:
-    return inb.load(folder, device="cpu", dtype="float32")
 
 
 @pytest.fixture
@@ -40,11 +29,6 @@ def inspector(model: inb.Model) -> Iterator[TokenInspector]:
     made.length = 6
     yield made
     made.close()
-
-
-def say(panel: TokenInspector, **message: Any) -> None:
-    """What the page sends, as JSON."""
-    panel._on_page(None, json.loads(json.dumps(message)), [])
 
 
 def settled(panel: TokenInspector) -> None:
@@ -83,7 +67,7 @@ def test_each_measure_has_its_steps() -> None:
         4,
     ]
     assert level("margin", Measures()) == level("margin", None) == -1
-    assert shown(" a\n\u200b") == "·a↵⟨200b⟩"
+    assert visible(" a\n\u200b") == "·a↵⟨200b⟩"
 
 
 def test_a_completion_has_both_distributions(inspector: TokenInspector, model: inb.Model) -> None:
@@ -119,7 +103,7 @@ def test_a_token_is_taken_and_branches_are_kept(inspector: TokenInspector, model
     assert second.ids[:3] == [*first.ids[:2], other]
     assert len(second) == 6
     assert (inspector.branch, inspector.where, inspector.view["came"]) == (1, 2, other)
-    assert inspector.branches[1] == f"token 2: {shown(second[2].token)} for {shown(first[2].token)}"
+    assert inspector.branches[1] == f"token 2: {visible(second[2].token)} for {visible(first[2].token)}"
     say(inspector, type="show", branch=0)
     assert inspector.tokens == [place.token for place in first]
     back = inspector.take(first.ids[2], 2).result(WAIT)
@@ -251,7 +235,7 @@ def test_without_a_model_it_says_what_to_do() -> None:
     with pytest.raises(ModelNotFound, match="No model is loaded"):
         TokenInspector("a text")
     panel = TokenInspector()
-    assert panel.is_empty
+    assert panel.inspected is None
     assert "No text was looked at yet" in panel.static_html()
     for ask in (
         panel.to_frame,
@@ -263,7 +247,7 @@ def test_without_a_model_it_says_what_to_do() -> None:
         with pytest.raises(InvalidData, match="No text"):
             ask()
     with pytest.raises(TypeError, match="heat"):
-        TokenInspector(heat=1)  # type: ignore[call-arg]
+        TokenInspector(heat=1)
     panel.close()
 
 
@@ -276,7 +260,7 @@ def test_it_is_saved_as_a_page_and_as_a_frame(
     assert "<script" not in page
     assert "http" not in page
     assert page.count('class="t"') == len(looked)
-    assert shown(looked[3].alternatives[0].token) in page.replace("&lt;", "<").replace("&gt;", ">")
+    assert visible(looked[3].alternatives[0].token) in page.replace("&lt;", "<").replace("&gt;", ">")
     assert inspector.save(tmp_path / "tokens.csv").read_text().count("logprob_raw") == 1
     assert inspector.to_frame()["token"].tolist() == inspector.tokens
     with pytest.raises(InvalidData, match="cannot be written"):

@@ -196,7 +196,7 @@ def test_a_model_that_is_not_there_is_told(explorer: TokenizerExplorer, folder: 
     explorer.choose(str(folder)).result(WAIT)
     assert explorer.problem is None
     with pytest.raises(InvalidData):
-        explorer.choose(7)  # type: ignore[arg-type]
+        explorer.choose(7)
     with pytest.raises(TypeError, match="modle"):
         TokenizerExplorer(modle="x")
 

@@ -5,31 +5,18 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from test_xray_panel import until
 
 import influence_nb as inb
 from influence_nb.errors import CapabilityMissing, ContextTooLong, InvalidData, ModelNotFound
 from influence_nb.widgets.chat import ChatPanel
 from influence_nb.widgets.tree import TokenTreeView
-from tests import tiny
 from tests.chat_server import ChatServer
+from tests.widgets.waiting import WAIT, say, until
 
-WAIT = 60
 TEXT = "the quick brown fox"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.build(tmp_path_factory.mktemp("tiny") / "llama", "llama")
-
-
-@pytest.fixture
-def model(folder: Path) -> inb.Model:
-    return inb.load(folder, device="cpu", dtype="float32")
 
 
 @pytest.fixture
@@ -38,11 +25,6 @@ def view(model: inb.Model) -> Iterator[TokenTreeView]:
     made.length, made.width = 2, 3
     yield made
     made.close()
-
-
-def say(panel: TokenTreeView, **message: Any) -> None:
-    """What the page sends, as JSON."""
-    panel._on_page(None, json.loads(json.dumps(message)), [])
 
 
 def settled(view: TokenTreeView) -> None:
@@ -184,11 +166,11 @@ def test_an_unloaded_model_is_offered_again_and_the_tree_stays(view: TokenTreeVi
 
 def test_what_cannot_be_is_refused(model: inb.Model) -> None:
     with pytest.raises(InvalidData, match="no TokenTree"):
-        TokenTreeView("the")  # type: ignore[arg-type]
+        TokenTreeView("the")
     with pytest.raises(TypeError, match="heat"):
-        TokenTreeView(heat=1)  # type: ignore[call-arg]
+        TokenTreeView(heat=1)
     view = TokenTreeView()
-    assert view.is_empty
+    assert view.tree is None
     for ask in (view.expand, view.follow, view.prune, view.adopt, lambda: view.choose([])):
         with pytest.raises(InvalidData, match="No tree"):
             ask()

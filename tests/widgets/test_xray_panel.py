@@ -13,20 +13,9 @@ import influence_nb as inb
 from influence_nb.errors import InvalidData, InvalidSampling, ModelNotFound
 from influence_nb.widgets.lab import SamplingLab
 from influence_nb.widgets.xray import XrayPanel
-from tests import tiny
-from tests.widgets.waiting import WAIT, until
+from tests.widgets.waiting import WAIT, say, until
 
 SEEDED = inb.Sampling(seed=3, temperature=0.8, min_new_tokens=6)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.build(tmp_path_factory.mktemp("tiny") / "llama", "llama")
-
-
-@pytest.fixture
-def model(folder: Path) -> inb.Model:
-    return inb.load(folder, device="cpu", dtype="float32")
 
 
 @pytest.fixture
@@ -34,11 +23,6 @@ def panel(model: inb.Model) -> Iterator[XrayPanel]:
     made = XrayPanel(sampling=SEEDED)
     yield made
     made.close()
-
-
-def say(panel: XrayPanel, **message: Any) -> None:
-    """What the page sends, as JSON."""
-    panel._on_page(None, json.loads(json.dumps(message)), [])
 
 
 def settled(panel: XrayPanel) -> None:

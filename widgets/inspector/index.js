@@ -6,28 +6,12 @@
  * {type: "file", name, text, kind}.
  */
 
-import { download } from "../shared/download.js";
-import { listeners } from "../shared/model.js";
 import { viewOf } from "../shared/view.js";
 import { Panel } from "./panel.js";
-
-/** @typedef {import("../shared/model.js").WidgetModel} WidgetModel */
 
 const TRAITS = [
   "model", "prompt", "chat", "length", "status", "problem", "tokens", "given", "levels", "legend", "measure", "of",
   "has_sampled", "where", "view", "hint", "branches", "branch", "summary", "note", "progress", "answered",
 ];
 
-const view = viewOf("TokenInspector", TRAITS, (send) => new Panel(send), { status: "idle" });
-
-/** @param {{ model: WidgetModel, el: HTMLElement }} props */
-function render({ model, el }) {
-  const { on, also, end } = listeners(model);
-  also(view({ model, el }));
-  on("msg:custom", ({ type, name, text, kind }) => {
-    if (type === "file") download(name, text, kind);
-  });
-  return end;
-}
-
-export default { render };
+export default { render: viewOf("TokenInspector", TRAITS, (send) => new Panel(send), { status: "idle" }) };

@@ -5,6 +5,7 @@ import { Bars } from "../shared/bars.js";
 import { Chips } from "../shared/chips.js";
 import { Choose } from "../shared/choose.js";
 import { attribute, fill, h, show } from "../shared/dom.js";
+import { download } from "../shared/download.js";
 import { Latest } from "../shared/latest.js";
 import { shown } from "../shared/tokens.js";
 import { Hint } from "./hint.js";
@@ -22,11 +23,9 @@ export class Panel {
   constructor(send) {
     this.send = send;
     this.changes = new Latest(send);
-    this.asking = new Asking("Score", "by", send);
-    const label = this.asking.el.querySelector("label");
-    if (label) label.textContent = "Text";
+    this.asking = new Asking("Score", "by", send, { text: "Text" });
     attribute(this.asking.begin, "title", "What surprises the model in this text?");
-    this.write = button("Write on", () => send({ type: "write", ...this.#asked() }), { title: "Let the model go on with this text, or answer the message" });
+    this.write = button("Write on", () => send({ type: "write", ...this.asking.asked() }), { title: "Let the model go on with this text, or answer the message" });
     this.asking.begin.after(this.write);
     this.meter = h("progress", { "aria-label": "Progress" });
     this.busy = h("div", { class: "inb-line", role: "status", hidden: true }, this.meter);
@@ -49,7 +48,7 @@ export class Panel {
 
     this.heading = h("h3");
     this.figures = h("tbody");
-    this.bars = new Bars((id) => send({ type: "take", id, index: this.where, length: this.#asked().length }));
+    this.bars = new Bars((id) => send({ type: "take", id, index: this.where, length: this.asking.asked().length }));
     this.where = 0;
     this.nobody = h("p", { class: "inb-inspector-note" }, "What else might have come is not known.");
     const back = (/** @type {KeyboardEvent} */ event) => {
@@ -68,6 +67,11 @@ export class Panel {
       "section", { class: "inb-widget inb-panel inb-inspector live", "aria-label": "Token inspector" },
       this.asking.el, this.asking.problem.el, this.busy, this.looks, this.summary, this.note, this.branches, this.chips.el, this.hint.el, this.body,
     );
+  }
+
+  /** @param {{ type: string, name: string, text: string, kind: string }} message a file that was asked for */
+  told({ type, name, text, kind }) {
+    if (type === "file") download(name, text, kind);
   }
 
   /** @param {State} state */
@@ -140,10 +144,5 @@ export class Panel {
     this.pointed = index;
     show(this.hint.el, false);
     if (index >= 0 && !this.body.hidden) this.changes.ask({ type: "hint", index });
-  }
-
-  #asked() {
-    const { prompt, chat, length } = this.asking;
-    return { prompt: prompt.value, chat: chat.checked, length: Math.max(1, Math.round(Number(length.value) || 1)) };
   }
 }

@@ -26,16 +26,28 @@ export function button(text, onclick, props = {}) {
   return h("button", { type: "button", class: "inb-button", onclick, ...props }, text);
 }
 
+/**
+ * @param {HTMLInputElement} field
+ * @param {number} most
+ * @returns {number} what is typed there as a whole number from 1
+ */
+export function whole(field, most) {
+  return Math.max(1, Math.min(most, Math.round(Number(field.value) || 1)));
+}
+
 export class Asking {
   /**
    * @param {string} begin what the button that begins says; its message's type is that in lower case
    * @param {string} by what is said before the model's name
    * @param {(message: Record<string, unknown>) => void} send
+   * @param {{ text?: string, length?: string, beside?: HTMLElement[], more?: () => Record<string, unknown> }} own what
+   *   the text and the length are called, controls that stand beside the length, and what they add to the message
    */
-  constructor(begin, by, send) {
+  constructor(begin, by, send, { text = "Text to go on with", length = "Tokens", beside = [], more = () => ({}) } = {}) {
     this.type = begin.toLowerCase();
     this.by = by;
     this.send = send;
+    this.more = more;
     const id = unique("asking");
     this.prompt = h("textarea", { id: `${id}-prompt`, rows: 2, spellcheck: "false", onkeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event) });
     this.chat = h("input", { type: "checkbox" });
@@ -46,10 +58,10 @@ export class Asking {
     this.problem = new Problem(button("Load the model", () => send({ type: "load" })));
     this.el = h(
       "div", { class: "inb-asking" },
-      h("label", { for: `${id}-prompt` }, "Text to go on with"), this.prompt,
+      h("label", { for: `${id}-prompt` }, text), this.prompt,
       h("div", { class: "inb-line" },
         h("label", { class: "inb-switch" }, this.chat, "as a chat message"),
-        h("label", { for: `${id}-length` }, "Tokens"), this.length, this.begin, this.stop, this.model),
+        h("label", { for: `${id}-length` }, length), this.length, ...beside, this.begin, this.stop, this.model),
     );
   }
 
@@ -74,7 +86,11 @@ export class Asking {
   }
 
   #ask() {
-    const length = Math.max(1, Math.min(LONGEST, Math.round(Number(this.length.value) || 1)));
-    this.send({ type: this.type, prompt: this.prompt.value, chat: this.chat.checked, length });
+    this.send({ type: this.type, ...this.asked(), ...this.more() });
+  }
+
+  /** What is asked, as it stands on the page. */
+  asked() {
+    return { prompt: this.prompt.value, chat: this.chat.checked, length: whole(this.length, LONGEST) };
   }
 }

@@ -2,6 +2,7 @@
 
 import { attribute, fill, h } from "./dom.js";
 import { shown } from "./tokens.js";
+import { walk } from "./walk.js";
 
 export class Chips {
   /**
@@ -54,13 +55,7 @@ export class Chips {
       this.onenter();
       return;
     }
-    const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -at, End: this.chips.length - 1 - at };
-    const step = steps[/** @type {keyof typeof steps} */ (event.key)];
-    const next = step === undefined ? undefined : this.chips[at + step];
-    if (!next) return;
-    event.preventDefault();
-    event.stopPropagation();
-    next.focus();
-    this.onchoose(at + (step ?? 0));
+    const place = walk(event, this.chips);
+    if (place >= 0) this.onchoose(place);
   }
 }

@@ -9,7 +9,7 @@ const MARKS = { " ": "·", "\n": "↵", "\t": "⇥", "\r": "␍", "\u00a0": "⍽
  */
 export function shown(text) {
   if (text === "") return "∅";
-  return text.replace(/[\p{Cc}\p{Cf}\u00a0 ]/gu, (one) => MARKS[one] ?? `⟨${(one.codePointAt(0) ?? 0).toString(16)}⟩`);
+  return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Z}]/gu, (one) => MARKS[one] ?? `⟨${(one.codePointAt(0) ?? 0).toString(16)}⟩`);
 }
 
 /**

@@ -10,6 +10,8 @@ import { followTheme } from "./theme.js";
  * @typedef {object} Page what paints a widget
  * @property {HTMLElement} el
  * @property {(state: State) => void} show
+ * @property {() => () => void} [opened] it is on the page now; gives what undoes what that began
+ * @property {(message: any) => void} [told] takes what Python sends beside the state
  */
 
 /**
@@ -56,6 +58,8 @@ export function viewOf(name, traits, make, lost = {}) {
     show();
     el.append(page.el);
     also(followTheme(page.el));
+    if (page.told) on("msg:custom", (message) => page.told?.(message));
+    if (page.opened) also(page.opened());
     return end;
   };
 }

@@ -1,6 +1,7 @@
 /** Tokens in a row, as chips or as a table: coloured in turns or by role, walked through by arrow keys. */
 
 import { attribute, fill, h, show } from "../shared/dom.js";
+import { walk } from "../shared/walk.js";
 
 /** @typedef {import("./types.js").Token} Token */
 /** @typedef {"text" | "ids" | "table"} Look */
@@ -73,16 +74,8 @@ export class Chips {
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    const at = this.chips.findIndex((chip) => chip === event.target);
-    const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -at, End: this.chips.length - 1 - at };
-    const step = steps[/** @type {keyof typeof steps} */ (event.key)];
-    const next = step === undefined ? undefined : this.chips[at + step];
-    if (!next) return;
-    event.preventDefault();
-    event.stopPropagation();
-    attribute(/** @type {Element} */ (event.target), "tabindex", "-1");
-    attribute(next, "tabindex", "0");
-    next.focus();
+    const place = walk(event, this.chips);
+    if (place >= 0) this.chips.forEach((chip, at) => attribute(chip, "tabindex", at === place ? "0" : "-1"));
   }
 }
 

@@ -1,8 +1,10 @@
 /** The whole panel: which tokenizers, which tab, what went wrong; the tabs do the rest. */
 
-import { attribute, fill, h, show } from "../shared/dom.js";
-import { icon } from "../shared/icons.js";
+import { button } from "../shared/asking.js";
+import { attribute, fill, h, show, unique } from "../shared/dom.js";
 import { Latest } from "../shared/latest.js";
+import { Problem } from "../shared/problem.js";
+import { walk } from "../shared/walk.js";
 import { ChatTab } from "./chat_tab.js";
 import { LanguagesTab } from "./languages_tab.js";
 import { LONG, TextTab } from "./text_tab.js";
@@ -16,8 +18,6 @@ const TITLES = /** @type {Record<Tab, string>} */ ({ text: "Text", vocabulary: "
 const PAUSE = 120;
 const STARTER = "starter/chat";
 
-let made = 0;
-
 export class Panel {
   /** @param {(message: Record<string, unknown>) => void} send */
   constructor(send) {
@@ -28,8 +28,8 @@ export class Panel {
     /** @type {State | null} */
     this.state = null;
     /** @type {Tab | null} */
-    this.opened = null;
-    this.id = `inb-tk-${(made += 1)}`;
+    this.opening = null;
+    this.id = unique("tk");
     const set = (/** @type {Record<string, unknown>} */ values, soon = false) => this.set(values, soon);
     const choice = (/** @type {string} */ name) => h("select", { id: `${this.id}-${name}`, onchange: () => this.#choose() });
     this.first = choice("first");
@@ -42,15 +42,12 @@ export class Panel {
       onclick: () => this.#open(name),
     }, TITLES[name]));
     this.bodies = this.names.map((name) => h("div", { role: "tabpanel", id: `${this.id}-panel-${name}`, "aria-labelledby": `${this.id}-tab-${name}` }, this.tabs[name].el));
-    this.said = h("div");
-    this.fetch = h("button", { type: "button", class: "inb-button", onclick: () => set({ chosen: [STARTER] }) }, "Fetch it");
-    this.problem = h("div", { class: "inb-banner", role: "alert", hidden: true }, icon("alert"), this.said, this.fetch);
-    this.told = "";
+    this.problem = new Problem(button("Fetch it", () => set({ chosen: [STARTER] })));
     this.el = h("section", { class: "inb-widget inb-tk live", "aria-label": "Tokenizers" },
       h("div", { class: "inb-row" },
         h("label", { for: `${this.id}-first` }, "Tokenizer of"), this.first,
         h("label", { for: `${this.id}-second` }, "beside that of"), this.second, this.status),
-      this.problem,
+      this.problem.el,
       h("div", { role: "tablist", "aria-label": "What to look at", class: "inb-tk-tabs", onkeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event) }, ...this.buttons),
       ...this.bodies);
   }
@@ -64,7 +61,7 @@ export class Panel {
   }
 
   /** Asks for a first view when the panel is first seen: one in a hidden tab costs nothing. */
-  whenSeen() {
+  opened() {
     const look = () => {
       if (this.el.clientWidth === 0) return;
       observer.disconnect();
@@ -72,11 +69,10 @@ export class Panel {
     };
     const observer = new ResizeObserver(look);
     observer.observe(this.el);
-    return () => observer.disconnect();
-  }
-
-  close() {
-    clearTimeout(this.timer);
+    return () => {
+      observer.disconnect();
+      clearTimeout(this.timer);
+    };
   }
 
   /** @param {State} state */
@@ -91,15 +87,15 @@ export class Panel {
     if (this.status.textContent !== said) this.status.textContent = said;
     attribute(this.el, "aria-busy", running);
     const settled = !Object.keys(this.typed).length && this.changes.number <= this.changes.done;
-    if (settled || !this.opened) this.opened = state.tab;
-    this.#showTab(this.opened);
-    this.tabs[this.opened].show(state, settled);
-    this.#showProblem(state);
+    if (settled || !this.opening) this.opening = state.tab;
+    this.#showTab(this.opening);
+    this.tabs[this.opening].show(state, settled);
+    this.problem.show(state.problem, state.problem?.fetch);
   }
 
   /** @param {Tab} name a tab opens at once: what is in it comes when it is worked out */
   #open(name) {
-    this.opened = name;
+    this.opening = name;
     this.#showTab(name);
     this.set({ tab: name });
   }
@@ -126,25 +122,7 @@ export class Panel {
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    const at = this.buttons.findIndex((button) => button === event.target);
-    const last = this.buttons.length - 1;
-    const places = { ArrowLeft: at ? at - 1 : last, ArrowRight: at < last ? at + 1 : 0, Home: 0, End: last };
-    const place = places[/** @type {keyof typeof places} */ (event.key)];
-    const next = place === undefined ? undefined : this.buttons[place];
-    if (!next) return;
-    event.preventDefault();
-    event.stopPropagation();
-    next.focus();
-    next.click();
-  }
-
-  /** @param {State} state */
-  #showProblem({ problem }) {
-    const told = JSON.stringify(problem);
-    if (told !== this.told && problem) fill(this.said, h("p", { class: "inb-error-message" }, problem.message), problem.hint && h("p", {}, problem.hint));
-    this.told = told;
-    show(this.problem, problem);
-    show(this.fetch, problem?.fetch);
+    this.buttons[walk(event, this.buttons, true)]?.click();
   }
 }
 

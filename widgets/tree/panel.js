@@ -1,23 +1,22 @@
 /** The whole panel: what to grow a tree after, the tree, and what may be done with the branch that is chosen. */
 
-import { Asking, button } from "../shared/asking.js";
-import { attribute, fill, h, show, unique } from "../shared/dom.js";
+import { Asking, button, whole } from "../shared/asking.js";
+import { attribute, fill, h, show } from "../shared/dom.js";
 import { Latest } from "../shared/latest.js";
 import { percent, shown } from "../shared/tokens.js";
 import { Branches } from "./branches.js";
 
 /** @typedef {import("./types.js").State} State */
 
+const WIDEST = 50;
+
 export class Panel {
   /** @param {(message: Record<string, unknown>) => void} send */
   constructor(send) {
     this.changes = new Latest(send);
-    const id = unique("tree-width");
-    this.width = h("input", { type: "number", id, min: 1, max: 50 });
-    this.asking = new Asking("Grow", "by", (message) => send(message["type"] === "grow" ? { ...message, width: this.#width() } : message));
-    const words = [...this.asking.el.querySelectorAll("label")].at(-1);
-    if (words) words.textContent = "Depth";
-    this.asking.length.after(h("label", { for: id }, "Width"), this.width);
+    this.width = h("input", { type: "number", min: 1, max: WIDEST });
+    const beside = [h("label", {}, "Width ", this.width)];
+    this.asking = new Asking("Grow", "by", send, { length: "Depth", beside, more: () => ({ width: this.#width() }) });
     this.meter = h("progress", { "aria-label": "Progress" });
     this.busy = h("div", { class: "inb-line", hidden: true }, this.meter);
 
@@ -29,7 +28,7 @@ export class Panel {
     this.note = h("p", { class: "inb-tree-note" }, "Probabilities are the model's own (raw): of the token, and of the branch from the prompt on. Arrow keys walk, open and close; Delete prunes.");
     this.said = h("p", { role: "status" });
     this.expand = button("Look further", () => send({ type: "expand", ids: this.branches.chosen, width: this.#width() }), { title: "What follows this branch, as many tokens as Width says" });
-    this.follow = button("Follow the likeliest", () => send({ type: "follow", ids: this.branches.chosen, length: this.#depth() }), { title: "Go on along the most probable tokens, as many as Depth says" });
+    this.follow = button("Follow the likeliest", () => send({ type: "follow", ids: this.branches.chosen, length: this.asking.asked().length }), { title: "Go on along the most probable tokens, as many as Depth says" });
     this.prune = button("Prune", () => send({ type: "prune", ids: this.branches.chosen }), { title: "Take this branch away: its mass counts as not shown" });
     this.adopt = button("Adopt in the chat", () => send({ type: "adopt", ids: this.branches.chosen }), { title: "Go on with this branch as an answer" });
     this.acts = h("div", { class: "inb-line", role: "group", "aria-label": "The chosen branch" }, this.expand, this.follow, this.prune, this.adopt);
@@ -75,10 +74,6 @@ export class Panel {
   }
 
   #width() {
-    return Math.max(1, Math.round(Number(this.width.value) || 1));
-  }
-
-  #depth() {
-    return Math.max(1, Math.round(Number(this.asking.length.value) || 1));
+    return whole(this.width, WIDEST);
   }
 }
