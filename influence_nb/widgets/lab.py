@@ -79,11 +79,15 @@ class SamplingLab(StaticFallback, ipywidgets.Tab):
         for panel in self._panels.values():
             panel.on_static_change(self.update_static)
 
+    @property
+    def used(self) -> list[ModelPanel]:
+        """The panels that hold something to see, in the tabs' order."""
+        held = (self.xray.xray, self.grid.grid, self.inspector.inspected, self.tree.tree)
+        return [panel for panel, what in zip(self._panels.values(), held, strict=True) if what is not None]
+
     def static_html(self) -> str:
         """What the panels show, for a reader without a kernel."""
-        held = (self.xray.xray, self.grid.grid, self.inspector.inspected, self.tree.tree)
-        used = [panel for panel, what in zip(self._panels.values(), held, strict=True) if what is not None]
-        return "".join(panel.static_html() for panel in used or [self.xray])
+        return "".join(panel.static_html() for panel in self.used or [self.xray])
 
     def close(self) -> None:
         """Close every panel."""

@@ -14,6 +14,7 @@ from influence_nb.widgets.base import StaticFallback, in_background, readable, s
 from influence_nb.widgets.chat import ChatPanel
 from influence_nb.widgets.download import DownloadPanel
 from influence_nb.widgets.form import STYLE, message, page_button
+from influence_nb.widgets.lab import SamplingLab
 from influence_nb.widgets.library import LibraryPanel
 from influence_nb.widgets.load import LoadPanel
 from influence_nb.widgets.search import SearchPanel
@@ -21,6 +22,8 @@ from influence_nb.widgets.state import State
 from influence_nb.widgets.tokenizer import TokenizerExplorer
 
 if TYPE_CHECKING:
+    from influence_nb.engine.completion import Completion
+    from influence_nb.engine.prompts import Prompt
     from influence_nb.widgets.explorer import EmbeddingExplorer
 
 ABOUT = (
@@ -72,14 +75,14 @@ class EmbeddingsTab(ipywidgets.VBox):
 
 
 class Workbench(StaticFallback, ipywidgets.Tab):
-    """All panels in tabs: Search, Download, Library, Load, Chat, Tokens, Embeddings, the way a model goes.
+    """All panels in tabs: Search, Download, Library, Load, Chat, Sampling, Tokens, Embeddings, the way a model goes.
 
     What is found, fetched or loaded in one is there in the others. It opens at Load; a model that is to be planned
-    brings the Download tab to the front.
+    brings the Download tab to the front, and a text of the sampling lab that is to be gone on with the Chat.
 
     Attributes:
         state: the selected model, the loaded ones, and the one wanted from the Hub.
-        search, download, library, load, chat, tokens, embeddings: the panels.
+        search, download, library, load, chat, sampling, tokens, embeddings: the panels.
 
     Raises:
         TypeError: an unknown keyword.
@@ -93,6 +96,7 @@ class Workbench(StaticFallback, ipywidgets.Tab):
         self.library = LibraryPanel(state=self.state)
         self.load = LoadPanel(state=self.state)
         self.chat = ChatPanel(state=self.state)
+        self.sampling = SamplingLab(adopt=self._adopt, state=self.state)
         self.tokens = TokenizerExplorer(state=self.state)
         self.embeddings = EmbeddingsTab()
         tabs = {
@@ -101,6 +105,7 @@ class Workbench(StaticFallback, ipywidgets.Tab):
             "Library": self.library,
             "Load": self.load,
             "Chat": self.chat,
+            "Sampling": self.sampling,
             "Tokens": self.tokens,
             "Embeddings": self.embeddings,
         }
@@ -108,16 +113,21 @@ class Workbench(StaticFallback, ipywidgets.Tab):
         self.add_class("inb-workbench")
         self.add_class("live")
         self.state.observe(self._wanted, "wanted")
-        for panel in (self.load, self.chat):
+        for panel in (self.load, self.chat, self.sampling):
             panel.on_static_change(self.update_static)
 
     def static_html(self) -> str:
-        """What the workbench is, and what the chat holds, for a reader without a kernel."""
+        """What the workbench is, and what the chat and the lab hold, for a reader without a kernel."""
         about = (
-            "<p>Panels to find, fetch and load models, chat with them and map embeddings. "
+            "<p>Panels to find, fetch and load models, chat with them, take their choices apart and map embeddings. "
             "Run the notebook to use them.</p>"
         )
-        return static_block("Workbench", about) + self.load.static_html() + self.chat.static_html()
+        lab = self.sampling.static_html() if self.sampling.used else ""
+        return static_block("Workbench", about) + self.load.static_html() + self.chat.static_html() + lab
+
+    def _adopt(self, prompt: Prompt, completion: Completion) -> None:
+        self.chat.adopt(prompt, completion)
+        self.selected_index = self.titles.index("Chat")
 
     def _wanted(self, change: dict[str, Any]) -> None:
         if change["new"]:

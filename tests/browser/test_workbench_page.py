@@ -43,6 +43,28 @@ def test_load_the_starter_then_chat_with_it_then_unload_it(lab: LabServer):
     assert lab_page.kernel_eval("len(workbench.chat.messages)") == 2
 
 
+@pytest.mark.starter
+def test_a_branch_found_in_the_sampling_tab_goes_on_in_the_chat(lab: LabServer):
+    lab_page = lab.open(["import influence_nb as inb\nmodel = inb.load()", WORKBENCH])
+    lab_page.run_all()
+    page: Page = lab_page.page
+    page.get_by_role("tab", name="Sampling").click()
+    page.get_by_role("tab", name="Tree", exact=True).click()
+    tree = page.locator(".inb-token-tree")
+    tree.get_by_label("Text to go on with").fill("The capital of Italy is")
+    tree.get_by_role("button", name="Grow", exact=True).click()
+    lab_page.kernel_until(
+        "workbench.sampling.tree.status == 'idle' and len(workbench.sampling.tree.nodes) > 1"
+    )
+    tree.get_by_role("treeitem").first.focus()
+    page.keyboard.press("ArrowDown")
+    tree.get_by_role("button", name="Adopt in the chat").click()
+    expect(page.get_by_role("tab", name="Chat")).to_have_attribute("aria-selected", "true")
+    word = lab_page.kernel_eval("workbench.chat.messages[1]['content']")
+    assert word.strip()
+    expect(page.locator("article.inb-message").nth(1)).to_contain_text(word.strip())
+
+
 def test_tabs_are_reached_by_keyboard(lab: LabServer):
     lab_page = lab.open([WORKBENCH])
     lab_page.run_all()

@@ -226,19 +226,6 @@ def test_the_same_model_twice_is_told_apart():
     assert state.selected is two
 
 
-def test_the_workbench_shares_one_selection():
-    workbench = Workbench()
-    assert workbench.titles == ("Search", "Download", "Library", "Load", "Chat", "Tokens", "Embeddings")
-    assert workbench.titles[workbench.selected_index] == "Load"
-    model = FakeModel("shared")
-    assert workbench.chat.model is workbench.state.selected is model
-    workbench.chat.send("Hi").result(WAIT)
-    assert "Hello there." in workbench.static_html()
-    model.unload()
-    assert workbench.chat.model is None
-    assert "Hello there." in workbench.static_html()
-
-
 @pytest.mark.parametrize("panel", [ChatPanel, LoadPanel, Workbench])
 def test_unknown_keywords_raise(panel: type):
     with pytest.raises(TypeError, match="does not know the keyword colour"):
