@@ -48,15 +48,21 @@ def levels(looked: Inspection, measure: str, of: str) -> list[int]:
     return [level(measure, getattr(place, of)) for place in looked]
 
 
+def most_surprising(looked: Inspection) -> int:
+    """The place of the token that the model itself found least probable; 0 where nothing is known of any."""
+    known = [
+        (place.raw.logprob, index) for index, place in enumerate(looked) if place.raw.logprob is not None
+    ]
+    return min(known, default=(0.0, 0))[1]
+
+
 def summary(looked: Inspection) -> str:
     """The text as a whole, in a sentence."""
     known = [place.raw.logprob for place in looked if place.raw.logprob is not None]
     if not known:
         return f"{len(looked):,} tokens."
     perplexity = math.exp(-math.fsum(known) / len(known))
-    most = min(
-        (place for place in looked if place.raw.logprob is not None), key=lambda place: place.raw.logprob or 0
-    )
+    most = looked[most_surprising(looked)]
     return (
         f"{len(looked):,} tokens; perplexity {perplexity:.3g} (raw). What surprised the model most: "
         f"{visible(most.token)} with {percent(most.raw.logprob)}."

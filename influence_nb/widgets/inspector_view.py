@@ -120,7 +120,9 @@ class ShownTexts(InspectorTraits):
 
     def _keep(self, looked: Inspection, words: str, at: int | None = None) -> None:
         if at is None:
-            self._kept, self.branch = [(looked, words)], 0
+            seen = self.inspected is not None and _tokens(self.inspected) == _tokens(looked)
+            self._kept = [(looked, words)]
+            self._put(branch=0, where=self.where if seen else draw.most_surprising(looked))
         else:
             self._kept.append((looked, words))
             self._put(branch=len(self._kept) - 1, where=at)
@@ -136,7 +138,7 @@ class ShownTexts(InspectorTraits):
             branches=[words for _, words in self._kept],
             of=of,
             has_sampled=looked.has_sampled,
-            tokens=[place.token for place in looked],
+            tokens=_tokens(looked),
             given=looked.given,
             levels=draw.levels(looked, self.measure, of),
             legend=list(draw.LEGENDS[self.measure]),
@@ -173,3 +175,7 @@ class ShownTexts(InspectorTraits):
         text = self.to_frame().to_csv() if frame else self.to_html()
         kind = "text/csv" if frame else "text/html"
         self.send({"type": "file", "name": f"tokens.{suffix}", "text": text, "kind": kind})
+
+
+def _tokens(looked: Inspection) -> list[str]:
+    return [place.token for place in looked]

@@ -15,7 +15,7 @@ from influence_nb.engine.inspection import Measures
 from influence_nb.engine.token_text import visible
 from influence_nb.errors import CapabilityMissing, ContextTooLong, InvalidData, ModelNotFound
 from influence_nb.widgets.inspector import TokenInspector
-from influence_nb.widgets.inspector_picture import LEGENDS, level
+from influence_nb.widgets.inspector_picture import LEGENDS, level, percent
 from tests.chat_server import ChatServer
 from tests.widgets.waiting import WAIT, say, until
 
@@ -89,6 +89,21 @@ def test_a_completion_has_both_distributions(inspector: TokenInspector, model: i
     say(inspector, type="hint", index=4)
     assert (inspector.hint["index"], inspector.where) == (4, 2)
     assert 5 <= len(inspector.hint["bars"]) <= 6
+
+
+def test_what_surprised_the_model_most_is_shown_first(inspector: TokenInspector, model: inb.Model) -> None:
+    scores = model.score(TEXT)
+    least = scores.logprobs.index(min(one for one in scores.logprobs if one is not None))
+    inspector.inspect(TEXT).result(WAIT)
+    assert inspector.where == least > 0
+    assert inspector.summary.endswith(
+        f"{visible(scores.tokens[least])} with {percent(scores.logprobs[least])}."
+    )
+    inspector.at(1)
+    inspector.inspect(TEXT).result(WAIT)
+    assert inspector.where == 1  # the same text again: who reads it stays where they were
+    inspector.inspect(model.generate(TEXT, SEEDED, max_new_tokens=6)).result(WAIT)
+    assert inspector.where == min(range(6), key=lambda at: inspector.inspected[at].raw.logprob)
 
 
 def test_a_token_is_taken_and_branches_are_kept(inspector: TokenInspector, model: inb.Model) -> None:
