@@ -295,8 +295,8 @@ class GridPanel(GridTraits):
                 progress=self._progress,
             )
 
-    def _arguments(self) -> dict[str, Any]:
-        return {} if self._last is None else self._last.arguments
+    def _source(self) -> Model | None:
+        return self._last
 
     def _follow(self, _: Any = None) -> None:
         super()._follow()

@@ -245,9 +245,8 @@ class TokenInspector(ShownTexts):
             if self.status == "running" and self._coming:
                 self._put(tokens=list(self._coming), levels=[-1] * len(self._coming))
 
-    def _arguments(self) -> dict[str, Any]:
-        looked = self.inspected
-        return {} if looked is None or looked.model is None else looked.model.arguments
+    def _source(self) -> Model | None:
+        return None if self.inspected is None else self.inspected.model
 
     # -- asking ------------------------------------------------------------------------------------------------------
 

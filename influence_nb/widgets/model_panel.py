@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import traitlets
 
 from influence_nb import api
-from influence_nb.errors import ModelNotFound
+from influence_nb.errors import CapabilityMissing, ModelNotFound
 from influence_nb.widgets.newest import Turn
 from influence_nb.widgets.page_panel import PagePanel
 from influence_nb.widgets.state import State
@@ -62,10 +62,11 @@ class ModelPanel(PagePanel):
 
     def load(self) -> Future[None]:
         """Load the model that was asked last, or the starter, again, in the background."""
+        source = self._source()
 
         def work(turn: Turn) -> None:
             with self._running():
-                api.load(**self._arguments())
+                api.load(**({} if source is None else source.arguments))
                 self._put(problem=None)
 
         return self._asking.ask(work, lambda: self._put(status="running", problem=None))
@@ -76,9 +77,9 @@ class ModelPanel(PagePanel):
             self._stop.set()
         super().close()
 
-    def _arguments(self) -> dict[str, Any]:
-        """What `inb.load` is given to load again what was asked last."""
-        return {}
+    def _source(self) -> Model | None:
+        """The model that what is shown came from; None where nothing is shown."""
+        return None
 
     def _asked(self, content: Any) -> None:
         match content:
@@ -115,17 +116,20 @@ class ModelPanel(PagePanel):
         return model
 
     def _own(self, model: Kind) -> Kind:
-        """The model that something came from, or the copy of it that was loaded again and is selected."""
-        now: Model | None = self.state.selected
-        if model.is_loaded or model.use.left or model.local is None or now is None:
+        """The model that something came from, or a copy of it that was loaded again."""
+        if model.is_loaded or model.use.left or model.local is None:
             return model
-        again = now.answers_to(model.local, model.device, model.dtype, model.quantization)
-        return cast("Kind", now) if again else model  # the same files loaded in the same way: of its kind
+        for now in self.state.models().values():
+            if now.answers_to(model.local, model.device, model.dtype, model.quantization):
+                return cast("Kind", now)  # the same files loaded in the same way: of its kind
+        return model
 
     def _remedy(self, error: Exception) -> dict[str, Any]:
-        """Whether to offer to load the model."""
-        model = self.state.selected
-        return {"load": model is None or not model.is_loaded or isinstance(error, ModelNotFound)}
+        """Whether to offer to load a model: none is there to ask, or the one that what is shown came from is gone."""
+        asked, source = self.state.selected, self._source()
+        nobody = asked is None or not asked.is_loaded or isinstance(error, ModelNotFound)
+        gone = isinstance(error, CapabilityMissing) and source is not None and not self._own(source).is_loaded
+        return {"load": nobody or gone}
 
     def _follow(self, _: Any = None) -> None:
         model = self.state.selected

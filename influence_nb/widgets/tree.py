@@ -261,8 +261,8 @@ class TokenTreeView(TreeTraits):
             self.chosen, node = [], self._shown().root
         self._put(text=self._shown().text(node), share=node.branch_probability)
 
-    def _arguments(self) -> dict[str, Any]:
-        return {} if self.tree is None else self.tree.model.arguments
+    def _source(self) -> Model | None:
+        return None if self.tree is None else self.tree.model
 
     # -- asking ------------------------------------------------------------------------------------------------------
 

@@ -285,8 +285,8 @@ class XrayPanel(XrayTraits):
             self._put(flips=found, judged=True)
         self.update_static()
 
-    def _arguments(self) -> dict[str, Any]:
-        return self.xray.trace.model.arguments if self.xray is not None else {}
+    def _source(self) -> Model | None:
+        return None if self.xray is None else self.xray.trace.model
 
     # -- asking ------------------------------------------------------------------------------------------------------
 

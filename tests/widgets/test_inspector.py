@@ -16,6 +16,7 @@ from influence_nb.engine.token_text import visible
 from influence_nb.errors import CapabilityMissing, ContextTooLong, InvalidData, ModelNotFound
 from influence_nb.widgets.inspector import TokenInspector
 from influence_nb.widgets.inspector_picture import LEGENDS, level, percent
+from tests import tiny
 from tests.chat_server import ChatServer
 from tests.widgets.waiting import WAIT, say, until
 
@@ -244,6 +245,26 @@ def test_a_server_without_logprobs_says_what_is_missing() -> None:
         assert "".join(panel.tokens) == "Hello there."
         panel.close()
         panel.state.selected.unload()
+
+
+def test_the_model_of_a_text_is_offered_again_where_another_is_selected(
+    model: inb.Model, folder: Path, tmp_path: Path
+) -> None:
+    other = inb.load(tiny.build(tmp_path / "other", "llama"), device="cpu", dtype="float32")
+    inspector = TokenInspector(model=model, sampling=SEEDED)
+    completion = inspector.write(TEXT).result(WAIT).completion
+    inspector.state.selected = other
+    model.unload()
+    with pytest.raises(CapabilityMissing, match="unloaded"):
+        inspector.take(9, 2).result(WAIT)
+    assert inspector.problem["load"]
+    inspector.load().result(WAIT)
+    assert [one.name for one in inb.loaded()] == [other.name, model.name]
+    assert inspector.take(9, 2).result(WAIT).ids[:3] == [*completion.ids[:2], 9]
+    with pytest.raises(InvalidData, match="empty"):
+        inspector.inspect("").result(WAIT)
+    assert not inspector.problem["load"]
+    inspector.close()
 
 
 def test_without_a_model_it_says_what_to_do() -> None:
