@@ -86,10 +86,13 @@ class Pipeline:
 
     def run(self, scores: torch.Tensor, watch: Watch | None = None) -> torch.Tensor:
         """The post-sampler scores, float32 (rows, vocabulary); -inf is cut. The input is left unchanged."""
-        for name, after in self.passes(scores):
-            if watch is not None:
-                watch(self._view(name, scores, after))
-            scores = after
+        before = None if watch is None else scores.softmax(-1)
+        for name, left in self.passes(scores):
+            if watch is not None and before is not None:
+                after = left.softmax(-1)
+                watch(self._view(name, before, left, after))
+                before = after
+            scores = left
         return scores
 
     def passes(self, scores: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
@@ -104,15 +107,14 @@ class Pipeline:
             if counts is not None:
                 counts.advance()
 
-    def _view(self, name: str, before: torch.Tensor, after: torch.Tensor) -> StageView:
-        possible = after > float("-inf")
-        logprobs = after.log_softmax(-1)
+    def _view(self, name: str, before: torch.Tensor, scores: torch.Tensor, after: torch.Tensor) -> StageView:
+        """Of the scores that a stage left; `before` and `after` are what each token's chances were and are."""
+        import torch
+
+        possible = torch.gt(scores, float("-inf"), out=torch.empty_like(scores))  # bools would sum slowly
+        kept = possible.sum(-1).long()
         return StageView(
-            name,
-            self.rows,
-            possible.sum(-1),
-            (before.softmax(-1) * possible).sum(-1),
-            -(logprobs.exp() * logprobs).nan_to_num(0.0).sum(-1),
+            name, self.rows, kept, possible.mul_(before).sum(-1), stages.entropy(scores, after)[:, 0]
         )
 
     def _column(
@@ -226,8 +228,9 @@ class Pipeline:
             return None
 
         def cut(scores: torch.Tensor) -> torch.Tensor:
-            distance = stages.typical_distance(scores)
-            return scores.masked_fill(distance > stages.typical_threshold(scores, distance, p), float("-inf"))
+            chances = scores.softmax(-1)
+            typical = stages.typicality(scores, chances)
+            return _cut_below(scores, stages.typical_threshold(typical, chances, p), typical)
 
         return cut
 
@@ -237,11 +240,18 @@ class Pipeline:
         return _Counts(prompts, self._outputs, windows, self._vocabulary, self._device)
 
 
-def _cut_below(scores: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
-    """Scores under their row's threshold become -inf: by arithmetic, which a CPU does many at a time, unlike a fill."""
+def _cut_below(
+    scores: torch.Tensor, threshold: torch.Tensor, keys: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Scores whose keys, or which themselves, are under their row's threshold become -inf.
+
+    By arithmetic, which a CPU does many at a time, unlike a fill.
+    """
     import torch
 
-    far = torch.lt(scores, threshold, out=torch.empty_like(scores)).mul_(-torch.finfo(scores.dtype).max)
+    far = torch.lt(scores if keys is None else keys, threshold, out=torch.empty_like(scores)).mul_(
+        -torch.finfo(scores.dtype).max
+    )
     return (scores + far).add_(far)
 
 

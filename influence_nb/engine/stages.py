@@ -40,21 +40,38 @@ def min_p_threshold(scores: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
     return scores.amax(-1, keepdim=True) + p.log()
 
 
-def typical_distance(scores: torch.Tensor) -> torch.Tensor:
-    """How far each token's surprise lies from the row's entropy, in nats; infinite for what is cut."""
+def typicality(scores: torch.Tensor, chances: torch.Tensor) -> torch.Tensor:
+    """Less how far each token's surprise lies from the row's entropy, in nats, <= 0; -inf for what is cut.
+
+    `chances` is the softmax of `scores`. Surprise and entropy both hold the logarithm of the row's total, so that their
+    distance is the scores' from their mean.
+    """
+    return (scores - _expected(scores, chances)).abs_().neg_()
+
+
+def typical_threshold(typicality: torch.Tensor, chances: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
+    """The lowest typicality in the most typical set of mass `p`, a tensor of shape (rows, 1); 1 is off."""
     import torch
 
-    logprobs = scores.log_softmax(-1)
-    entropy = -(logprobs.exp() * logprobs).nan_to_num(0.0).sum(-1, keepdim=True)
-    return (-logprobs - entropy).abs().nan_to_num(torch.inf)
+    best = _until(typicality, chances, p)
+    return torch.where(p < 1, best, -torch.inf)
 
 
-def typical_threshold(scores: torch.Tensor, distance: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
-    """The largest distance in the most typical set of mass `p`, a tensor of shape (rows, 1); 1 is off."""
+def entropy(scores: torch.Tensor, chances: torch.Tensor) -> torch.Tensor:
+    """Of each row in nats, float32 (rows, 1), to some 1e-5; `chances` is the softmax of `scores`.
+
+    The logarithm of a row's total is its best score less the logarithm of that one's chance: no pass over the rest.
+    """
+    total = scores.amax(-1, keepdim=True) - chances.amax(-1, keepdim=True).log()
+    return (total - _expected(scores, chances)).clamp_(min=0.0)
+
+
+def _expected(scores: torch.Tensor, chances: torch.Tensor) -> torch.Tensor:
+    """The mean score of what is drawn, (rows, 1); what is cut has no part in it."""
     import torch
 
-    farthest = -_until(-distance, scores.softmax(-1), p)
-    return torch.where(p < 1, farthest, torch.inf)
+    finite = scores.clamp(min=torch.finfo(scores.dtype).min)
+    return finite.mul_(chances).sum(-1, keepdim=True)
 
 
 def _until(
