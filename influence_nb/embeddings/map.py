@@ -20,6 +20,7 @@ from influence_nb.embeddings import picture
 from influence_nb.embeddings.encode import Encoder, open_encoder
 from influence_nb.embeddings.neighbours import nearest
 from influence_nb.embeddings.project import Projection, find_projection
+from influence_nb.embeddings.quality import Quality, measure
 from influence_nb.embeddings.table import OWN, table
 from influence_nb.errors import InvalidData
 from influence_nb.picture import png
@@ -77,6 +78,7 @@ class EmbeddingMap:
         self.vectors: Floats = opened.encode(list(self._table[self.text]), on_progress=on_progress)
         self._projections: dict[str, Projection] = {}
         self._projecting = threading.Lock()
+        self._qualities: dict[tuple[str, int | None], Quality] = {}
         self.project(projection)
 
     def project(self, name: str | None = None) -> Projection:
@@ -94,6 +96,32 @@ class EmbeddingMap:
             if name not in self._projections:
                 self._projections[name] = method(self.vectors, self.seed)
             return self._projections[name]
+
+    def quality(
+        self,
+        k: int | None = None,
+        projection: str | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Quality:
+        """How far the picture can be trusted, point by point: computed the first time it is asked for.
+
+        Args:
+            k: how many neighbours of each text, from 1 to below half of their number; None takes 15, or as many as
+                there can be.
+            projection: "umap" or "pca"; None is the one in use.
+            on_progress: called with (texts measured, texts in all).
+            cancel: set it from another thread to stop.
+
+        Raises:
+            InvalidData: fewer than three texts, no such k or projection.
+            InfluenceError: it was cancelled.
+        """
+        name = self.projection if projection is None else projection
+        points = self.project(name).points
+        if (name, k) not in self._qualities:
+            self._qualities[name, k] = measure(points, self.vectors, k, on_progress, cancel)
+        return self._qualities[name, k]
 
     @property
     def frame(self) -> pandas.DataFrame:

@@ -1,9 +1,11 @@
-"""Exact nearest neighbours by cosine similarity.
+"""Exact nearest neighbours by cosine similarity, block by block: vectors may lie in a file that memory does not hold.
 
 It does not know what the vectors stand for, and never looks at the two dimensions of a map.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,26 +13,44 @@ from numpy.typing import NDArray
 from influence_nb.arguments import whole
 from influence_nb.errors import InvalidData
 
+Floats = NDArray[np.float32]
+Rows = NDArray[np.intp]
 
-def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+_ROWS = 2**14
+"""Vectors that are compared at once."""
+_QUERIES = 2**10
+"""Queries that are compared at once."""
+
+
+def unit(vectors: Floats) -> Floats:
     """Scale rows to length 1; a row of zeros stays zero. (n, d) to (n, d), float32."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32, copy=False)
+    return (vectors / _safe(np.linalg.norm(vectors, axis=1))[:, None]).astype(np.float32, copy=False)
+
+
+def lengths(vectors: NDArray[np.floating]) -> Floats:
+    """The length of each row, (n,), without a copy of the vectors."""
+    found = [np.linalg.norm(block, axis=1) for _, block in _blocks(vectors)]
+    return np.concatenate(found) if found else np.zeros(0, np.float32)
 
 
 def nearest(
-    queries: NDArray[np.float32], vectors: NDArray[np.float32], k: int, skip: NDArray[np.intp] | None = None
-) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    queries: NDArray[np.floating],
+    vectors: NDArray[np.floating],
+    k: int,
+    skip: Rows | None = None,
+    known_lengths: Floats | None = None,
+) -> tuple[Rows, Floats]:
     """The k rows of `vectors` most similar to each query, the most similar first.
 
-    Similarity is the cosine of the angle, -1 to 1. Every pair is compared; of equal ones the earlier row
-    comes first.
+    Similarity is the cosine of the angle, -1 to 1. Every pair is compared, computed in float32; of equal ones the
+    earlier row comes first. Beside the answer it takes memory for some thousand vectors, not for a copy of all.
 
     Args:
         queries: (m, d).
-        vectors: (n, d).
+        vectors: (n, d), in memory or mapped from a file.
         k: how many; where there are fewer rows, all of them.
         skip: (m,), a row to leave out for each query, such as the query's own.
+        known_lengths: (n,), as `lengths` gives them, where many searches follow each other.
 
     Returns:
         Row numbers and similarities, both (m, min(k, rows that can be chosen)).
@@ -44,44 +64,63 @@ def nearest(
             f"The query has {queries.shape[1]} dimensions and the vectors have {vectors.shape[1]}.",
             "Both must come from the same encoder.",
         )
-    similarities = unit(queries) @ unit(vectors).T
-    if skip is not None:
-        similarities[np.arange(len(queries)), skip] = -np.inf
-    k = min(k, len(vectors) - (skip is not None))
-    if 0 < k < len(vectors):
-        rows = np.sort(np.argpartition(-similarities, k - 1, axis=1)[:, :k], axis=1)
-    else:
-        rows = np.broadcast_to(np.arange(len(vectors)), similarities.shape)
-    found = np.take_along_axis(similarities, rows, axis=1)
-    order = np.argsort(-found, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(rows, order, axis=1), np.take_along_axis(found, order, axis=1)
+    k = max(0, min(k, len(vectors) - (skip is not None)))
+    size = _safe(lengths(vectors) if known_lengths is None else known_lengths)
+    rows, found = np.empty((len(queries), k), np.intp), np.empty((len(queries), k), np.float32)
+    for begin in range(0, len(queries) if k else 0, _QUERIES):
+        some = slice(begin, begin + _QUERIES)
+        best = _Best(len(queries[some]), k)
+        asked = unit(np.asarray(queries[some], np.float32))
+        for start, block in _blocks(vectors):
+            similarities = asked @ block.T
+            similarities /= size[start : start + len(block)]
+            if skip is not None:
+                here = skip[some] - start
+                inside = np.flatnonzero((here >= 0) & (here < len(block)))
+                similarities[inside, here[inside]] = -np.inf
+            best.add(similarities, start)
+        rows[some], found[some] = best.sorted()
+    return rows, found
 
 
-def shared(points: NDArray[np.float32], vectors: NDArray[np.float32], k: int = 10) -> NDArray[np.float32]:
-    """Which share of each row's k nearest in full space are also among its k nearest on the map.
+class _Best:
+    """The k largest of what came, for each query; of equal ones the earlier."""
 
-    In full space near means a high cosine, on the map a short straight line. 1 means that the map keeps
-    them all; a map drawn by chance keeps k / (n - 1) of them.
+    def __init__(self, count: int, k: int) -> None:
+        self._k = k
+        self._rows = [np.empty(0, np.intp)] * count
+        self._values = [np.empty(0, np.float32)] * count
+        self._least = np.full((count, 1), -np.inf, np.float32)
+        """What a value has to be above to belong to the k largest."""
 
-    Args:
-        points: (n, 2), places on the map.
-        vectors: (n, d).
-        k: how many neighbours to compare.
+    def add(self, values: Floats, start: int) -> None:
+        """Take in values (queries, b) of the rows from `start` on."""
+        above = values > self._least
+        for query in np.flatnonzero(above.any(axis=1)):
+            new = np.flatnonzero(above[query])
+            both = np.concatenate([self._values[query], values[query, new]])
+            rows = np.concatenate([self._rows[query], new + start])
+            if len(both) >= self._k:
+                edge = np.partition(both, -self._k)[-self._k]
+                more = np.flatnonzero(both > edge)
+                kept = np.sort(np.append(more, np.flatnonzero(both == edge)[: self._k - len(more)]))
+                both, rows, self._least[query] = both[kept], rows[kept], edge
+            self._values[query], self._rows[query] = both, rows
 
-    Returns:
-        (n,), each 0 to 1.
-
-    Raises:
-        InvalidData: fewer than k + 1 rows, or k below 1.
-    """
-    count = len(vectors)
-    if not 1 <= (k := whole("k", k)) < count:
-        raise InvalidData(
-            f"{count} rows do not have {k} neighbours each.", f"Choose k from 1 to {count - 1}."
+    def sorted(self) -> tuple[Rows, Floats]:
+        """Rows and values, both (queries, k), the largest first."""
+        order = [np.argsort(-values, kind="stable") for values in self._values]
+        return (
+            np.stack([rows[one] for rows, one in zip(self._rows, order, strict=True)]),
+            np.stack([values[one] for values, one in zip(self._values, order, strict=True)]),
         )
-    full, _ = nearest(vectors, vectors, k, skip=np.arange(count))
-    away = ((points[:, None, :].astype(np.float64) - points[None, :, :]) ** 2).sum(2)
-    np.fill_diagonal(away, np.inf)
-    flat = np.argsort(away, axis=1, kind="stable")[:, :k]
-    kept = (full[:, :, None] == flat[:, None, :]).any(2)
-    return np.asarray(kept.mean(1), np.float32)
+
+
+def _blocks(vectors: NDArray[np.floating]) -> Iterator[tuple[int, Floats]]:
+    """The vectors some at a time, as float32, with the number of the first."""
+    for start in range(0, len(vectors), _ROWS):
+        yield start, np.asarray(vectors[start : start + _ROWS], np.float32)
+
+
+def _safe(sizes: Floats) -> Floats:
+    return np.where(sizes > 0, sizes, np.float32(1))

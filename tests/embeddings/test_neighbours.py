@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from influence_nb.embeddings.neighbours import nearest, shared
-from influence_nb.embeddings.project import pca
+from influence_nb.embeddings import neighbours
+from influence_nb.embeddings.neighbours import nearest
 from influence_nb.errors import InvalidData
 
 
@@ -38,12 +40,23 @@ def test_a_vector_of_zeros_is_near_nothing() -> None:
     assert similarities.tolist() == [[0, 0]]
 
 
-def test_a_map_in_two_dimensions_loses_no_neighbour() -> None:
-    angles = np.linspace(0.1, 1.2, 30)
-    vectors = np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32)
-    assert shared(pca(vectors).points, vectors, k=4).mean() == pytest.approx(1)
-    shuffled = pca(vectors).points[np.random.default_rng(0).permutation(30)]
-    assert shared(shuffled, vectors, k=4).mean() < 0.5
+def test_many_blocks_give_what_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = np.random.default_rng(3).integers(-2, 3, (200, 4)).astype(np.float32)  # many that tie
+    skip = np.arange(200)
+    whole = nearest(vectors, vectors, 7, skip)
+    monkeypatch.setattr(neighbours, "_ROWS", 9)
+    monkeypatch.setattr(neighbours, "_QUERIES", 11)
+    for one, other in zip(whole, nearest(vectors, vectors, 7, skip), strict=True):
+        np.testing.assert_array_equal(one, other)
+    known = nearest(vectors, vectors, 7, skip, neighbours.lengths(vectors))
+    np.testing.assert_array_equal(whole[0], known[0])
+
+
+def test_vectors_may_lie_in_a_file_as_halves(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(4).normal(size=(50, 8)).astype(np.float16)
+    np.save(tmp_path / "vectors.npy", vectors)
+    rows, _ = nearest(vectors[:3].astype(np.float32), np.load(tmp_path / "vectors.npy", mmap_mode="r"), 4)
+    np.testing.assert_array_equal(rows, nearest(vectors[:3], vectors.astype(np.float32), 4)[0])
 
 
 def test_bad_requests() -> None:
@@ -52,5 +65,3 @@ def test_bad_requests() -> None:
         nearest(vectors, vectors, 0)
     with pytest.raises(InvalidData, match="3 dimensions and the vectors have 4"):
         nearest(vectors[:, :3], vectors, 1)
-    with pytest.raises(InvalidData, match="4 rows do not have 4"):
-        shared(vectors[:, :2], vectors, k=4)
