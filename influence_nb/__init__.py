@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from influence_nb.api import download, fit, library, load, load_encoder, loaded, plan, search, tokenizer
     from influence_nb.embeddings.encode import Encoder
     from influence_nb.embeddings.map import EmbeddingMap
+    from influence_nb.embeddings.quality import Quality
     from influence_nb.engine.batch import BatchProgress
     from influence_nb.engine.bench import BenchProgress, bench
     from influence_nb.engine.benched import Bench
@@ -61,6 +62,7 @@ _HOMES = {
     "Completion": "engine.completion",
     "DownloadPlan": "hub.plan",
     "EmbeddingMap": "embeddings.map",
+    "Quality": "embeddings.quality",
     "Encoder": "embeddings.encode",
     "FitReport": "memory.report",
     "Grid": "engine.grid",

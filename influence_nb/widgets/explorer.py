@@ -19,6 +19,7 @@ from influence_nb.arguments import quoted
 from influence_nb.embeddings import picture
 from influence_nb.embeddings.map import EmbeddingMap
 from influence_nb.embeddings.project import PROJECTIONS, find_projection
+from influence_nb.embeddings.quality import Quality
 from influence_nb.errors import InvalidData
 from influence_nb.picture import png
 from influence_nb.widgets.base import (
@@ -32,7 +33,9 @@ from influence_nb.widgets.base import (
 )
 from influence_nb.widgets.form import STYLE, labelled, message
 from influence_nb.widgets.frames import FRAME_STYLE, rows_html
+from influence_nb.widgets.newest import Newest, Turn
 from influence_nb.widgets.scatter import MapScatter
+from influence_nb.widgets.trust import Trust
 
 ONE_COLOUR = "(one colour)"
 NEIGHBOURS = 10
@@ -103,7 +106,11 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
             raise InvalidData(
                 f"There is no column {color!r} to colour by.", f"There are: {', '.join(columns) or 'none'}."
             )
-        self._scatter = MapScatter(frame[[map.text, *map.columns]], map.text, self._lassoed, height)
+        self._scatter = MapScatter(
+            frame[[map.text, *map.columns]], map.text, self._lassoed, self._hovered, height
+        )
+        self._hovering = Newest()
+        self._trust = Trust(map, self._scatter.shade, self.update_static)
         plot = self._scatter.show(map.project(projection).points)
         self._colour = labelled(ipywidgets.Dropdown, "Colour", [ONE_COLOUR, *columns])
         names = [(name.upper(), name) for name in PROJECTIONS]
@@ -114,18 +121,21 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
         ).add_class("inb-find")
         self._title, self._legend, self._message = (ipywidgets.HTML() for _ in range(3))
         self._tables = ipywidgets.HTML()
-        controls = ipywidgets.HBox([self._box, self._colour, self._projection]).add_class("inb-row")
+        self._rays = ipywidgets.Checkbox(True, description="Lines to true neighbours", indent=False)
+        self._rays.layout.width = "auto"
+        choices = [self._box, self._colour, self._projection, self._trust.control, self._rays]
+        controls = ipywidgets.HBox(choices).add_class("inb-row")
         framed = ipywidgets.VBox([plot]).add_class("inb-map")
         parts = [ipywidgets.HTML(STYLE + FRAME_STYLE), controls, self._title, framed]
-        super().__init__([*parts, self._legend, self._message, self._tables])
+        super().__init__([*parts, self._legend, self._trust.line, self._message, self._tables])
         for name in ("inb-form", "inb-explorer", "live"):
             self.add_class(name)
-        for control in (self._box, self._colour, self._projection):
+        for control in (self._box, self._colour, self._projection, self._rays):
             answer_on_own_loop(control)
         self.color = color or map.colour_column
         self.projection = projection or map.projection
         self._recolour()
-        self._say_title()
+        self._shown()
         self._colour.value = self.color or ONE_COLOUR
         self._projection.value = self.projection
         self._tables.value = message(HELP)
@@ -141,6 +151,27 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
     def message(self) -> str:
         """What is said below the map now, as HTML: "" for nothing."""
         return str(self._message.value)
+
+    @property
+    def shade(self) -> str:
+        """What the points fade by: "trustworthiness", "continuity", "kept", or "" for nothing. Can be set.
+
+        Raises:
+            InvalidData: set to anything else.
+        """
+        return self._trust.shade
+
+    @shade.setter
+    def shade(self, name: str) -> None:
+        self._trust.shade = name
+
+    def measure(self) -> Future[Quality | None]:
+        """Measure how far the picture can be trusted, in the background; what came is said below it.
+
+        Returns:
+            A future of what `EmbeddingMap.quality` gives; of None where another projection is shown meanwhile.
+        """
+        return self._trust.measure()
 
     @property
     def selection(self) -> pd.DataFrame:
@@ -204,7 +235,9 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
         """The map as a picture, and the chosen rows and neighbours as tables."""
         alt = escape(self.map.title(self.projection))
         parts = [f'<img alt="{alt}" style="max-width:100%" src="data:image/png;base64,{self._png()}">']
-        return static_block("Embedding map", *parts, self._tables_html())
+        trust = self._trust.words()
+        said = f"<p>{escape(trust)}</p>" if trust else ""
+        return static_block("Embedding map", *parts, said, self._tables_html())
 
     def _colour_picked(self) -> None:
         self.color = None if self._colour.value == ONE_COLOUR else self._colour.value
@@ -225,12 +258,25 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
             if name == self.projection:
                 self._scatter.show(layout.points)
                 self._scatter.select(self.selected)
-                self._say_title()
+                self._shown()
                 self._mark()
                 self._say("")
                 self.update_static()
 
         self._laid_out = self._run(work)
+
+    def _hovered(self, row: int | None) -> None:
+        """Draw lines from the row under the pointer to its nearest in full space, wherever the picture has put them."""
+
+        def work(turn: Turn) -> None:
+            if row is None or not self._rays.value:
+                turn.if_newest(lambda: self._scatter.rays(None))
+                return
+            rows = self.map.neighbours(row, NEIGHBOURS).index.to_numpy()
+            points = self.map.project(self.projection).points
+            turn.if_newest(lambda: self._scatter.rays(points[row], points[rows]))
+
+        self._hovering.ask(work)
 
     def _lassoed(self, rows: list[int]) -> None:
         self.selected = rows
@@ -296,8 +342,10 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
         self.problem = ""
         self._message.value = message(words) if words else ""
 
-    def _say_title(self) -> None:
+    def _shown(self) -> None:
+        """A projection is on the map: say which, and how far it can be trusted."""
         self._title.value = f'<div class="inb-title">{escape(self.map.title(self.projection))}</div>'
+        self._trust.follow(self.projection)
 
     def _show_tables(self) -> None:
         self._tables.value = self._tables_html() or message(HELP)

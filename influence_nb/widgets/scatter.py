@@ -29,6 +29,8 @@ from influence_nb.embeddings.picture import (
 from influence_nb.widgets.base import answer_on_own_loop, escape
 
 _TIP = "tip"  # a column beside the data's own, whose names `_key` gives
+RAY = "#8a6d1f"
+OPACITY, FAINT = 0.85, 0.08
 CAMERA = 1.1
 """How far the camera stands: at 1 the outermost points lie on the edge."""
 BUTTONS = ["pan_zoom", "lasso", "divider", "full_screen", "download", "reset"]
@@ -41,18 +43,26 @@ class MapScatter:
         frame: the texts and their columns, rows counted from 0.
         text: the column that holds the texts.
         on_select: called with the chosen rows whenever they change, from the page or from Python.
+        on_hover: called with the row under the pointer, None where there is none.
         height: in pixels.
     """
 
     def __init__(
-        self, frame: pd.DataFrame, text: str, on_select: Callable[[list[int]], None], height: int
+        self,
+        frame: pd.DataFrame,
+        text: str,
+        on_select: Callable[[list[int]], None],
+        on_hover: Callable[[int | None], object],
+        height: int,
     ) -> None:
         self._frame = frame
         shown = {_key(column): _shown(frame[column]) for column in frame.columns.drop(text)}
         self._shown = pd.DataFrame({_TIP: _tips(frame, text)} | shown)
         self._span = np.ones(2)
         self._plot: Any = None
-        self._on_select = on_select
+        self._mark: list[Any] = []
+        self._rays: list[Any] = []
+        self._on_select, self._on_hover = on_select, on_hover
         self._height = height
 
     def show(self, points: NDArray[np.float32]) -> Any:
@@ -62,7 +72,8 @@ class MapScatter:
         if self._plot is None:
             self._plot = self._build(x, y)
         else:
-            self._plot.annotations([])
+            self._rays = []
+            self.mark(None)
             self._plot.xy(x, y, animate=True)
             self._plot.widget.reset_view()
         return self._plot.widget
@@ -82,12 +93,28 @@ class MapScatter:
 
     def mark(self, place: NDArray[np.float32] | None) -> None:
         """Draw a cross at a place (2,), or none."""
-        if place is None:
-            self._plot.annotations([])
-            return
-        (x, y), (dx, dy) = (float(v) for v in place), (float(v) * 0.025 for v in self._span)
-        arms = [[(x - dx, y), (x + dx, y)], [(x, y - dy), (x, y + dy)]]
-        self._plot.annotations([jscatter.Line(arm, line_color=MARK, line_width=4) for arm in arms])
+        self._mark = []
+        if place is not None:
+            (x, y), (dx, dy) = (float(v) for v in place), (float(v) * 0.025 for v in self._span)
+            arms = [[(x - dx, y), (x + dx, y)], [(x, y - dy), (x, y + dy)]]
+            self._mark = [jscatter.Line(arm, line_color=MARK, line_width=4) for arm in arms]
+        self._draw()
+
+    def rays(self, place: NDArray[np.float32] | None, ends: NDArray[np.float32] | None = None) -> None:
+        """Draw lines from a place (2,) to others (m, 2), or none."""
+        lines = [] if place is None or ends is None else [[_pair(place), _pair(end)] for end in ends]
+        if lines or self._rays:
+            self._rays = [jscatter.Line(line, line_color=RAY, line_width=2) for line in lines]
+            self._draw()
+
+    def shade(self, values: NDArray[np.float32] | None) -> None:
+        """Let points fade by a measure (n,) from 0, faint, to 1, full; None shows all alike."""
+        self._plot.opacity(
+            default=OPACITY, by=None
+        )  # jupyter-scatter sends new numbers for a new encoding only
+        if values is not None:
+            faded = np.clip(values, 0, 1) ** 2  # most measures lie near 1
+            self._plot.opacity(by=faded.astype(float).tolist(), map=(FAINT, 1, 64), norm=(0, 1))
 
     def legend(self, column: str | None) -> str:
         """What the colours mean, as HTML."""
@@ -106,6 +133,9 @@ class MapScatter:
         items = "".join(_item(name, colour) for name, colour in category_colours(values).items())
         return f'<div class="inb-legend">{items}</div>'
 
+    def _draw(self) -> None:
+        self._plot.annotations([*self._rays, *self._mark])
+
     def _build(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> Any:
         plot = jscatter.Scatter(
             data=self._shown,
@@ -113,7 +143,7 @@ class MapScatter:
             y=y,
             height=self._height,
             size=7,
-            opacity=0.85,
+            opacity=OPACITY,
             color_selected=MARK,
             color_hover=MARK,
             axes_labels=False,
@@ -129,6 +159,7 @@ class MapScatter:
         widget.tooltip_color = [0.16, 0.17, 0.19, 1]
         widget.show(BUTTONS)
         widget.observe(lambda change: self._on_select([int(row) for row in change["new"]]), "selection")
+        widget.observe(lambda change: self._on_hover(change["new"]), "hovering")
         answer_on_own_loop(widget)
         return plot
 
@@ -140,6 +171,10 @@ def _tips(frame: pd.DataFrame, text: str) -> pd.Series[Any]:
     others = zip(*(category_names(frame[column]) for column in frame.columns.drop(text)), strict=True)
     tips = [f"{said} ({', '.join(rest)})" for said, rest in zip(frame[text], others, strict=True)]
     return pd.Series(tips, index=frame.index, dtype=object)
+
+
+def _pair(place: NDArray[np.float32]) -> tuple[float, float]:
+    return float(place[0]), float(place[1])
 
 
 def _key(column: str) -> str:

@@ -60,6 +60,14 @@ def lasso(page: Any, share: float = 0.5) -> None:
     page.mouse.up()
 
 
+def outermost(page: LabPage) -> tuple[int, tuple[float, float]]:
+    """A row, and where its point is on the page."""
+    row, x, y = page.kernel_eval(PLACE)
+    box = page.page.locator(".inb-explorer canvas").first.bounding_box()
+    half = box["height"] / 2 / CAMERA
+    return row, (box["x"] + box["width"] / 2 + x * half, box["y"] + box["height"] / 2 - y * half)
+
+
 def test_lasso_arrives_in_python(page: LabPage) -> None:
     lasso(page.page)
     page.kernel_until("len(explorer.selected) > 1")
@@ -77,10 +85,7 @@ def test_lasso_arrives_in_python(page: LabPage) -> None:
 
 
 def test_a_click_lists_the_neighbours_of_that_point(page: LabPage) -> None:
-    row, x, y = page.kernel_eval(PLACE)
-    box = page.page.locator(".inb-explorer canvas").first.bounding_box()
-    half = box["height"] / 2 / CAMERA
-    at = box["x"] + box["width"] / 2 + x * half, box["y"] + box["height"] / 2 - y * half
+    row, at = outermost(page)
     page.page.mouse.move(*at, steps=5)
     text = page.kernel_eval(f"map.frame['text'][{row}]")
     expect(page.page.locator(VIEW).get_by_text(text).first).to_be_visible()
@@ -89,6 +94,18 @@ def test_a_click_lists_the_neighbours_of_that_point(page: LabPage) -> None:
     expect(page.page.locator(VIEW).get_by_text(f"Nearest in full space to: {text}")).to_be_visible()
     nearest = page.kernel_eval(f"map.neighbours({row})['text'].iloc[0]")
     expect(page.page.locator(VIEW).locator(".inb-table tbody tr").first).to_contain_text(nearest)
+
+
+def test_a_point_shows_where_its_true_neighbours_are_and_poorly_placed_ones_fade(page: LabPage) -> None:
+    expect(page.page.locator(VIEW).get_by_text("true neighbours the picture keeps")).to_be_visible()
+    page.page.get_by_label("Shade by").select_option("neighbours kept")
+    expect(page.page.locator(VIEW).get_by_text("Faint points keep few neighbours.")).to_be_visible()
+    assert page.kernel_eval("[explorer.shade, explorer.scatter.opacity_by]") == ["kept", "valueB"]
+    page.page.mouse.move(*outermost(page)[1], steps=5)
+    page.kernel_until("len(explorer.scatter.annotations or []) == 10")
+    page.page.get_by_label("Text to find").hover()
+    page.kernel_until("not explorer.scatter.annotations")
+    assert not page.errors
 
 
 def test_typed_text_is_embedded_live(page: LabPage) -> None:

@@ -1,0 +1,110 @@
+"""What the explorer says of a map's faithfulness, and shades and draws by it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from waiting import WAIT, until
+
+from influence_nb.embeddings import map as maps
+from influence_nb.embeddings.map import EmbeddingMap
+from influence_nb.embeddings.quality import measure
+from influence_nb.errors import InvalidData
+from influence_nb.widgets import EmbeddingExplorer
+from influence_nb.widgets import trust as trusting
+
+
+class Angles:
+    """Stands in for an encoder: a text is a number, its vector points that way, and two dimensions more wobble."""
+
+    name = "angles"
+
+    def encode(self, texts: object, **_: object) -> np.ndarray:
+        turns = np.array([float(text) for text in ([texts] if isinstance(texts, str) else texts)])
+        parts = [np.cos(turns), np.sin(turns), np.cos(7 * turns), np.sin(5 * turns)]
+        return np.stack(parts, 1).astype(np.float32)
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> EmbeddingMap:
+    monkeypatch.setattr(maps, "open_encoder", lambda _: Angles())
+    frame = pd.DataFrame({"text": [str(one) for one in np.linspace(0, 6, 60)]})
+    return EmbeddingMap(frame, projection="pca")
+
+
+def faded(explorer: EmbeddingExplorer) -> np.ndarray:
+    """By what the points on the page fade: 0 is faint."""
+    column = {"valueA": 2, "valueB": 3}[explorer.scatter.opacity_by]
+    return np.asarray(explorer.scatter.points)[:, column]
+
+
+def test_the_measure_is_said_and_left_to_a_reader(made: EmbeddingMap) -> None:
+    explorer = EmbeddingExplorer(made)
+    found = explorer.measure().result(WAIT)
+    own = measure(made.project("pca").points, made.vectors)
+    np.testing.assert_array_equal(found.trustworthiness, own.trustworthiness)
+    assert found is made.quality()
+    said = f"keeps {own.kept.mean():.0%} ({15 / 59:.0%} by chance)"
+    assert said in explorer._trust.line.value
+    assert said in explorer.static_html()
+
+
+def test_points_fade_by_what_is_chosen(made: EmbeddingMap) -> None:
+    explorer = EmbeddingExplorer(made)
+    found = explorer.measure().result(WAIT)
+    for name in ("kept", "continuity"):
+        explorer.shade = name
+        np.testing.assert_allclose(faded(explorer), getattr(found, name) ** 2, atol=1e-6)
+        assert "Faint points" in explorer.static_html()
+    explorer.shade = ""
+    assert explorer.scatter.opacity_by is None
+    with pytest.raises(InvalidData, match="'beauty'"):
+        explorer.shade = "beauty"
+    assert explorer.shade == ""
+
+
+def test_another_projection_is_measured_anew(made: EmbeddingMap) -> None:
+    explorer = EmbeddingExplorer(made)
+    explorer.measure().result(WAIT)
+    explorer.shade = "trustworthiness"
+    explorer.show("umap").result(WAIT)
+    found = explorer.measure().result(WAIT)
+    assert found is made.quality(projection="umap")
+    np.testing.assert_allclose(faded(explorer), found.trustworthiness**2, atol=1e-6)
+
+
+def test_a_large_map_is_measured_when_somebody_asks(
+    made: EmbeddingMap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trusting, "AT_ONCE", 10)
+    explorer = EmbeddingExplorer(made)
+    assert "measured when it is shaded" in explorer._trust.line.value
+    assert explorer._trust.quality is None
+    explorer.shade = "kept"
+    assert explorer._trust.measured.result(WAIT) is made.quality()
+
+
+def test_lines_lead_from_the_point_under_the_pointer_to_its_true_neighbours(made: EmbeddingMap) -> None:
+    explorer = EmbeddingExplorer(made)
+    plot = explorer.scatter
+    plot.hovering = 30
+    until(plot, lambda: len(plot.annotations or []) == 10, "annotations")
+    plot.hovering = None
+    until(plot, lambda: not plot.annotations, "annotations")
+    explorer.type("1.5").result(WAIT)
+    plot.hovering = 3
+    until(plot, lambda: len(plot.annotations) == 12, "annotations")  # beside the cross of the typed text
+    explorer._rays.value = False
+    plot.hovering = 4
+    until(plot, lambda: len(plot.annotations) == 2, "annotations")
+
+
+def test_two_texts_have_nothing_to_measure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maps, "open_encoder", lambda _: Angles())
+    explorer = EmbeddingExplorer(EmbeddingMap(["0.1", "0.7"], projection="pca"))
+    explorer.shade = "kept"
+    assert explorer._trust.line.value == ""
+    with pytest.raises(InvalidData, match="2 points"):
+        explorer.measure().result(WAIT)
+    assert 'role="alert"' in explorer._trust.line.value
