@@ -5,6 +5,8 @@ It does not know what an argument means; ranges are checked where they are known
 
 from __future__ import annotations
 
+import math
+import numbers
 import operator
 import reprlib
 from pathlib import Path
@@ -91,4 +93,17 @@ def whole(name: str, value: Any, low: int | None = None, high: int | None = None
     if number is None or (low is not None and number < low) or (high is not None and number > high):
         bounds = "" if low is None else f", {low} or more" if high is None else f" from {low} to {high}"
         raise InvalidData(f"{name}={quoted(value)} cannot be.", f"Give a whole number{bounds}.")
+    return number
+
+
+def real(name: str, value: Any, low: float, high: float) -> float:
+    """The value as a float, where it is a number from `low` to `high`, both included.
+
+    Raises:
+        InvalidData: it is no number (nor is True one), or out of its range.
+    """
+    no_number = isinstance(value, bool) or not isinstance(value, numbers.Real)
+    number = math.nan if no_number else float(value)
+    if not low <= number <= high:
+        raise InvalidData(f"{name}={quoted(value)} cannot be.", f"Give a number from {low:g} to {high:g}.")
     return number

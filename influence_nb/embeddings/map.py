@@ -19,7 +19,7 @@ from influence_nb.arguments import whole
 from influence_nb.embeddings import picture
 from influence_nb.embeddings.encode import Encoder, open_encoder
 from influence_nb.embeddings.neighbours import nearest
-from influence_nb.embeddings.project import Projection, find_projection
+from influence_nb.embeddings.project import Projection, checked, find_projection
 from influence_nb.embeddings.quality import Quality, measure
 from influence_nb.embeddings.table import OWN, table
 from influence_nb.errors import InvalidData
@@ -40,7 +40,7 @@ class EmbeddingMap:
         text: the column that holds the texts.
         vectors: (n, d) float32, row by row as in `frame`.
         encoder: what made them, and embeds typed texts.
-        projection: the name of the projection in use, "umap" or "pca".
+        projection: the name of the projection in use, "umap", "tsne" or "pca".
         seed: what the projection draws its random numbers from.
     """
 
@@ -60,7 +60,7 @@ class EmbeddingMap:
                 are replaced by the map's own; columns' names become strings.
             text: the column that holds the texts.
             encoder: from `inb.load_encoder()`, or a model's name or folder; None opens `starter/embedding`.
-            projection: "umap" or "pca".
+            projection: "umap", "tsne" or "pca".
             seed: 0 to 2**32 - 1; the same seed gives the same picture twice.
             on_progress: called with (texts embedded, texts in all).
 
@@ -78,24 +78,38 @@ class EmbeddingMap:
         self.vectors: Floats = opened.encode(list(self._table[self.text]), on_progress=on_progress)
         self._projections: dict[str, Projection] = {}
         self._projecting = threading.Lock()
-        self._qualities: dict[tuple[str, int | None], Quality] = {}
+        self._told: dict[str, dict[str, float]] = {}
+        self._qualities: dict[tuple[str, int | None], tuple[Projection, Quality]] = {}
         self.project(projection)
 
-    def project(self, name: str | None = None) -> Projection:
+    def project(self, name: str | None = None, **parameters: float) -> Projection:
         """The layout by a projection, computed the first time it is asked for.
 
         Args:
-            name: "umap" or "pca"; None is the one in use.
+            name: "umap", "tsne" or "pca"; None is the one in use.
+            parameters: lay it out anew where they are not those of now, and keep that: neighbours (2 to 200) and
+                min_dist (0 to 1) for UMAP, perplexity (2 to 200) for t-SNE.
+
+        Raises:
+            InvalidData: no such projection or parameter, or a value out of its range.
+        """
+        name = self.projection if name is None else name
+        method = find_projection(name)
+        told = checked(name, self._told.get(name, {}) | parameters)
+        with self._projecting:
+            if self._told.get(name) != told:
+                self._projections[name] = method(self.vectors, self.seed, **told)
+                self._told[name] = told
+            return self._projections[name]
+
+    def parameters(self, projection: str | None = None) -> dict[str, float]:
+        """What a projection is told: {parameter: value}, as `project` takes them.
 
         Raises:
             InvalidData: no such projection.
         """
-        name = self.projection if name is None else name
-        method = find_projection(name)
-        with self._projecting:
-            if name not in self._projections:
-                self._projections[name] = method(self.vectors, self.seed)
-            return self._projections[name]
+        name = self.projection if projection is None else projection
+        return checked(name, self._told.get(name, {}))
 
     def quality(
         self,
@@ -109,7 +123,7 @@ class EmbeddingMap:
         Args:
             k: how many neighbours of each text, from 1 to below half of their number; None takes 15, or as many as
                 there can be.
-            projection: "umap" or "pca"; None is the one in use.
+            projection: "umap", "tsne" or "pca"; None is the one in use.
             on_progress: called with (texts measured, texts in all).
             cancel: set it from another thread to stop.
 
@@ -118,10 +132,12 @@ class EmbeddingMap:
             InfluenceError: it was cancelled.
         """
         name = self.projection if projection is None else projection
-        points = self.project(name).points
-        if (name, k) not in self._qualities:
-            self._qualities[name, k] = measure(points, self.vectors, k, on_progress, cancel)
-        return self._qualities[name, k]
+        layout = self.project(name)
+        known = self._qualities.get((name, k))
+        if known is None or known[0] is not layout:  # laid out anew since
+            known = layout, measure(layout.points, self.vectors, k, on_progress, cancel)
+            self._qualities[name, k] = known
+        return known[1]
 
     @property
     def frame(self) -> pandas.DataFrame:
@@ -170,7 +186,11 @@ class EmbeddingMap:
         return self._ranked(rows[0], found[0])
 
     def place(self, texts: str | Sequence[str]) -> Floats:
-        """Where further texts go on the map in use: (m, 2). The points that are there do not move."""
+        """Where further texts go on the map in use: (m, 2). The points that are there do not move.
+
+        Raises:
+            CapabilityMissing: the projection has no place for them, as t-SNE.
+        """
         return self.project().place(self.encoder.encode(texts))
 
     def title(self, projection: str | None = None) -> str:
@@ -195,7 +215,7 @@ class EmbeddingMap:
             label: "direct" names the categories on the map, "legend" beside it, "none" nowhere.
             ax: draw here instead of in a new figure.
             highlight: row numbers to ring, or texts, which are embedded and placed now.
-            projection: "umap" or "pca"; None is the one in use.
+            projection: "umap", "tsne" or "pca"; None is the one in use.
 
         Returns:
             The matplotlib figure; its background is transparent.

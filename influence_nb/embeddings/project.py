@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,12 +15,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from influence_nb.errors import InvalidData
+from influence_nb.arguments import quoted, real, whole
+from influence_nb.errors import CapabilityMissing, InvalidData
 
 Floats = NDArray[np.float32]
 
 FEWEST_FOR_UMAP = 5
-"""Below this, a graph of neighbours says nothing; `umap` then lays the points out as PCA does."""
+"""Below this, a graph of neighbours says nothing; `umap` and `tsne` then lay the points out as PCA does."""
 
 _numba = threading.Lock()  # not every threading layer of numba stands two callers at once
 
@@ -42,7 +43,41 @@ class Projection(Protocol):
     def axes(self) -> tuple[str, str]: ...  # noqa: D102
 
     def place(self, vectors: Floats) -> Floats:
-        """Where further vectors (m, d) go: (m, 2). The points that are there do not move."""
+        """Where further vectors (m, d) go: (m, 2). The points that are there do not move.
+
+        Raises:
+            CapabilityMissing: the projection has no place for further points.
+        """
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What a projection can be told beside its vectors and seed.
+
+    Attributes:
+        name: how it is written.
+        title: how a control calls it.
+        default: what it is where nobody says.
+        low, high: its range.
+        whole: whether it is a whole number.
+    """
+
+    name: str
+    title: str
+    default: float
+    low: float
+    high: float
+    whole: bool = False
+
+    def checked(self, value: Any) -> float:
+        """A value in its range.
+
+        Raises:
+            InvalidData: it is out of it, or no number.
+        """
+        if self.whole:
+            return whole(self.name, value, int(self.low), int(self.high))
+        return real(self.name, value, self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -100,6 +135,39 @@ class Umap:
             return np.asarray(self._reducer.transform(vectors), np.float32)
 
 
+@dataclass(frozen=True)
+class Tsne:
+    """Neighbours in full space drawn as neighbours on the plane, each group by itself (van der Maaten, Hinton 2008).
+
+    Who is near whom means something; distances between groups, sizes and densities do not. It knows no place for points
+    that come later.
+
+    Attributes:
+        points: (n, 2), float32.
+        perplexity: of how many neighbours each point minds.
+    """
+
+    points: Floats
+    perplexity: float
+    title: str = "t-SNE"
+
+    @property
+    def axes(self) -> tuple[str, str]:
+        """Axis labels: the units mean nothing."""
+        return "t-SNE 1 (arbitrary units)", "t-SNE 2 (arbitrary units)"
+
+    def place(self, vectors: Floats) -> Floats:
+        """Nowhere: every point has its place by all others.
+
+        Raises:
+            CapabilityMissing: always.
+        """
+        raise CapabilityMissing(
+            "t-SNE has no place for texts that come later: each point's place hangs on all the others.",
+            "Choose PCA or UMAP, which place them without moving what is there.",
+        )
+
+
 def pca(vectors: Floats, seed: int = 0) -> Pca:
     """Principal components by an exact singular value decomposition.
 
@@ -132,11 +200,8 @@ def umap(vectors: Floats, seed: int = 0, neighbours: int = 15, min_dist: float =
     Raises:
         InvalidData: a parameter out of its range.
     """
-    if neighbours < 2 or not 0 <= min_dist <= 1:
-        raise InvalidData(
-            f"UMAP cannot use neighbours={neighbours} with min_dist={min_dist}.",
-            "Choose neighbours of 2 or more and min_dist from 0 to 1.",
-        )
+    told = checked("umap", {"neighbours": neighbours, "min_dist": min_dist})
+    neighbours, min_dist = int(told["neighbours"]), told["min_dist"]
     count = len(vectors)
     if count < FEWEST_FOR_UMAP:
         return pca(vectors)
@@ -155,6 +220,33 @@ def umap(vectors: Floats, seed: int = 0, neighbours: int = 15, min_dist: float =
         )
         points = np.asarray(reducer.fit_transform(vectors), np.float32)
     return Umap(points, neighbours, reducer)
+
+
+def tsne(vectors: Floats, seed: int = 0, perplexity: float = 30) -> Tsne | Pca:
+    """t-SNE with cosine distance by scikit-learn (Barnes-Hut), begun at the principal components.
+
+    Args:
+        vectors: (n, d). Fewer than 5 rows are laid out by PCA instead, and the answer says so.
+        seed: for what scikit-learn draws.
+        perplexity: how many neighbours each point minds, 2 to 200; fewer where there are fewer rows. More show the
+            broad shape, fewer the detail.
+
+    Raises:
+        InvalidData: the perplexity is out of its range.
+    """
+    perplexity = checked("tsne", {"perplexity": perplexity})["perplexity"]
+    count = len(vectors)
+    start = pca(vectors)
+    if count < FEWEST_FOR_UMAP:
+        return start
+    from sklearn.manifold import TSNE
+
+    perplexity = min(perplexity, (count - 1) / 3)
+    spread = float(start.points[:, 0].std()) or 1.0
+    method = TSNE(
+        2, perplexity=perplexity, metric="cosine", init=start.points / spread * 1e-4, random_state=seed
+    )  # as scikit-learn scales its own start
+    return Tsne(np.asarray(method.fit_transform(vectors), np.float32), perplexity)
 
 
 @contextmanager
@@ -176,11 +268,37 @@ def _compiling() -> Iterator[None]:
             numba.njit = njit
 
 
-PROJECTIONS: dict[str, Callable[[Floats, int], Projection]] = {"umap": umap, "pca": pca}
+PROJECTIONS: dict[str, Callable[..., Projection]] = {"umap": umap, "tsne": tsne, "pca": pca}
 """What `EmbeddingMap(projection=...)` knows, by name."""
+TITLES = {"umap": Umap.title, "tsne": Tsne.title, "pca": Pca.title}
+PARAMETERS: dict[str, tuple[Parameter, ...]] = {
+    "umap": (
+        Parameter("neighbours", "Neighbours", 15, 2, 200, whole=True),
+        Parameter("min_dist", "Least distance", 0.1, 0, 1),
+    ),
+    "tsne": (Parameter("perplexity", "Perplexity", 30, 2, 200),),
+    "pca": (),
+}
+"""What each can be told."""
 
 
-def find_projection(name: str) -> Callable[[Floats, int], Projection]:
+def checked(name: str, told: Mapping[str, Any]) -> dict[str, float]:
+    """What a projection is told, each value in its range, and what it is where nothing is said.
+
+    Raises:
+        InvalidData: no such projection or parameter, or a value out of its range.
+    """
+    find_projection(name)
+    known = {one.name: one for one in PARAMETERS[name]}
+    if unknown := [one for one in told if one not in known]:
+        raise InvalidData(
+            f"{TITLES[name]} has no parameter {quoted(unknown[0])}.",
+            f"It has: {', '.join(known) or 'none'}.",
+        )
+    return {one: known[one].checked(told.get(one, known[one].default)) for one in known}
+
+
+def find_projection(name: str) -> Callable[..., Projection]:
     """The function for a name.
 
     Raises:

@@ -18,9 +18,9 @@ import traitlets
 from influence_nb.arguments import quoted
 from influence_nb.embeddings import picture
 from influence_nb.embeddings.map import EmbeddingMap
-from influence_nb.embeddings.project import PROJECTIONS, find_projection
+from influence_nb.embeddings.project import TITLES, checked, find_projection
 from influence_nb.embeddings.quality import Quality
-from influence_nb.errors import InvalidData
+from influence_nb.errors import CapabilityMissing, InvalidData
 from influence_nb.picture import png
 from influence_nb.widgets.base import (
     StaticFallback,
@@ -33,7 +33,8 @@ from influence_nb.widgets.base import (
 )
 from influence_nb.widgets.form import STYLE, labelled, message
 from influence_nb.widgets.frames import FRAME_STYLE, rows_html
-from influence_nb.widgets.newest import Newest, Turn
+from influence_nb.widgets.layout_form import LayoutForm
+from influence_nb.widgets.rays import Rays
 from influence_nb.widgets.scatter import MapScatter
 from influence_nb.widgets.trust import Trust
 
@@ -56,7 +57,7 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
     Args:
         map: the data.
         color: the column that colours the points; None takes the map's `colour_column`.
-        projection: "umap" or "pca"; None takes the map's.
+        projection: "umap", "tsne" or "pca"; None takes the map's.
         height: of the plot, in pixels.
 
     Raises:
@@ -73,7 +74,7 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
     """The column that colours the points; None for one colour."""
 
     projection = traitlets.Unicode()
-    """"umap" or "pca"."""
+    """"umap", "tsne" or "pca"."""
 
     typed = traitlets.Unicode()
     """The text in the box; `type` sets it and gives its neighbours."""
@@ -92,7 +93,8 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
             )
         self.map = map
         self._lock = threading.RLock()
-        self._asked = 0
+        self._asked = self._asked_layout = 0
+        self._told: dict[str, float] | None = None
         self._future: Future[pd.DataFrame | None] = in_background(lambda: None)
         self._laid_out: Future[None] = in_background(lambda: None)
         self._near: pd.DataFrame | None = None
@@ -106,14 +108,12 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
             raise InvalidData(
                 f"There is no column {color!r} to colour by.", f"There are: {', '.join(columns) or 'none'}."
             )
-        self._scatter = MapScatter(
-            frame[[map.text, *map.columns]], map.text, self._lassoed, self._hovered, height
-        )
-        self._hovering = Newest()
+        self._scatter = MapScatter(frame[[map.text, *map.columns]], map.text, self._lassoed, height)
         self._trust = Trust(map, self._scatter.shade, self.update_static)
         plot = self._scatter.show(map.project(projection).points)
+        self._rays = Rays(map, self._scatter, lambda: self.projection, NEIGHBOURS)
         self._colour = labelled(ipywidgets.Dropdown, "Colour", [ONE_COLOUR, *columns])
-        names = [(name.upper(), name) for name in PROJECTIONS]
+        names = [(title, name) for name, title in TITLES.items()]
         self.scatter = plot
         self._projection = labelled(ipywidgets.Dropdown, "Projection", names)
         self._box = ipywidgets.Text(
@@ -121,16 +121,22 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
         ).add_class("inb-find")
         self._title, self._legend, self._message = (ipywidgets.HTML() for _ in range(3))
         self._tables = ipywidgets.HTML()
-        self._rays = ipywidgets.Checkbox(True, description="Lines to true neighbours", indent=False)
-        self._rays.layout.width = "auto"
-        choices = [self._box, self._colour, self._projection, self._trust.control, self._rays]
+        self._layout = LayoutForm(lambda told: self.show(self.projection, **told))
+        choices = [
+            self._box,
+            self._colour,
+            self._projection,
+            self._trust.control,
+            self._layout,
+            self._rays.control,
+        ]
         controls = ipywidgets.HBox(choices).add_class("inb-row")
         framed = ipywidgets.VBox([plot]).add_class("inb-map")
         parts = [ipywidgets.HTML(STYLE + FRAME_STYLE), controls, self._title, framed]
         super().__init__([*parts, self._legend, self._trust.line, self._message, self._tables])
         for name in ("inb-form", "inb-explorer", "live"):
             self.add_class(name)
-        for control in (self._box, self._colour, self._projection, self._rays):
+        for control in (self._box, self._colour, self._projection):
             answer_on_own_loop(control)
         self.color = color or map.colour_column
         self.projection = projection or map.projection
@@ -199,14 +205,22 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
             self._box.value = text
             return self._future
 
-    def show(self, projection: str) -> Future[None]:
-        """Switch to a projection, "umap" or "pca"; the future is done when its points are on the map.
+    def show(self, projection: str, **parameters: float) -> Future[None]:
+        """Switch to a projection; the future is done when its points are on the map.
+
+        Args:
+            projection: "umap", "tsne" or "pca".
+            parameters: lay it out anew where they are not those of now; see `EmbeddingMap.project`.
 
         Raises:
-            InvalidData: no such projection.
+            InvalidData: no such projection or parameter, or a value out of its range.
         """
+        told = checked(projection, self.map.parameters(projection) | parameters)
         with self._lock:
-            if projection != self.projection:
+            if projection != self.projection or told != self.map.parameters(projection):
+                self._told = told
+                if projection == self.projection:
+                    self._reproject()
                 self.projection = projection  # its observer lays out
             return self._laid_out
 
@@ -249,34 +263,26 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
         self.update_static()
 
     def _reproject(self) -> None:
-        name = self.projection
+        name, told = self.projection, self._told or self.map.parameters(self.projection)
+        self._told = None
         self._projection.value = name
-        self._say(f"Laying out {len(self.map):,} texts by {name.upper()} …")
+        self._say(f"Laying out {len(self.map):,} texts by {TITLES[name]} …")
+        self._asked_layout += 1
+        mine = self._asked_layout
 
         def work() -> None:
-            layout = self.map.project(name)
-            if name == self.projection:
+            if mine != self._asked_layout:
+                return
+            layout = self.map.project(name, **told)
+            if mine == self._asked_layout:
                 self._scatter.show(layout.points)
                 self._scatter.select(self.selected)
                 self._shown()
-                self._mark()
                 self._say("")
+                self._mark()
                 self.update_static()
 
         self._laid_out = self._run(work)
-
-    def _hovered(self, row: int | None) -> None:
-        """Draw lines from the row under the pointer to its nearest in full space, wherever the picture has put them."""
-
-        def work(turn: Turn) -> None:
-            if row is None or not self._rays.value:
-                turn.if_newest(lambda: self._scatter.rays(None))
-                return
-            rows = self.map.neighbours(row, NEIGHBOURS).index.to_numpy()
-            points = self.map.project(self.projection).points
-            turn.if_newest(lambda: self._scatter.rays(points[row], points[rows]))
-
-        self._hovering.ask(work)
 
     def _lassoed(self, rows: list[int]) -> None:
         self.selected = rows
@@ -320,8 +326,12 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
 
     def _mark(self) -> None:
         """Put the cross where the typed text goes on the projection that is shown."""
-        vector = self._vector
-        self._place = None if vector is None else self.map.project(self.projection).place(vector)[0]
+        vector, self._place = self._vector, None
+        if vector is not None:
+            try:
+                self._place = self.map.project(self.projection).place(vector)[0]
+            except CapabilityMissing as error:  # its neighbours are listed all the same
+                self._message.value = message(error.message, error.hint)
         self._scatter.mark(self._place)
 
     def _run(self, work: Callable[[], Any]) -> Future[Any]:
@@ -345,6 +355,7 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
     def _shown(self) -> None:
         """A projection is on the map: say which, and how far it can be trusted."""
         self._title.value = f'<div class="inb-title">{escape(self.map.title(self.projection))}</div>'
+        self._layout.show(self.projection, self.map.parameters(self.projection))
         self._trust.follow(self.projection)
 
     def _show_tables(self) -> None:

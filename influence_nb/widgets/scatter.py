@@ -43,17 +43,11 @@ class MapScatter:
         frame: the texts and their columns, rows counted from 0.
         text: the column that holds the texts.
         on_select: called with the chosen rows whenever they change, from the page or from Python.
-        on_hover: called with the row under the pointer, None where there is none.
         height: in pixels.
     """
 
     def __init__(
-        self,
-        frame: pd.DataFrame,
-        text: str,
-        on_select: Callable[[list[int]], None],
-        on_hover: Callable[[int | None], object],
-        height: int,
+        self, frame: pd.DataFrame, text: str, on_select: Callable[[list[int]], None], height: int
     ) -> None:
         self._frame = frame
         shown = {_key(column): _shown(frame[column]) for column in frame.columns.drop(text)}
@@ -62,7 +56,7 @@ class MapScatter:
         self._plot: Any = None
         self._mark: list[Any] = []
         self._rays: list[Any] = []
-        self._on_select, self._on_hover = on_select, on_hover
+        self._on_select = on_select
         self._height = height
 
     def show(self, points: NDArray[np.float32]) -> Any:
@@ -77,6 +71,10 @@ class MapScatter:
             self._plot.xy(x, y, animate=True)
             self._plot.widget.reset_view()
         return self._plot.widget
+
+    def on_hover(self, act: Callable[[int | None], object]) -> None:
+        """Call `act` with the row under the pointer, or with None once there is none."""
+        self._plot.widget.observe(lambda change: act(change["new"]), "hovering")
 
     def colour(self, column: str | None) -> None:
         """Colour the points by a column; None gives all of them one colour."""
@@ -159,7 +157,6 @@ class MapScatter:
         widget.tooltip_color = [0.16, 0.17, 0.19, 1]
         widget.show(BUTTONS)
         widget.observe(lambda change: self._on_select([int(row) for row in change["new"]]), "selection")
-        widget.observe(lambda change: self._on_hover(change["new"]), "hovering")
         answer_on_own_loop(widget)
         return plot
 

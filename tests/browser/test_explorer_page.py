@@ -142,3 +142,9 @@ def test_the_projection_can_be_switched(page: LabPage) -> None:
     assert page.kernel_eval("explorer.selected") == [3, 5]
     shown = page.kernel_eval("explorer.selection[['x', 'y']].to_numpy().tolist()")
     assert shown == page.kernel_eval("map.project('umap').points[[3, 5]].tolist()")
+    page.page.get_by_label("Projection").select_option("t-SNE")
+    expect(page.page.locator(VIEW).get_by_text("t-SNE of 360 texts")).to_be_visible()
+    page.page.get_by_label("Perplexity").fill("8")
+    page.page.get_by_label("Perplexity").press("Enter")
+    page.kernel_until("map.parameters('tsne') == {'perplexity': 8} and explorer.message == ''")
+    assert page.kernel_eval("explorer._laid_out.result(60) or map.project('tsne').perplexity") == 8

@@ -87,7 +87,7 @@ def test_what_it_takes(starter: Encoder, data: object, columns: list[str]) -> No
         (pd.DataFrame({"text": ["a", float("nan"), 3]}), {}, "Row 1.*1 rows more", "strings"),
         ([("a", 1), ("b",)], {}, "Row 1 is not a pair", "DataFrame"),
         ("one long text", {}, "one str", "list of texts"),
-        (["a"], {"projection": "flat"}, "no projection 'flat'", "umap, pca"),
+        (["a"], {"projection": "flat"}, "no projection 'flat'", "umap, tsne, pca"),
     ],
 )
 def test_what_it_refuses(

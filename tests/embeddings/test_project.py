@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from influence_nb.embeddings.project import PROJECTIONS, Pca, find_projection, pca, umap
-from influence_nb.errors import InvalidData
+from influence_nb.embeddings.project import PROJECTIONS, Pca, checked, find_projection, pca, tsne, umap
+from influence_nb.errors import CapabilityMissing, InvalidData
 
 
 def clusters(count: int, seed: int = 0) -> np.ndarray:
@@ -27,12 +29,20 @@ def test_the_same_seed_gives_the_same_picture(name: str, count: int) -> None:
     np.testing.assert_array_equal(first.points, second.points)
 
 
+@pytest.mark.parametrize("name", PROJECTIONS)
+def test_clusters_stay_together(name: str) -> None:
+    points = find_projection(name)(clusters(80), 0).points
+    away = np.linalg.norm(points[:, None] - points[None], axis=2)
+    np.fill_diagonal(away, np.inf)
+    assert (away.argmin(1) % 4 == np.arange(80) % 4).mean() > 0.95
+
+
 def test_another_seed_gives_another_umap() -> None:
     vectors = clusters(80)
     assert not np.allclose(umap(vectors, 0).points, umap(vectors, 1).points)
 
 
-@pytest.mark.parametrize("name", PROJECTIONS)
+@pytest.mark.parametrize("name", ["umap", "pca"])
 def test_placing_moves_nothing_and_lands_in_the_own_cluster(name: str) -> None:
     vectors = clusters(80)
     layout = find_projection(name)(vectors, 0)
@@ -63,16 +73,39 @@ def test_pca_equals_scikit_learn() -> None:
     assert f"{ours.explained[0]:.1%}" in ours.axes[0]
 
 
-def test_too_few_for_umap_is_pca_and_says_so() -> None:
-    assert isinstance(umap(clusters(4)), Pca)
-    assert umap(clusters(4)).title == "PCA"
+def test_tsne_says_that_it_has_no_place_for_more() -> None:
+    with pytest.raises(CapabilityMissing, match="no place") as caught:
+        tsne(clusters(20)).place(clusters(1))
+    assert "UMAP" in caught.value.hint
+
+
+def test_what_they_are_told_matters() -> None:
+    vectors = clusters(80)
+    assert not np.allclose(umap(vectors).points, umap(vectors, neighbours=40).points)
+    assert not np.allclose(tsne(vectors).points, tsne(vectors, perplexity=5).points)
+
+
+@pytest.mark.parametrize("method", [umap, tsne])
+def test_too_few_for_a_graph_is_pca_and_says_so(method: Any) -> None:
+    assert isinstance(method(clusters(4)), Pca)
+    assert method(clusters(4)).title == "PCA"
 
 
 def test_bad_requests() -> None:
     with pytest.raises(InvalidData, match="tsnee") as caught:
         find_projection("tsnee")
     assert "umap" in caught.value.hint
-    with pytest.raises(InvalidData):
-        umap(clusters(10), neighbours=1)
-    with pytest.raises(InvalidData):
-        umap(clusters(10), min_dist=2)
+    for name, told in [
+        ("umap", {"neighbours": 1}),
+        ("umap", {"neighbours": 2.5}),
+        ("umap", {"min_dist": 2}),
+        ("umap", {"min_dist": True}),
+        ("umap", {"perplexity": 30}),
+        ("tsne", {"perplexity": float("nan")}),
+        ("tsne", {"perplexity": "30"}),
+        ("pca", {"neighbours": 15}),
+    ]:
+        with pytest.raises(InvalidData) as caught:
+            checked(name, told)
+        assert caught.value.hint
+    assert checked("umap", {"min_dist": 0}) == {"neighbours": 15, "min_dist": 0}

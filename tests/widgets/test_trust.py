@@ -74,6 +74,40 @@ def test_another_projection_is_measured_anew(made: EmbeddingMap) -> None:
     np.testing.assert_allclose(faded(explorer), found.trustworthiness**2, atol=1e-6)
 
 
+def test_a_map_is_laid_out_anew_by_what_is_typed_into_its_fields(made: EmbeddingMap) -> None:
+    explorer = EmbeddingExplorer(made)
+    assert explorer._layout.children == ()  # PCA has nothing to tell
+    explorer.show("umap").result(WAIT)
+    before = made.project("umap").points
+    neighbours, least = explorer._layout.children
+    assert (neighbours.value, least.value) == (15, 0.1)
+    neighbours.value = 40
+    explorer.show("umap").result(WAIT)
+    assert made.parameters("umap") == {"neighbours": 40, "min_dist": 0.1}
+    assert not np.allclose(made.project("umap").points, before)
+    assert explorer.measure().result(WAIT) is made.quality(projection="umap")
+    explorer.show("pca").result(WAIT)
+    explorer.show("umap").result(WAIT)
+    assert explorer._layout.children[0].value == 40
+    with pytest.raises(InvalidData, match="min_dist=3"):
+        explorer.show("umap", min_dist=3)
+    with pytest.raises(InvalidData, match="no parameter 'perplexity'"):
+        explorer.show("umap", perplexity=5)
+    assert explorer.show("tsne", perplexity=5).result(WAIT) is None
+    assert made.parameters("tsne") == {"perplexity": 5}
+    assert "t-SNE of 60 texts" in explorer.static_html()
+
+
+def test_a_typed_text_has_neighbours_where_it_has_no_place(made: EmbeddingMap) -> None:
+    explorer = EmbeddingExplorer(made, projection="tsne")
+    assert explorer.type("1.5").result(WAIT) is explorer.neighbours is not None
+    assert not explorer.scatter.annotations
+    assert "no place" in explorer.message
+    explorer.show("pca").result(WAIT)
+    assert len(explorer.scatter.annotations) == 2
+    assert explorer.message == ""
+
+
 def test_a_large_map_is_measured_when_somebody_asks(
     made: EmbeddingMap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,7 +129,7 @@ def test_lines_lead_from_the_point_under_the_pointer_to_its_true_neighbours(made
     explorer.type("1.5").result(WAIT)
     plot.hovering = 3
     until(plot, lambda: len(plot.annotations) == 12, "annotations")  # beside the cross of the typed text
-    explorer._rays.value = False
+    explorer._rays.control.value = False
     plot.hovering = 4
     until(plot, lambda: len(plot.annotations) == 2, "annotations")
 
