@@ -22,7 +22,8 @@ from influence_nb.embeddings.neighbours import nearest
 from influence_nb.embeddings.project import Projection, checked, find_projection
 from influence_nb.embeddings.quality import Quality, measure
 from influence_nb.embeddings.table import OWN, table
-from influence_nb.errors import InvalidData
+from influence_nb.embeddings.vectors import brought
+from influence_nb.errors import CapabilityMissing, InvalidData
 from influence_nb.picture import png
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class EmbeddingMap:
     Attributes:
         text: the column that holds the texts.
         vectors: (n, d) float32, row by row as in `frame`.
-        encoder: what made them, and embeds typed texts.
+        encoder: what made them, and embeds typed texts; None where the vectors were brought and no encoder with them.
         projection: the name of the projection in use, "umap", "tsne" or "pca".
         seed: what the projection draws its random numbers from.
     """
@@ -52,8 +53,9 @@ class EmbeddingMap:
         projection: str = "umap",
         seed: int = 0,
         on_progress: Callable[[int, int], None] | None = None,
+        vectors: Any = None,
     ) -> None:
-        """Embed the texts and lay them out.
+        """Embed the texts, or take the vectors that are given, and lay them out.
 
         Args:
             data: a list of texts, of dicts or of (text, label) pairs, or a DataFrame. Columns called x and y
@@ -63,24 +65,51 @@ class EmbeddingMap:
             projection: "umap", "tsne" or "pca".
             seed: 0 to 2**32 - 1; the same seed gives the same picture twice.
             on_progress: called with (texts embedded, texts in all).
+            vectors: one's own, a row each: an array (n, d), a file that `numpy.save` wrote, or the name of a column
+                that holds them, which is then no column of the map. An `encoder` beside them embeds typed texts.
 
         Raises:
             InvalidData: no rows, no such column, texts that are not strings, columns whose names cannot be
-                told apart or are taken (rank, similarity), no such projection, seed or encoder.
+                told apart or are taken (rank, similarity), no such projection, seed or encoder; vectors of
+                different lengths, with NaN or infinite numbers, or not one a row.
         """
         find_projection(projection)
         self.seed = whole("seed", seed, 0, 2**32 - 1)
         self._table = table(data, text)
-        opened = encoder if isinstance(encoder, Encoder) else open_encoder(encoder)
         self.text = str(text)
-        self.encoder: Encoder = opened
         self.projection = projection
-        self.vectors: Floats = opened.encode(list(self._table[self.text]), on_progress=on_progress)
+        self.encoder: Encoder | None
+        if isinstance(encoder, Encoder):
+            self.encoder = encoder
+        else:
+            self.encoder = None if encoder is None and vectors is not None else open_encoder(encoder)
+        self.vectors: Floats
+        if vectors is None:
+            self.vectors = self.encode(list(self._table[self.text]), on_progress=on_progress)
+        else:
+            self.vectors = brought(vectors, self._table)
+            if isinstance(vectors, str) and vectors in self._table.columns.drop(self.text):
+                self._table = self._table.drop(columns=vectors)
         self._projections: dict[str, Projection] = {}
         self._projecting = threading.Lock()
         self._told: dict[str, dict[str, float]] = {}
         self._qualities: dict[tuple[str, int | None], tuple[Projection, Quality]] = {}
         self.project(projection)
+
+    def encode(
+        self, texts: str | Sequence[str], on_progress: Callable[[int, int], None] | None = None
+    ) -> Floats:
+        """The vectors of further texts, (m, d), by the map's encoder.
+
+        Raises:
+            CapabilityMissing: the map's vectors were brought, and no encoder with them.
+        """
+        if self.encoder is None:
+            raise CapabilityMissing(
+                "Nothing here can embed a text: this map's vectors were brought.",
+                "Give their encoder too: EmbeddingMap(data, vectors=..., encoder=...).",
+            )
+        return self.encoder.encode(texts, on_progress=on_progress)
 
     def project(self, name: str | None = None, **parameters: float) -> Projection:
         """The layout by a projection, computed the first time it is asked for.
@@ -174,7 +203,7 @@ class EmbeddingMap:
             InvalidData: no such row, or k below 1.
         """
         if isinstance(item, str):
-            rows, found = nearest(self.encoder.encode(item), self.vectors, k)
+            rows, found = nearest(self.encode(item), self.vectors, k)
         else:
             row = self._row(item)
             rows, found = nearest(self.vectors[[row]], self.vectors, k, skip=np.array([row]))
@@ -191,14 +220,17 @@ class EmbeddingMap:
         Raises:
             CapabilityMissing: the projection has no place for them, as t-SNE.
         """
-        return self.project().place(self.encoder.encode(texts))
+        return self.project().place(self.encode(texts))
 
     def title(self, projection: str | None = None) -> str:
         """What the map is: projection, how many texts, encoder and seed, in one line."""
         shown = self.project(projection)
         seed = f", seed {self.seed}" if shown.title != "PCA" else ""
         count = f"{len(self):,} text{'s' if len(self) != 1 else ''}"
-        return f"{shown.title} of {count}, embedded by {self.encoder.name}{seed}"
+        source = (
+            "by vectors that were brought" if self.encoder is None else f"embedded by {self.encoder.name}"
+        )
+        return f"{shown.title} of {count}, {source}{seed}"
 
     def plot(
         self,
@@ -253,7 +285,7 @@ class EmbeddingMap:
         marks = []
         for item in [highlight] if single else highlight:  # type: ignore[union-attr]
             if isinstance(item, str):
-                marks.append((layout.place(self.encoder.encode(item))[0], item))
+                marks.append((layout.place(self.encode(item))[0], item))
             else:
                 row = self._row(item)  # type: ignore[arg-type]
                 marks.append((layout.points[row], str(self._table[self.text].iloc[row])))

@@ -309,7 +309,7 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
         def work() -> pd.DataFrame | None:
             if mine != self._asked:
                 return None
-            vector = self.map.encoder.encode(text) if text.strip() else None
+            vector = self.map.encode(text) if text.strip() else None
             near = None if vector is None else self.map.neighbours_of_vector(vector[0], NEIGHBOURS)
             with self._lock:
                 if mine != self._asked:

@@ -1,0 +1,106 @@
+"""Vectors that somebody brings: an array, a file of NumPy's, or a column of the data.
+
+It does not know what made them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Sized
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from influence_nb.arguments import quoted
+from influence_nb.errors import InvalidData
+
+if TYPE_CHECKING:
+    import pandas
+
+Floats = NDArray[np.float32]
+
+_NAMED = 5
+"""So many rows are named where many are at fault."""
+
+
+def brought(vectors: Any, frame: pandas.DataFrame) -> Floats:
+    """Vectors as a matrix, one row for each row of the data, float32 (n, d).
+
+    Args:
+        vectors: (n, d) numbers, as an array, a DataFrame or rows of equal length; a path of a file that `numpy.save`
+            wrote; or the name of a column of the data that holds a list of numbers in each row.
+        frame: the data.
+
+    Raises:
+        InvalidData: no such file or column, rows of different lengths, something that is no finite number, or not as
+            many vectors as rows of data.
+    """
+    if isinstance(vectors, str) and vectors in frame.columns:
+        vectors = list(frame[vectors])
+    elif isinstance(vectors, (str, Path)):
+        vectors = _read(Path(vectors), frame)
+    matrix = _matrix(vectors)
+    if len(matrix) != len(frame):
+        raise InvalidData(
+            f"There are {len(matrix):,} vectors for {len(frame):,} rows of data.",
+            "Give one vector for each row.",
+        )
+    check_finite(matrix)
+    return matrix
+
+
+def check_finite(matrix: Floats) -> None:
+    """Refuse vectors that hold something else than numbers.
+
+    Raises:
+        InvalidData: NaN or an infinite number among them; says in which rows.
+    """
+    wrong = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
+    if len(wrong):
+        raise InvalidData(
+            f"{_rows(wrong)} of the vectors {'holds' if len(wrong) == 1 else 'hold'} NaN or infinite numbers.",
+            "Leave such rows out, or compute their vectors again.",
+        )
+
+
+def _read(path: Path, frame: pandas.DataFrame) -> Any:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InvalidData(
+            f"{str(path)!r} is no column of the data, nor a file of vectors: {error}.",
+            f"The columns are: {', '.join(map(str, frame.columns))}. A file is one that numpy.save wrote (.npy).",
+        ) from error
+
+
+def _matrix(vectors: Any) -> Floats:
+    rows = vectors if isinstance(vectors, Sequence) else np.asarray(vectors)
+    if isinstance(rows, Sequence) and all(
+        isinstance(row, Sized) and not isinstance(row, str) for row in rows
+    ):
+        lengths = np.array([len(row) for row in rows])
+        if (lengths != lengths[:1]).any():
+            usual = int(np.bincount(lengths).argmax())
+            odd = np.flatnonzero(lengths != usual)
+            raise InvalidData(
+                f"The vectors have different lengths: most have {usual} numbers, {_rows(odd).lower()} other ones.",
+                "Vectors of one map come from one encoder.",
+            )
+    try:
+        matrix = np.asarray(rows, np.float32)
+    except (TypeError, ValueError) as error:
+        raise InvalidData(
+            f"{quoted(vectors)} is no matrix of numbers.", "Give an array of shape (n, d)."
+        ) from error
+    if matrix.ndim != 2 or not matrix.shape[1]:
+        raise InvalidData(
+            f"Vectors of the shape {matrix.shape} are no matrix.", "Give an array of shape (n, d)."
+        )
+    return matrix
+
+
+def _rows(rows: NDArray[np.intp]) -> str:
+    named = ", ".join(map(str, rows[:_NAMED]))
+    more = f" and {len(rows) - _NAMED:,} more" if len(rows) > _NAMED else ""
+    return f"Row{'s' if len(rows) > 1 else ''} {named}{more}"
