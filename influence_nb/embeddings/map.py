@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from influence_nb.arguments import whole
 from influence_nb.embeddings import picture
 from influence_nb.embeddings.encode import Encoder, open_encoder
-from influence_nb.embeddings.neighbours import nearest
+from influence_nb.embeddings.neighbours import lengths, nearest
 from influence_nb.embeddings.project import Projection, checked, find_projection
 from influence_nb.embeddings.quality import Quality, measure
 from influence_nb.embeddings.table import OWN, table
@@ -90,6 +90,7 @@ class EmbeddingMap:
             self.vectors = brought(vectors, self._table)
             if isinstance(vectors, str) and vectors in self._table.columns.drop(self.text):
                 self._table = self._table.drop(columns=vectors)
+        self._lengths: Floats | None = None
         self._projections: dict[str, Projection] = {}
         self._projecting = threading.Lock()
         self._told: dict[str, dict[str, float]] = {}
@@ -203,15 +204,15 @@ class EmbeddingMap:
             InvalidData: no such row, or k below 1.
         """
         if isinstance(item, str):
-            rows, found = nearest(self.encode(item), self.vectors, k)
+            rows, found = self._nearest(self.encode(item), k)
         else:
             row = self._row(item)
-            rows, found = nearest(self.vectors[[row]], self.vectors, k, skip=np.array([row]))
+            rows, found = self._nearest(self.vectors[[row]], k, skip=np.array([row]))
         return self._ranked(rows[0], found[0])
 
     def neighbours_of_vector(self, vector: Floats, k: int = 10) -> pandas.DataFrame:
         """As `neighbours`, for a vector (d,) of the same encoder."""
-        rows, found = nearest(vector[None], self.vectors, k)
+        rows, found = self._nearest(vector[None], k)
         return self._ranked(rows[0], found[0])
 
     def place(self, texts: str | Sequence[str]) -> Floats:
@@ -290,6 +291,11 @@ class EmbeddingMap:
                 row = self._row(item)  # type: ignore[arg-type]
                 marks.append((layout.points[row], str(self._table[self.text].iloc[row])))
         return marks
+
+    def _nearest(self, queries: Floats, k: int, skip: NDArray[np.intp] | None = None) -> Any:
+        if self._lengths is None:
+            self._lengths = lengths(self.vectors)
+        return nearest(queries, self.vectors, k, skip, self._lengths)
 
     def _ranked(self, rows: NDArray[np.intp], found: Floats) -> pandas.DataFrame:
         chosen = self._table.iloc[rows].rename_axis("row")

@@ -16,9 +16,9 @@ from influence_nb.errors import InvalidData
 Floats = NDArray[np.float32]
 Rows = NDArray[np.intp]
 
-_ROWS = 2**14
+_ROWS = 2**16
 """Vectors that are compared at once."""
-_QUERIES = 2**10
+_QUERIES = 2**8
 """Queries that are compared at once."""
 
 
