@@ -14,6 +14,7 @@ from influence_nb.widgets.base import MUTED, escape
 
 WHO = {"user": "You", "assistant": "Model"}
 ENDINGS = {"running": "being written", "cancelled": "stopped", "length": "token limit reached"}
+_SIDE = "flex:1 1 18em;min-width:0;border-left:3px solid rgba(128,128,128,.35);padding-left:12px"
 _FENCE = re.compile(r"^```[^\n]*\n(.*?)(?:^```[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 _CODE = "white-space:pre-wrap;padding:6px 10px;background:rgba(128,128,128,.12);border-radius:4px"
 
@@ -21,8 +22,15 @@ _CODE = "white-space:pre-wrap;padding:6px 10px;background:rgba(128,128,128,.12);
 def transcript(rows: Sequence[Mapping[str, Any]], system: str = "") -> str:
     """The rows of `Conversation.rows()` as HTML."""
     parts = [f'<p style="{MUTED};margin:0 0 6px">System prompt: {_lines(system)}</p>'] if system else []
-    parts += [_message(row) for row in rows]
+    parts += [_pair(row, row["beside"]) if row.get("beside") else _message(row) for row in rows]
     return "".join(parts) or f'<p style="{MUTED};margin:0">No messages yet.</p>'
+
+
+def _pair(row: Mapping[str, Any], beside: Mapping[str, Any]) -> str:
+    """Two answers beside each other, or below each other where there is little room; what one has alone is marked."""
+    sides = sorted((row, beside), key=lambda one: one["version"])
+    boxes = "".join(f'<div style="{_SIDE}">{_message({**one, "versions": 1})}</div>' for one in sides)
+    return f'<div style="display:flex;flex-wrap:wrap;gap:0 16px">{boxes}</div>'
 
 
 def _message(row: Mapping[str, Any]) -> str:
@@ -30,7 +38,8 @@ def _message(row: Mapping[str, Any]) -> str:
     if row["role"] == "assistant" and row.get("model"):
         who = str(row["model"])
     heading = f'<p style="margin:10px 0 2px"><strong>{escape(who)}</strong>{_note(row)}</p>'
-    parts = [heading, _body(row["content"])]
+    pieces = row.get("pieces")
+    parts = [heading, _body(row["content"]) if pieces is None else _marked(pieces)]
     if row.get("error"):
         error = row["error"]
         parts.append(f"<p><strong>{escape(error['message'])}</strong><br>{escape(error['hint'])}</p>")
@@ -71,6 +80,11 @@ def _body(text: str) -> str:
         parts.append(f'<pre style="{_CODE}"><code>{escape(fence[1])}</code></pre>')
         at = fence.end()
     return "".join([*parts, _paragraphs(text[at:])])
+
+
+def _marked(pieces: Sequence[tuple[str, bool]]) -> str:
+    text = "".join(escape(text) if same else f"<mark>{escape(text)}</mark>" for text, same in pieces)
+    return f'<div style="white-space:pre-wrap">{text}</div>'
 
 
 def _paragraphs(text: str) -> str:
