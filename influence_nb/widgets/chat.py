@@ -7,7 +7,6 @@ snapshot, so a reloaded page or a second view shows the same.
 
 from __future__ import annotations
 
-import inspect
 import reprlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -20,6 +19,7 @@ from influence_nb.engine.sampling import Sampling
 from influence_nb.errors import InfluenceError, InvalidData, ModelNotFound
 from influence_nb.widgets import chat_file
 from influence_nb.widgets.adopted import adopted
+from influence_nb.widgets.asked import asked
 from influence_nb.widgets.base import readable, static_block, strict
 from influence_nb.widgets.chat_sent import made_with, what_was_sent
 from influence_nb.widgets.conversation import Conversation, Message
@@ -110,9 +110,10 @@ class ChatPanel(Following):
 
     def compare(
         self,
-        text: str,
+        text: str | None = None,
         sampling: Sampling | None = None,
         model: Model | str | None = None,
+        id: str | None = None,
         **overrides: Any,
     ) -> tuple[Reply, Reply]:
         """Send a message and have it answered twice, under two settings or by two models, beside each other.
@@ -123,10 +124,12 @@ class ChatPanel(Following):
         `choose` says with which one to go on; until then it is the left one, unless that one failed.
 
         Args:
-            text: what to say.
+            text: what to say; None has a message answered again.
             sampling: a `Sampling` for the right answer; None for `other_sampling`, or where that is None too for the
                 left one's.
             model: a loaded `Model` or its name for the right answer; None for `other_model`.
+            id: of the message of yours that `text` is a version of, or without a text of an answer to the one that is
+                answered again; None for a new message, or the last one.
             overrides: sampling parameters for the right answer only, such as temperature=1.2.
 
         Returns:
@@ -135,7 +138,7 @@ class ChatPanel(Following):
         Raises:
             InfluenceError: an answer is still being written, or no model is loaded.
             InvalidSampling: an override is unknown or out of range.
-            InvalidData: `text` is not text, or has half of a surrogate pair in it.
+            InvalidData: `text` is not text, or has half of a surrogate pair in it; there is no such message.
             ModelNotFound: `model` is a name, and no loaded model has it.
         """
         with self._lock:
@@ -144,7 +147,8 @@ class ChatPanel(Following):
             second = self.state.named(named) if isinstance(named, str) and named else named
             other = (sampling or self.other_sampling or self.sampling).replace(**overrides)
             sides = (first, self.sampling), (second or first, other)
-            left, right = self._answer(self._said(text), *sides)
+            ask = self._again(id) if text is None else self._said(text, id)
+            left, right = self._answer(ask, *sides)
             return left, right
 
     def choose(self, which: int, id: str | None = None) -> None:
@@ -174,9 +178,7 @@ class ChatPanel(Following):
         """Write another version of an answer, the last one unless `id` names one; see `send`."""
         with self._lock:
             model, sampling = self._ready(), self.sampling.replace(**overrides)
-            hint = "Use chat.edit(id, text) for your own message."
-            answer = self._answer_at(id, "Only an answer can be regenerated.", hint)
-            return self._answer(lambda: answer.parent, (model, sampling))[0]
+            return self._answer(self._again(id), (model, sampling))[0]
 
     def edit(self, id: str, text: str, **overrides: Any) -> Reply | None:
         """Make a version of a message with another text; the earlier one stays reachable.
@@ -187,7 +189,7 @@ class ChatPanel(Following):
         with self._lock:
             if self.conversation[id].role == "user":
                 model, sampling = self._ready(), self.sampling.replace(**overrides)
-                return self._answer(lambda: self.conversation.edit(id, text).id, (model, sampling))[0]
+                return self._answer(self._said(text, id), (model, sampling))[0]
             self._not_running()
             self.conversation.edit(id, text)
             self._show_conversation()
@@ -305,23 +307,9 @@ class ChatPanel(Following):
 
     def _on_page(self, _: Any, content: Any, buffers: Any) -> None:
         try:
-            self._asked(content)()
+            asked(self._actions, content)()
         except Exception as error:
             self._show_problem(readable(error))
-
-    def _asked(self, content: Any) -> Callable[[], object]:
-        """What a message of the page asks for, once it is known to be well formed."""
-        kind = content.get("type") if isinstance(content, dict) else None
-        action = self._actions.get(kind) if isinstance(kind, str) else None
-        hint = "Reload the page; if that does not help, restart the kernel."
-        if action is None:
-            raise InvalidData(f"The page asked for something unknown: {reprlib.repr(content)}.", hint)
-        arguments = {name: value for name, value in content.items() if name != "type"}
-        try:
-            inspect.signature(action).bind(**arguments)
-        except TypeError as error:
-            raise InvalidData(f"The page asked for {kind!r} in the wrong way: {error}.", hint) from None
-        return lambda: action(**arguments)
 
     def _hello(self) -> None:
         for one in list(self._writing.values()):
@@ -381,10 +369,23 @@ class ChatPanel(Following):
         self._not_running()
         return self._chosen_model()
 
-    def _said(self, text: str) -> Callable[[], str]:
+    def _said(self, text: str, id: str | None = None) -> Callable[[], str]:
+        """What says `text`, as a version of the message `id` if there is one; it gives the message's id."""
+        if id is not None:
+            if self.conversation[id].role != "user":
+                raise InvalidData(
+                    "An answer is not answered.", "Use chat.edit(id, text) to write another one."
+                )
+            return lambda: self.conversation.edit(id, text).id
         path = self.conversation.path()
         last = path[-1].id if path else None
         return lambda: self.conversation.add("user", text, last).id
+
+    def _again(self, id: str | None) -> Callable[[], str | None]:
+        """What gives the id of the message that `id` answers, or the last answer."""
+        hint = "Use chat.edit(id, text) for your own message."
+        answer = self._answer_at(id, "Only an answer can be regenerated.", hint)
+        return lambda: answer.parent
 
     def _show_conversation(self) -> None:
         self.problem = None

@@ -74,10 +74,14 @@ class ChatTraits(StaticFallback, anywidget.AnyWidget):
     _css = STATIC / "chat.css"
 
     messages = traitlets.List(traitlets.Dict()).tag(sync=True)
-    """The active path of the conversation: a dict a message, with its figures. Methods change it."""
+    """The active path of the conversation: a dict a message, with its figures. Methods change it.
+
+    `beside` is the dict of the answer that stands beside it, or None; `pieces` of two such answers is the content as
+    [text, whether the other has it too] each; `kept` is whether an answer's tokens are here to be looked at.
+    """
 
     running = traitlets.Unicode("").tag(sync=True)
-    """The id of the answer that is being written; "" when none is."""
+    """The id of the answer that is being written, of two the left one's as long as it is; "" when none is."""
 
     model = traitlets.Any(None, allow_none=True).tag(sync=True, to_json=_model_json)
     """The `Model` that answers; None where none is loaded. Set it to a loaded model or its name."""

@@ -15,6 +15,7 @@ from influence_nb.widgets.base import MUTED, escape
 WHO = {"user": "You", "assistant": "Model"}
 ENDINGS = {"running": "being written", "cancelled": "stopped", "length": "token limit reached"}
 _SIDE = "flex:1 1 18em;min-width:0;border-left:3px solid rgba(128,128,128,.35);padding-left:12px"
+_MARK = "background:rgba(220,150,40,.35);color:inherit;border-radius:2px"
 _FENCE = re.compile(r"^```[^\n]*\n(.*?)(?:^```[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 _CODE = "white-space:pre-wrap;padding:6px 10px;background:rgba(128,128,128,.12);border-radius:4px"
 
@@ -28,8 +29,9 @@ def transcript(rows: Sequence[Mapping[str, Any]], system: str = "") -> str:
 
 def _pair(row: Mapping[str, Any], beside: Mapping[str, Any]) -> str:
     """Two answers beside each other, or below each other where there is little room; what one has alone is marked."""
-    sides = sorted((row, beside), key=lambda one: one["version"])
-    boxes = "".join(f'<div style="{_SIDE}">{_message({**one, "versions": 1})}</div>' for one in sides)
+    shown = ({**row, "versions": 1, "goes_on": True}, {**beside, "versions": 1})
+    sides = sorted(shown, key=lambda one: one["version"])
+    boxes = "".join(f'<div style="{_SIDE}">{_message(one)}</div>' for one in sides)
     return f'<div style="display:flex;flex-wrap:wrap;gap:0 16px">{boxes}</div>'
 
 
@@ -51,6 +53,8 @@ def _message(row: Mapping[str, Any]) -> str:
 
 def _note(row: Mapping[str, Any]) -> str:
     notes = [ENDINGS[row["status"]]] if row["status"] in ENDINGS else []
+    if row.get("goes_on"):
+        notes.append("the conversation goes on with this one")
     if row["versions"] > 1:
         notes.append(f"version {row['version'] + 1} of {row['versions']}")
     return f' <span style="{MUTED}">({escape(", ".join(notes))})</span>' if notes else ""
@@ -83,7 +87,9 @@ def _body(text: str) -> str:
 
 
 def _marked(pieces: Sequence[tuple[str, bool]]) -> str:
-    text = "".join(escape(text) if same else f"<mark>{escape(text)}</mark>" for text, same in pieces)
+    text = "".join(
+        escape(text) if same else f'<mark style="{_MARK}">{escape(text)}</mark>' for text, same in pieces
+    )
     return f'<div style="white-space:pre-wrap">{text}</div>'
 
 

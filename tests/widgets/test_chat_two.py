@@ -49,12 +49,13 @@ def test_two_models_answer_one_turn():
 
 
 def test_seeds_are_shared_unless_nothing_else_differs():
-    model = FakeModel()
+    FakeModel()
     chat = ChatPanel()
 
     def seeds(**settings: float) -> list[int]:
         both(chat.compare("Hi", **settings))
-        return [one["sampling"].seed for one in model.received[-2:]]
+        last = chat.messages[-1]
+        return [one["seed"] for one in (last, last["beside"])]
 
     left, right = seeds(temperature=1.2)
     assert left == right
@@ -178,6 +179,21 @@ def test_while_they_are_written_none_is_chosen():
     both(replies)
 
 
+def test_a_message_is_answered_twice_again_or_in_another_version():
+    model = FakeModel()
+    chat = ChatPanel()
+    chat.send("Hi").result(WAIT)
+    both(chat.compare(temperature=1))
+    assert contents(chat) == ["Hi", "Hello there."]
+    assert (chat.messages[1]["version"], chat.messages[1]["beside"]["version"]) == (1, 2)
+    both(chat.compare("Good day", id=chat.messages[0]["id"]))
+    assert contents(chat) == ["Good day", "Hello there."]
+    assert chat.messages[0]["versions"] == 2
+    assert [one["messages"] for one in model.received[-2:]] == [[{"role": "user", "content": "Good day"}]] * 2
+    with pytest.raises(InvalidData, match="not answered"):
+        chat.compare("No", id=chat.messages[1]["id"])
+
+
 def test_a_file_keeps_both(tmp_path: Path):
     two_models()
     chat = ChatPanel()
@@ -201,7 +217,9 @@ def test_a_saved_notebook_shows_both_with_what_differs_marked():
     page = chat.static_html()
     assert "<strong>first</strong>" in page
     assert "<strong>second</strong>" in page
-    assert "<mark>Good</mark> <mark>day</mark>." in page
+    marked = [one.partition(">")[2].partition("<")[0] for one in page.split("<mark")[1:]]
+    assert marked == ["Hello", "there", "Good", "day"]
+    assert page.index("goes on with this one") < page.index("second")
 
 
 SAMPLING = Sampling(temperature=0.9, max_new_tokens=12, min_new_tokens=12, seed=7)

@@ -12,6 +12,7 @@ export const SIDES = /** @type {const} */ (["Left", "Right"]);
 
 /** What counts as a word: as in Python, where the texts are compared. */
 const WORD = /\s+|[\p{L}\p{N}_]+|[^\p{L}\p{N}_\s]/gu;
+const LETTER = /[\p{L}\p{N}]/u;
 /** Words of the source that may lie between two that are shown: those of an address, say. */
 const AHEAD = 80;
 
@@ -30,7 +31,9 @@ export class PairView {
    * @param {import("./message.js").Actions} actions
    */
   constructor(message, actions) {
-    this.note = h("p", { class: "inb-hint", role: "status" });
+    this.same = h("span", {});
+    this.next = h("span", { class: "inb-next" });
+    this.note = h("p", { class: "inb-hint", role: "status" }, this.same, " ", this.next);
     this.sides = sides(message).map((one, which) => {
       const view = new MessageView(one, actions);
       attribute(view.el, "aria-label", `${SIDES[which]} answer`);
@@ -62,12 +65,13 @@ export class PairView {
       side.settings.textContent = apart(one, /** @type {Message} */ (both[1 - which]));
       side.figures.textContent = so ? [...speed(so), tokens(so.tokens)].join(" · ") : "";
       attribute(side.el, "data-goes-on", one === message && !busy);
-      if (one.pieces && !side.marked) mark(side.view.body, one.pieces);
+      if (one.pieces && !side.marked) mark(side.view.body, one.pieces, lead(both));
       side.marked ||= one.pieces !== undefined;
     });
     show(this.note, !busy);
     const goesOn = SIDES[both.indexOf(message)]?.toLowerCase();
-    this.note.textContent = `${same(both)} The next message goes on with the ${goesOn} one unless you choose.`;
+    this.same.textContent = same(both);
+    this.next.textContent = `The next message goes on with the ${goesOn} one unless you choose.`;
   }
 
   /**
@@ -90,14 +94,22 @@ export class PairView {
 
 /**
  * @param {Message[]} both
+ * @returns {number} how many words, spaces and signs of both sources are the same before they part
+ */
+function lead(both) {
+  const first = both.map(({ pieces }) => (pieces?.[0]?.[1] ? words(pieces[0][0]).length : 0));
+  return Math.min(...first);
+}
+
+/**
+ * @param {Message[]} both
  * @returns {string} how far they are the same
  */
 function same(both) {
-  if (both.some(({ status, pieces }) => status === "error" || !pieces)) return "";
-  const all = both.map(({ pieces }) => /** @type {Pieces} */ (pieces));
-  if (all.every((pieces) => pieces.every(([, shared]) => shared))) return "Both say the same.";
-  const lead = all.map(([first]) => (first?.[1] ? words(first[0]).filter((word) => word.trim()).length : 0));
-  const count = Math.min(...lead);
+  const [pieces, other] = both.map(({ status, pieces: some }) => (status === "error" ? undefined : some));
+  if (!pieces || !other) return "";
+  if ([...pieces, ...other].every(([, shared]) => shared)) return "Both say the same.";
+  const count = words(pieces[0]?.[0] ?? "").slice(0, lead(both)).filter((word) => LETTER.test(word)).length;
   return count ? `The first ${count === 1 ? "word is" : `${count} words are`} the same.` : "They differ from the first word on.";
 }
 
@@ -107,27 +119,37 @@ function words(text) {
 }
 
 /**
- * Marks the words that a text has alone where it is shown; the first of them says that they part there.
+ * Marks the words that a text has alone where it is shown, and the place where the two part.
  *
  * @param {HTMLElement} el shows the text as Markdown: its words in their order, without some of the signs
  * @param {Pieces} pieces of the source
+ * @param {number} shared how many of the source's words are the same in both before they part
  */
-export function mark(el, pieces) {
-  const source = pieces.flatMap(([text, shared]) => words(text).map((word) => ({ word, shared })));
+export function mark(el, pieces, shared) {
+  const source = pieces.flatMap(([text, both]) => words(text).map((word) => ({ word, own: !both })));
   const walker = document.createTreeWalker(el, 4); // text nodes
   const texts = /** @type {Text[]} */ ([]);
   while (walker.nextNode()) texts.push(/** @type {Text} */ (walker.currentNode));
   let at = 0;
-  let first = true;
+  let parted = false;
   for (const text of texts) {
-    const nodes = words(text.data).map((word) => {
+    /** @type {{ text: string, own: boolean, parts: boolean }[]} */
+    const runs = [];
+    for (const word of words(text.data)) {
       const ahead = word.trim() ? source.slice(at, at + AHEAD).findIndex((one) => one.word === word) : -1;
-      if (ahead < 0) return word;
       at += ahead + 1;
-      if (source[at - 1]?.shared) return word;
-      const made = h("mark", first ? { class: "inb-parts", title: "They part here" } : {}, word);
-      first = false;
-      return made;
+      const own = ahead >= 0 && Boolean(source[at - 1]?.own);
+      /** @type {boolean} */
+      const parts = !parted && ahead >= 0 && at > shared;
+      parted ||= parts;
+      const last = runs.at(-1);
+      if (last?.own === own && !parts) last.text += word;
+      else runs.push({ text: word, own, parts });
+    }
+    const nodes = runs.map(({ text: some, own, parts }, index) => {
+      const between = !some.trim() && runs[index - 1]?.own && runs[index + 1]?.own;
+      const props = parts ? { class: "inb-parts", title: "They part here" } : {};
+      return own || between ? h("mark", props, some) : parts ? h("span", props, some) : some;
     });
     if (nodes.some((node) => typeof node !== "string")) text.replaceWith(...nodes);
   }

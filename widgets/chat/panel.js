@@ -59,8 +59,8 @@ export class Panel {
       opens: [],
       choose: (id, which) => this.send({ type: "choose", id, which }),
       open: (id, where) => this.send({ type: "open", id, where }),
-      regenerate: (id) => this.#generate({ type: "regenerate", id }),
-      edit: (id, text) => this.#generate({ type: "edit", id, text }),
+      regenerate: (id) => this.#generate(this.two ? { type: "compare", id } : { type: "regenerate", id }),
+      edit: (id, text) => this.#generate({ type: this.two && this.#isMine(id) ? "compare" : "edit", id, text }),
       version: (id, index) => this.send({ type: "version", id, index }),
       inspect: (id) => this.#inspect({ id }),
     };
@@ -167,7 +167,8 @@ export class Panel {
     show(this.apart, this.two);
     const first = { model: this.chosen, sampling: this.sampling, seed: null };
     const second = { model: this.otherModel || this.chosen, sampling: this.otherSampling, seed: null };
-    fill(this.apart, h("b", {}, "Left "), apart(first, second), h("b", {}, "Right "), apart(second, first));
+    const said = [apart(first, second), apart(second, first)];
+    fill(this.apart, ...said.map((words, side) => h("span", {}, h("b", {}, `${SIDES[side]} `), words)));
     this.log.enable(busy, ready);
     this.bar.showModel(model, this.loaded, this.chosen, busy);
     this.bar.enable(busy, this.messages.length === 0, ready);
@@ -240,6 +241,11 @@ export class Panel {
    */
   #generate(message) {
     return Boolean(!this.busy && this.model && this.#valid() && this.send(message));
+  }
+
+  /** @param {string} id */
+  #isMine(id) {
+    return this.messages.some((message) => message.id === id && message.role === "user");
   }
 
   /**
