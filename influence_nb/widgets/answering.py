@@ -6,8 +6,8 @@ Whatever an observer or a display raises on the way, the answer's future is comp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -115,9 +115,7 @@ class Answering(ChatTraits):
         used: int | None = None
         answer = one.answer
         try:
-            with api.awake(one.model) as present:
-                if present is not one.model and one.model is self.model:  # it had gone by itself, and is back
-                    self._take("model", present)
+            with self._awake(one.model) as present:
                 session = set_up(self._session_with(present, side), answer.sent or {})
                 session.messages = self.conversation.for_model(answer.parent)
                 self._show_used(session.context_used)
@@ -136,10 +134,7 @@ class Answering(ChatTraits):
         """Two answers of one model, in one batch where its runtime can."""
         failure = InfluenceError("The model gave no answer.", "Ask again.")
         try:
-            model = begun[0].model
-            with api.awake(model) as present:
-                if present is not model and model is self.model:
-                    self._take("model", present)
+            with self._awake(begun[0].model) as present:
                 session: TokenSession = self._session_with(present, 0)  # type: ignore[assignment]  # a TokenModel's
                 set_up(session, begun[0].answer.sent or {})
                 session.messages = self.conversation.for_model(begun[0].answer.parent)
@@ -165,6 +160,13 @@ class Answering(ChatTraits):
         for one in begun:
             if not one.reply.done():
                 self._finish(one, None, failure)
+
+    @contextmanager
+    def _awake(self, model: Model) -> Iterator[Model]:
+        with api.awake(model) as present:
+            if present is not model and model is self.model:  # it had gone by itself, and is back
+                self._take("model", present)
+            yield present
 
     def _finish(
         self,

@@ -46,10 +46,10 @@ def seeded(sides: Sequence[Side]) -> list[Side]:
 
 
 def with_differences(rows: Iterable[dict[str, Any]]) -> None:
-    """Give both rows of each finished pair its text in `pieces`: [text, whether the other has it too] each."""
+    """Give each of two finished answers its text in `pieces`: [text, whether the other has it too] each."""
     for row in rows:
         beside = row["beside"]
-        if beside is None or "running" in (row["status"], beside["status"]):
+        if beside is None or {"running", "error"} & {row["status"], beside["status"]}:
             continue
         for one, other in ((row, beside), (beside, row)):
             one["pieces"] = [list(piece) for piece in _differences(one["content"], other["content"])]

@@ -118,6 +118,7 @@ def test_a_failure_in_one_leaves_the_other_which_then_goes_on():
         left.result(WAIT)
     assert contents(chat) == ["Hi", "Good day."]
     assert chat.messages[1]["beside"]["status"] == "error"
+    assert "pieces" not in chat.messages[1]  # what was not said to the end differs in nothing
     first.fault = None
     chat.send("More").result(WAIT)
     assert [one["content"] for one in first.received[-1]["messages"]] == ["Hi", "Good day.", "More"]
@@ -249,6 +250,14 @@ def test_each_of_two_equals_a_single_answer_under_its_settings(real: ChatPanel):
     ):
         session.messages = list(history)
         assert session.reply(**overrides).completion.ids == completion.ids
+
+
+def test_one_of_a_batch_that_is_refused_leaves_the_other(real: ChatPanel):
+    left, right = real.compare("Hi", logit_bias={10**6: 1.0})
+    assert len(left.result(WAIT).ids) == 12
+    with pytest.raises(InvalidSampling, match="outside the vocabulary"):
+        right.result(WAIT)
+    assert real.messages[1]["beside"]["status"] == "error"
 
 
 def test_one_of_a_batch_is_stopped_alone_and_both_before_they_begin(real: ChatPanel):

@@ -165,8 +165,9 @@ export class Panel {
     this.composer.update(busy, ready);
     this.bar.showTwo(this.two);
     show(this.apart, this.two);
-    const first = { model: this.chosen, sampling: this.sampling, seed: null };
-    const second = { model: this.otherModel || this.chosen, sampling: this.otherSampling, seed: null };
+    const name = this.chosen || (model?.name ?? "");
+    const first = made(name, this.sampling);
+    const second = made(this.otherModel || name, this.otherSampling);
     const said = [apart(first, second), apart(second, first)];
     fill(this.apart, ...said.map((words, side) => h("span", {}, h("b", {}, `${SIDES[side]} `), words)));
     this.log.enable(busy, ready);
@@ -333,6 +334,11 @@ export class Panel {
     else if (!this.sent.el.hidden) this.#closeSent();
     else this.#openSettings(false);
   }
+}
+
+/** @param {string} model @param {Record<string, any>} sampling an answer that is still to be made */
+function made(model, sampling) {
+  return { model, sampling, seed: sampling["seed"] ?? null };
 }
 
 /** @param {Loaded} model @param {boolean} present whether it is in memory, or comes back when it is needed */
