@@ -45,8 +45,8 @@ export class Panel {
     /** Whether each message is answered twice, and how the second time. */
     this.two = false;
     this.otherModel = "";
-    /** @type {Record<string, unknown>} */
-    this.otherSampling = {};
+    /** @type {Record<string, unknown> | null} null as long as it was not chosen: then as the first time */
+    this.otherSampling = null;
     /** What was sent and is not yet in the conversation: given back if it is refused. */
     this.pending = "";
     /** Which answers this view, not another of the same chat, asked for. @type {Set<string>} */
@@ -136,10 +136,10 @@ export class Panel {
     if (trait === "opens") this.actions.opens = value ?? [];
     if (trait === "two") this.two = Boolean(value);
     if (trait === "sampling") this.sampling = value ?? {};
-    if (trait === "other_sampling") this.otherSampling = value ?? {};
+    if (trait === "other_sampling") this.otherSampling = value ?? null;
     if (trait === "other_model") this.otherModel = value ?? "";
     if (trait === "fields") this.settings.setFields(value ?? []);
-    if (["fields", "sampling", "other_sampling"].includes(trait)) this.settings.setSampling(this.sampling, this.otherSampling);
+    if (["fields", "sampling", "other_sampling"].includes(trait)) this.settings.setSampling(this.sampling, this.otherSampling ?? this.sampling);
     if (["two", "loaded", "other_model"].includes(trait)) this.settings.setTwo(this.two, this.loaded, this.otherModel);
     if (trait === "system") this.settings.setSystem(value ?? "");
     if (trait === "switches") this.settings.setSwitches(value ?? []);
@@ -167,7 +167,7 @@ export class Panel {
     show(this.apart, this.two);
     const name = this.chosen || (model?.name ?? "");
     const first = made(name, this.sampling);
-    const second = made(this.otherModel || name, this.otherSampling);
+    const second = made(this.otherModel || name, this.otherSampling ?? this.sampling);
     const said = [apart(first, second), apart(second, first)];
     fill(this.apart, ...said.map((words, side) => h("span", {}, h("b", {}, `${SIDES[side]} `), words)));
     this.log.enable(busy, ready);
