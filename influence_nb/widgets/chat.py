@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from influence_nb.arguments import quoted, whole
-from influence_nb.engine.prompts import sorted_out
-from influence_nb.engine.sampling import Sampling
+from influence_nb.engine.sampling import Sampling, checked
 from influence_nb.errors import InfluenceError, InvalidData, ModelNotFound
 from influence_nb.widgets import chat_file
 from influence_nb.widgets.adopted import adopted
@@ -119,9 +118,10 @@ class ChatPanel(Following):
         """Send a message and have it answered twice, under two settings or by two models, beside each other.
 
         The left answer is by the panel's model under its `sampling`, the right one by another or under other settings.
-        One model writes both in one batch where its runtime can. An answer whose settings have no seed takes the
-        other's, or one is drawn for both, so that both see the same noise; where nothing else differs each has its own.
-        `choose` says with which one to go on; until then it is the left one, unless that one failed.
+        One model writes both in one batch, or one after the other where its runtime cannot. An answer whose settings
+        have no seed takes the other's, or one is drawn for both, so that both see the same noise; where nothing else
+        differs each has its own. `choose` says with which one to go on; until then it is the left one, unless only that
+        one failed.
 
         Args:
             text: what to say; None has a message answered again.
@@ -138,14 +138,18 @@ class ChatPanel(Following):
         Raises:
             InfluenceError: an answer is still being written, or no model is loaded.
             InvalidSampling: an override is unknown or out of range.
-            InvalidData: `text` is not text, or has half of a surrogate pair in it; there is no such message.
+            InvalidData: `text` is not text, or has half of a surrogate pair in it; there is no such message; `model` is
+                none.
             ModelNotFound: `model` is a name, and no loaded model has it.
         """
         with self._lock:
             first = self._ready()
             named = model if model is not None else self.other_model
             second = self.state.named(named) if isinstance(named, str) and named else named
-            other = (sampling or self.other_sampling or self.sampling).replace(**overrides)
+            if second and not hasattr(second, "session"):
+                raise InvalidData(f"{quoted(model)} is no model.", "Give a loaded model or its name.")
+            usual = self.other_sampling or self.sampling
+            other = checked(usual if sampling is None else sampling, overrides)
             sides = (first, self.sampling), (second or first, other)
             ask = self._again(id) if text is None else self._said(text, id)
             left, right = self._answer(ask, *sides)
@@ -216,15 +220,9 @@ class ChatPanel(Following):
             InfluenceError: an answer is still being written.
             InvalidData: `prompt` is token ids, or holds something else than text.
         """
-        kind, said = sorted_out(prompt)
-        if kind == "ids":
-            raise InvalidData(
-                "A prompt of token ids cannot be shown in a chat.", "Give it as text or messages."
-            )
-        turns = said if kind == "messages" else [{"role": "user", "content": said}]
         with self._lock:
             self._not_running()
-            self.conversation, self.system = adopted(self.conversation, turns, completion)
+            self.conversation, self.system = adopted(self.conversation, prompt, completion)
             self._completions[self.conversation.path()[-1].id] = completion
             self._show_conversation()
 

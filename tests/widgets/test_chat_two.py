@@ -160,6 +160,10 @@ def test_bad_input_is_refused_and_the_conversation_is_as_before():
         chat.compare("Hi", model="another")
     with pytest.raises(InvalidSampling):
         chat.compare("Hi", temperature=-1)
+    with pytest.raises(InvalidSampling):
+        chat.compare("Hi", "hot")  # type: ignore[arg-type]
+    with pytest.raises(InvalidData, match="3 is no model"):
+        chat.compare("Hi", model=3)  # type: ignore[arg-type]
     with pytest.raises(InvalidData):
         chat.compare(3)  # type: ignore[arg-type]
     with pytest.raises(InvalidData, match="no two answers"):
