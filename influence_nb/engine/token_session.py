@@ -36,9 +36,17 @@ class TokenSession(Session):
 
     def rendered(self) -> tuple[str, list[tuple[int, str]]]:
         """See `Session`."""
-        ids, dropped = self._prompt(self.messages, self.sampling)
+        ids, dropped = self.prompt(self.sampling)
         text = self.model.render(self._with_system(self.messages[dropped:]), self.switches)
         return text, [(token, self.model.decode([token], special=True)) for token in ids]
+
+    def prompt(self, sampling: Sampling) -> tuple[list[int], int]:
+        """The ids that `reply(sampling)` would send, and how many of the oldest messages it would leave out.
+
+        Raises:
+            ContextTooLong: no room is left, and `when_full` is "stop".
+        """
+        return self._prompt(self.messages, sampling)
 
     @property
     def context_used(self) -> int:
@@ -46,7 +54,7 @@ class TokenSession(Session):
         if not self.messages:
             return 0
         try:
-            return len(self._prompt(self.messages, self.sampling)[0])
+            return len(self.prompt(self.sampling)[0])
         except ContextTooLong:
             return len(self._ids(self.messages))
 

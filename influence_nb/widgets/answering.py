@@ -1,4 +1,4 @@
-"""One answer of a chat, from the question to the committed text, on a thread of its own.
+"""The answers of a chat, from the question to the committed text: one, or two at once, on threads of their own.
 
 It does not know what a page or a caller may ask for; `ChatPanel` (`chat.py`) decides when an answer begins.
 Whatever an observer or a display raises on the way, the answer's future is completed and the panel is free.
@@ -6,30 +6,46 @@ Whatever an observer or a display raises on the way, the answer's future is comp
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from influence_nb import api
-from influence_nb.engine.noise import draw_seed
+from influence_nb.engine.batch import Request
+from influence_nb.engine.completion import TokenEvent
 from influence_nb.engine.sampling import Sampling
+from influence_nb.engine.token_model import TokenModel
 from influence_nb.errors import InfluenceError
 from influence_nb.widgets.base import in_background, readable
 from influence_nb.widgets.chat_sent import and_sent, made_with, set_up
 from influence_nb.widgets.chat_traits import ChatTraits
 from influence_nb.widgets.conversation import Conversation, Message
 from influence_nb.widgets.reply import Reply, Stream
+from influence_nb.widgets.two import Side, seeded, with_differences
 
 if TYPE_CHECKING:
     from influence_nb.engine.completion import Completion
     from influence_nb.engine.model import Model
     from influence_nb.engine.session import Session, WhenFull
+    from influence_nb.engine.token_session import TokenSession
 
 STATUS = {"stop": "done", "length": "length", "cancelled": "cancelled"}
 
 
+@dataclass(frozen=True)
+class Writing:
+    """An answer that is being written: by whom and how, and where it goes."""
+
+    model: Model
+    sampling: Sampling
+    answer: Message
+    reply: Reply
+    stream: Stream
+
+
 class Answering(ChatTraits):
-    """The conversation of a panel and the answer that is being written in it.
+    """The conversation of a panel and the answers that are being written in it.
 
     Args:
         system: the system prompt.
@@ -38,85 +54,185 @@ class Answering(ChatTraits):
 
     def __init__(self, system: str, **values: Any) -> None:
         self.conversation = Conversation(system)
-        self._reply: Reply | None = None
-        self._stream: Stream | None = None
-        self._session: tuple[Model, Session] | None = None
+        self._writing: dict[str, Writing] = {}
+        """The answers that are being written, by id; of two the left one first."""
+        self._completions: dict[str, Completion] = {}
+        """Of the answers that were written here, by id."""
+        self._sessions: dict[int, Session] = {}
+        """One a side, whose KV caches serve the next answer too."""
         super().__init__(system=system, **values)
 
-    def _answer(self, model: Model, sampling: Sampling, ask: Callable[[], str | None]) -> Reply:
-        """Begin the answer to the message whose id `ask` gives; `ask` may add that message first."""
+    @property
+    def _reply(self) -> Reply | None:
+        return next((one.reply for one in list(self._writing.values())), None)
+
+    def _answer(self, ask: Callable[[], str | None], *sides: Side) -> tuple[Reply, ...]:
+        """Begin an answer a side to the message whose id `ask` gives; `ask` may add that message first."""
         before = self.conversation
         self.conversation = replace(before, messages=dict(before.messages), chosen=dict(before.chosen))
         try:
-            return self._begin(model, sampling, ask())
+            return self._begin(ask(), seeded(sides))
         except BaseException:
-            if self._stream is not None:
-                self._stream.end()
-            self.conversation, self._reply, self._stream = before, None, None
+            for one in self._writing.values():
+                one.stream.end()
+            self.conversation, self._writing = before, {}
             self._take("running", "")
-            self._take("messages", before.rows())
+            self._take("messages", self._rows())
             raise
 
-    def _begin(self, model: Model, sampling: Sampling, parent: str | None) -> Reply:
-        if sampling.seed is None:
-            sampling = sampling.replace(seed=draw_seed())
-        facts = {"model": model.name, "sampling": sampling.to_dict(), "seed": sampling.seed}
-        sent = made_with(self.system, self.switches)
-        answer = self.conversation.add("assistant", "", parent, status="running", sent=sent, **facts)
-        self._reply = reply = Reply()
-        self._stream = stream = Stream(answer.id, self._post)
+    def _begin(self, parent: str | None, sides: Sequence[Side]) -> tuple[Reply, ...]:
+        left: str | None = None
+        for model, sampling in sides:
+            facts = {
+                "model": model.name,
+                "sampling": sampling.to_dict(),
+                "seed": sampling.seed,
+                "beside": left,
+            }
+            sent = made_with(self.system, self.switches)
+            answer = self.conversation.add("assistant", "", parent, status="running", sent=sent, **facts)
+            left = left or answer.id
+            stream = Stream(answer.id, self._post)
+            self._writing[answer.id] = Writing(model, sampling, answer, Reply(), stream)
+        begun = list(self._writing.values())
+        self.conversation.chosen[parent] = begun[0].answer.id
         self.problem = None
         with self.hold_sync():  # an observer of the messages finds the panel busy
-            self.running = answer.id
-            self.messages = self.conversation.rows()
-        in_background(stream.keep_sending)
-        in_background(lambda: self._write(model, answer, sampling, reply, stream))
-        return reply
+            self.running = begun[0].answer.id
+            self.messages = self._rows()
+        for one in begun:
+            in_background(one.stream.keep_sending)
+        if len(begun) == 2 and begun[0].model is begun[1].model and isinstance(begun[0].model, TokenModel):
+            in_background(lambda: self._write_together(begun))
+        else:
+            for place, one in enumerate(begun):
+                in_background(lambda place=place, one=one: self._write(one, place))  # type: ignore[misc]
+        return tuple(one.reply for one in begun)
 
-    def _write(self, model: Model, answer: Message, sampling: Sampling, reply: Reply, stream: Stream) -> None:
+    def _write(self, one: Writing, side: int) -> None:
         completion: Completion | None = None
         failure: InfluenceError | None = None
         used: int | None = None
+        answer = one.answer
         try:
-            with api.awake(model) as present:
-                if present is not model:  # it had gone by itself, and is back
-                    self._take("model", present)
-                session = set_up(self._session_with(present), answer.sent or {})
+            with self._awake(one.model) as present:
+                session = set_up(self._session_with(present, side), answer.sent or {})
                 session.messages = self.conversation.for_model(answer.parent)
                 self._show_used(session.context_used)
-                tokens = session.reply(sampling, cancel=reply.stop)
-                self._keep_sent(answer, session)
+                tokens = session.reply(one.sampling, cancel=one.reply.stop)
+                self._keep_sent(answer, session.dropped, session.prompt_ids)
                 for event in tokens:
-                    stream.add(event)
-                self._keep_sent(answer, session)  # a server says only by answering how much it takes
+                    one.stream.add(event)
+                # a server says only by answering how much it takes
+                self._keep_sent(answer, session.dropped, session.prompt_ids)
                 completion, used = tokens.completion, session.context_used
         except Exception as error:
             failure = readable(error)
+        self._finish(one, completion, failure, used)
+
+    def _write_together(self, begun: Sequence[Writing]) -> None:
+        """Two answers of one model, in one batch where its runtime can."""
+        failure = InfluenceError("The model gave no answer.", "Ask again.")
         try:
-            self._commit(answer.id, outcome(completion, failure, stream.text), used)
+            with self._awake(begun[0].model) as present:
+                session: TokenSession = self._session_with(present, 0)  # type: ignore[assignment]  # a TokenModel's
+                set_up(session, begun[0].answer.sent or {})
+                session.messages = self.conversation.for_model(begun[0].answer.parent)
+                requests = []
+                for one in begun:
+                    ids, dropped = session.prompt(one.sampling)
+                    self._keep_sent(one.answer, dropped, ids)
+                    requests.append(Request(ids, one.sampling, one.reply.stop))
+                self._show_used(len(requests[0].prompt))
+                with closing(present._batch(requests, None)) as outcomes:
+                    for place, outcome in outcomes:
+                        one = begun[place]
+                        if isinstance(outcome, InfluenceError):
+                            self._finish(one, None, outcome)
+                        elif not isinstance(outcome, TokenEvent):
+                            self._finish(one, outcome, None)
+                        else:
+                            if outcome.index == 0:
+                                one.stream.begin_again()
+                            one.stream.add(outcome)
+        except Exception as error:
+            failure = readable(error)
+        for one in begun:
+            if not one.reply.done():
+                self._finish(one, None, failure)
+
+    @contextmanager
+    def _awake(self, model: Model) -> Iterator[Model]:
+        with api.awake(model) as present:
+            if present is not model and model is self.model:  # it had gone by itself, and is back
+                self._take("model", present)
+            yield present
+
+    def _finish(
+        self,
+        one: Writing,
+        completion: Completion | None,
+        failure: InfluenceError | None,
+        used: int | None = None,
+    ) -> None:
+        """Commit an answer that has ended, and complete its future."""
+        try:
+            self._commit(one, completion, outcome(completion, failure, one.stream.text), used)
         finally:
             if failure is not None:
-                reply.set_exception(failure)
+                one.reply.set_exception(failure)
             else:
-                reply.set_result(completion)  # type: ignore[arg-type]  # one of the two is there
+                one.reply.set_result(completion)  # type: ignore[arg-type]  # one of the two is there
 
-    def _keep_sent(self, answer: Message, session: Session) -> None:
-        sent = and_sent(answer.sent or {}, session.dropped, session.prompt_ids)
+    def _keep_sent(self, answer: Message, dropped: int, ids: Iterable[int]) -> None:
         with self._lock:
-            self.conversation.update(answer.id, sent=sent)
+            self.conversation.update(answer.id, sent=and_sent(answer.sent or {}, dropped, ids))
 
-    def _commit(self, id: str, changes: dict[str, Any], used: int | None) -> None:
+    def _commit(
+        self, one: Writing, completion: Completion | None, changes: dict[str, Any], used: int | None
+    ) -> None:
+        id = one.answer.id
         with self._lock:
-            if self._stream is not None:
-                self._stream.end()
-            self._reply = self._stream = None
+            one.stream.end()
+            self._writing.pop(id, None)
+            if completion is not None:
+                self._completions[id] = completion
             with self.hold_sync():  # a page sees the whole text and the end of the answer as one change
-                self._take("running", "")
+                self._take("running", next(iter(self._writing), ""))
                 self._despite_faults(lambda: self.conversation.update(id, **changes))
-                if used is not None:
+                pair = self.conversation.pair(id)
+                if pair is not None and not self._writing:
+                    if pair[0].status == "error" != pair[1].status:  # who goes on, does so with what there is
+                        self.conversation.chosen[one.answer.parent] = pair[1].id
+                    self._despite_faults(self._measure)
+                elif used is not None:
                     self._show_used(used)
-                self._take("messages", self.conversation.rows())
+                self._take("messages", self._rows())
         self._despite_faults(self.update_static)
+
+    def _rows(self) -> list[dict[str, Any]]:
+        """The active path for the page: whether an answer's tokens are `kept`, and where two of them differ."""
+        rows = self.conversation.rows()
+        for row in rows:
+            for one in (row, row["beside"] or row):
+                completion = self._completions.get(one["id"])
+                one["kept"] = completion is not None and bool(completion.ids)
+        with_differences(rows)
+        return rows
+
+    def _measure(self) -> None:
+        """Count the tokens of the conversation as it stands."""
+        model: Model | None = self.model
+        used = 0
+        messages = self.conversation.for_model()
+        if model is not None and messages:
+            try:
+                session = self._set_up(model.session())
+                session.messages = messages
+                used = session.context_used
+            except InfluenceError:  # the next answer will say what is wrong
+                used = self.context["used"] or 0
+        self.context = {"used": used, "size": None if model is None else model.context_length}
 
     def _show_used(self, used: int) -> None:
         with self._lock:
@@ -140,10 +256,11 @@ class Answering(ChatTraits):
             except Exception:  # an observer of `problem` itself
                 self.log.exception("an observer of a ChatPanel failed")
 
-    def _session_with(self, model: Model) -> Session:
-        if self._session is None or self._session[0] is not model:
-            self._session = (model, model.session())
-        return self._set_up(self._session[1])
+    def _session_with(self, model: Model, side: int) -> Session:
+        session = self._sessions.get(side)
+        if session is None or session.model is not model:
+            self._sessions[side] = session = model.session()
+        return self._set_up(session)
 
     def _set_up(self, session: Session) -> Session:
         session.when_full = self._full()

@@ -7,41 +7,37 @@ snapshot, so a reloaded page or a second view shows the same.
 
 from __future__ import annotations
 
-import contextlib
-import inspect
-import os
 import reprlib
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import traitlets
-
-from influence_nb.engine.prompts import sorted_out
-from influence_nb.engine.sampling import Sampling
+from influence_nb.arguments import quoted, whole
+from influence_nb.engine.sampling import Sampling, checked
 from influence_nb.errors import InfluenceError, InvalidData, ModelNotFound
+from influence_nb.widgets import chat_file
 from influence_nb.widgets.adopted import adopted
-from influence_nb.widgets.answering import Answering
+from influence_nb.widgets.asked import asked
 from influence_nb.widgets.base import readable, static_block, strict
 from influence_nb.widgets.chat_sent import made_with, what_was_sent
-from influence_nb.widgets.conversation import Conversation
+from influence_nb.widgets.conversation import Conversation, Message
+from influence_nb.widgets.following import Following
 from influence_nb.widgets.reply import Reply
-from influence_nb.widgets.state import State
 from influence_nb.widgets.transcript import transcript
 
 if TYPE_CHECKING:
     from influence_nb.engine.completion import Completion
     from influence_nb.engine.model import Model
     from influence_nb.engine.prompts import Prompt
+    from influence_nb.widgets.state import State
 
 
-class ChatPanel(Answering):
+class ChatPanel(Following):
     """A chat with a loaded model.
 
-    Every control of the page has a method here: `send`, `stop`, `regenerate`, `edit`, `switch`, `clear`,
-    `save`, `load`. Answers are written in the background; a message's earlier versions stay reachable.
+    Every control of the page has a method here: `send`, `compare`, `choose`, `stop`, `regenerate`, `edit`, `switch`,
+    `clear`, `save`, `load`. Answers are written in the background; a message's earlier versions stay reachable.
 
     Args:
         model: a loaded `Model` or its name; it stays when others are loaded. None takes the model loaded last,
@@ -51,6 +47,8 @@ class ChatPanel(Answering):
         sampling: a `Sampling`; None for the defaults.
         when_full: what happens when the conversation no longer fits the model's context: "stop" (an error
             says so) or "drop_oldest" (the oldest turns are not sent).
+        open_with: where an answer can be looked at more closely: {name: a call that takes its prompt and its
+            completion}, such as the `inspect` of a `TokenInspector` behind one that drops the prompt.
         state: the selection shared with other panels; None for one of its own.
 
     Raises:
@@ -66,11 +64,14 @@ class ChatPanel(Answering):
         system: str = "",
         sampling: Sampling | None = None,
         when_full: str = "stop",
+        open_with: Mapping[str, Callable[[Prompt, Completion], object]] | None = None,
         state: State | None = None,
     ) -> None:
         self._actions: dict[str, Callable[..., object]] = {
             "hello": self._hello,
             "send": self.send,
+            "compare": self.compare,
+            "choose": self.choose,
             "stop": self.stop,
             "regenerate": self.regenerate,
             "edit": self.edit,
@@ -80,14 +81,11 @@ class ChatPanel(Answering):
             "save": self._save_to_page,
             "load": self._load_text,
             "inspect": self._inspect,
+            "open": self.open_in,
         }
-        super().__init__(system=system, sampling=sampling or Sampling(), when_full=when_full)
-        self._own_state = state is None
-        self.state = state or State(follow=model is None)
-        if model is not None:
-            self.model = model
-        self.state.observe(self._follow, ["loaded", "selected"])
-        self._follow()
+        self._open_with = dict(open_with or {})
+        shown = {"opens": list(self._open_with), "when_full": when_full}
+        super().__init__(model, state, system=system, sampling=sampling or Sampling(), **shown)
         self.on_msg(self._on_page)
 
     def send(self, text: str, **overrides: Any) -> Reply:
@@ -107,22 +105,84 @@ class ChatPanel(Answering):
         """
         with self._lock:
             model, sampling = self._ready(), self.sampling.replace(**overrides)
-            last = self._last()
-            return self._answer(model, sampling, lambda: self.conversation.add("user", text, last).id)
+            return self._answer(self._said(text), (model, sampling))[0]
+
+    def compare(
+        self,
+        text: str | None = None,
+        sampling: Sampling | None = None,
+        model: Model | str | None = None,
+        id: str | None = None,
+        **overrides: Any,
+    ) -> tuple[Reply, Reply]:
+        """Send a message and have it answered twice, under two settings or by two models, beside each other.
+
+        The left answer is by the panel's model under its `sampling`, the right one by another or under other settings.
+        One model writes both in one batch, or one after the other where its runtime cannot. An answer whose settings
+        have no seed takes the other's, or one is drawn for both, so that both see the same noise; where nothing else
+        differs each has its own. `choose` says with which one to go on; until then it is the left one, unless only that
+        one failed.
+
+        Args:
+            text: what to say; None has a message answered again.
+            sampling: a `Sampling` for the right answer; None for `other_sampling`, or where that is None too for the
+                left one's.
+            model: a loaded `Model` or its name for the right answer; None for `other_model`.
+            id: of the message of yours that `text` is a version of, or without a text of an answer to the one that is
+                answered again; None for a new message, or the last one.
+            overrides: sampling parameters for the right answer only, such as temperature=1.2.
+
+        Returns:
+            The futures of both, left and right, see `send`. One that fails leaves the other.
+
+        Raises:
+            InfluenceError: an answer is still being written, or no model is loaded.
+            InvalidSampling: an override is unknown or out of range.
+            InvalidData: `text` is not text, or has half of a surrogate pair in it; there is no such message; `model` is
+                none.
+            ModelNotFound: `model` is a name, and no loaded model has it.
+        """
+        with self._lock:
+            first = self._ready()
+            named = model if model is not None else self.other_model
+            second = self.state.named(named) if isinstance(named, str) and named else named
+            if second and not hasattr(second, "session"):
+                raise InvalidData(f"{quoted(model)} is no model.", "Give a loaded model or its name.")
+            usual = self.other_sampling or self.sampling
+            other = checked(usual if sampling is None else sampling, overrides)
+            sides = (first, self.sampling), (second or first, other)
+            ask = self._again(id) if text is None else self._said(text, id)
+            left, right = self._answer(ask, *sides)
+            return left, right
+
+    def choose(self, which: int, id: str | None = None) -> None:
+        """Go on with one of two answers beside each other; the other one stays as a version of it.
+
+        Args:
+            which: 0 for the left one, 1 for the right one.
+            id: the id of one of the two; None for the last two.
+
+        Raises:
+            InfluenceError: an answer is still being written.
+            InvalidData: there are no such answers, or `which` is neither 0 nor 1.
+        """
+        with self._lock:
+            self._not_running()
+            ids = [message.id for message in self.conversation.path()] if id is None else [id]
+            pairs = [pair for pair in map(self.conversation.pair, ids) if pair is not None]
+            if not pairs:
+                raise InvalidData(
+                    "There are no two answers to choose from.",
+                    'Have one message answered twice: chat.compare("...").',
+                )
+            self.conversation.settle(pairs[-1][whole("which", which, 0, 1)].id)
+            self._show_conversation()
 
     def regenerate(self, id: str | None = None, **overrides: Any) -> Reply:
         """Write another version of an answer, the last one unless `id` names one; see `send`."""
         with self._lock:
             model, sampling = self._ready(), self.sampling.replace(**overrides)
-            answers = [message.id for message in self.conversation.path() if message.role == "assistant"]
-            if id is None and not answers:
-                raise InvalidData("There is no answer yet.", 'Send a message first: chat.send("...").')
-            answer = self.conversation[answers[-1] if id is None else id]
-            if answer.role != "assistant":
-                raise InvalidData(
-                    "Only an answer can be regenerated.", "Use chat.edit(id, text) for your own message."
-                )
-            return self._answer(model, sampling, lambda: answer.parent)
+            return self._answer(self._again(id), (model, sampling))[0]
 
     def edit(self, id: str, text: str, **overrides: Any) -> Reply | None:
         """Make a version of a message with another text; the earlier one stays reachable.
@@ -133,7 +193,7 @@ class ChatPanel(Answering):
         with self._lock:
             if self.conversation[id].role == "user":
                 model, sampling = self._ready(), self.sampling.replace(**overrides)
-                return self._answer(model, sampling, lambda: self.conversation.edit(id, text).id)
+                return self._answer(self._said(text, id), (model, sampling))[0]
             self._not_running()
             self.conversation.edit(id, text)
             self._show_conversation()
@@ -160,28 +220,51 @@ class ChatPanel(Answering):
             InfluenceError: an answer is still being written.
             InvalidData: `prompt` is token ids, or holds something else than text.
         """
-        kind, said = sorted_out(prompt)
-        if kind == "ids":
-            raise InvalidData(
-                "A prompt of token ids cannot be shown in a chat.", "Give it as text or messages."
-            )
-        turns = said if kind == "messages" else [{"role": "user", "content": said}]
         with self._lock:
             self._not_running()
-            self.conversation, self.system = adopted(self.conversation, turns, completion)
+            self.conversation, self.system = adopted(self.conversation, prompt, completion)
+            self._completions[self.conversation.path()[-1].id] = completion
             self._show_conversation()
 
+    def open_in(self, where: str, id: str | None = None) -> Any:
+        """Take up an answer elsewhere, in one of `opens`; what that gives.
+
+        Args:
+            where: the name of a place in `open_with`.
+            id: the answer's; the last one by default.
+
+        Raises:
+            InvalidData: there is no such place or answer, or its tokens are not here: it came from a file or a server,
+                or was written by hand.
+        """
+        if where not in self._open_with:
+            raise InvalidData(
+                f"Answers do not open in {quoted(where)}.", f"There are: {', '.join(self.opens) or 'none'}."
+            )
+        with self._lock:
+            answer = self._answer_at(id, "Only an answer has tokens to look at.", "Take the id of an answer.")
+            completion = self._completions.get(answer.id)
+            if completion is None or not completion.ids:
+                raise InvalidData(
+                    "The tokens of this answer are not here: it came from a file or a server, or was written by hand.",
+                    "Regenerate it with a model that runs here.",
+                )
+            sent = answer.sent or {}
+            system = [{"role": "system", "content": sent["system"]}] if sent.get("system") else []
+            said = self.conversation.for_model(answer.parent)[sent.get("left_out", 0) :]
+        return self._open_with[where]([*system, *said], completion)
+
     def stop(self) -> None:
-        """Stop the answer that is being written, at the next token. Does nothing when none is."""
-        reply = self._reply  # no lock: a stop must never wait
-        if reply is not None:
-            reply.cancel()
+        """Stop the answer that is being written, or both, at the next token. Does nothing when none is."""
+        for one in list(self._writing.values()):  # no lock: a stop must never wait
+            one.reply.cancel()
 
     def clear(self) -> None:
         """Begin an empty conversation with the same settings."""
         with self._lock:
             self._not_running()
             self.conversation = Conversation(self.system)
+            self._completions.clear()
             self._show_conversation()
 
     def save(self, path: str | Path) -> Path:
@@ -195,29 +278,9 @@ class ChatPanel(Answering):
         Raises:
             InvalidData: the file cannot be written, or a text in the conversation cannot.
         """
-        target = Path(path)
-        part = target.resolve().with_name(f".{uuid.uuid4().hex}.part")
         with self._lock:
             json = self.conversation.to_json()
-        try:
-            whole = json.encode()
-        except UnicodeEncodeError as error:
-            raise InvalidData(
-                "The conversation has text that cannot be written as UTF-8: half of a surrogate pair.",
-                "Edit or regenerate that message, then save again.",
-            ) from error
-        try:
-            part.write_bytes(whole)
-            os.replace(part, target.resolve())
-        except OSError as error:
-            raise InvalidData(
-                f"The conversation cannot be written to {target}: {error.strerror}.",
-                "Choose a file in a folder that exists and that you may write to.",
-            ) from error
-        finally:
-            with contextlib.suppress(OSError):
-                part.unlink()
-        return target
+        return chat_file.write(path, json)
 
     def load(self, path: str | Path) -> None:
         """Go on with a conversation that `save` wrote.
@@ -225,11 +288,7 @@ class ChatPanel(Answering):
         Raises:
             InvalidData: there is no such file, or it is not a saved conversation.
         """
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidData(f"{path} cannot be read: {error}.", "Check the path.") from error
-        self._load_text(text)
+        self._load_text(chat_file.read(path))
 
     def static_html(self) -> str:
         """The conversation so far, for a reader without a kernel."""
@@ -238,40 +297,21 @@ class ChatPanel(Answering):
 
     def close(self) -> None:
         """Stop, and leave the page. Closing again does nothing."""
-        if hasattr(self, "state"):  # a constructor that refused its arguments leaves none
+        if hasattr(self, "_writing"):  # a constructor that refused its arguments leaves none
             self.stop()
-            with contextlib.suppress(ValueError):  # it is not observed any more, or not yet
-                self.state.unobserve(self._follow, ["loaded", "selected"])
-            if self._own_state:
-                self.state.close()
         super().close()
 
     # What the page asks for
 
     def _on_page(self, _: Any, content: Any, buffers: Any) -> None:
         try:
-            self._asked(content)()
+            asked(self._actions, content)()
         except Exception as error:
             self._show_problem(readable(error))
 
-    def _asked(self, content: Any) -> Callable[[], object]:
-        """What a message of the page asks for, once it is known to be well formed."""
-        kind = content.get("type") if isinstance(content, dict) else None
-        action = self._actions.get(kind) if isinstance(kind, str) else None
-        hint = "Reload the page; if that does not help, restart the kernel."
-        if action is None:
-            raise InvalidData(f"The page asked for something unknown: {reprlib.repr(content)}.", hint)
-        arguments = {name: value for name, value in content.items() if name != "type"}
-        try:
-            inspect.signature(action).bind(**arguments)
-        except TypeError as error:
-            raise InvalidData(f"The page asked for {kind!r} in the wrong way: {error}.", hint) from None
-        return lambda: action(**arguments)
-
     def _hello(self) -> None:
-        stream = self._stream
-        if stream is not None:
-            stream.snapshot()
+        for one in list(self._writing.values()):
+            one.stream.snapshot()
 
     def _choose(self, name: str) -> None:
         if not isinstance(name, str):
@@ -287,6 +327,7 @@ class ChatPanel(Answering):
             self._not_running()
             self.conversation = loaded = Conversation.from_json(json)
             self.system = loaded.system
+            self._completions.clear()
             self._show_conversation()
 
     def _inspect(self, id: str | None = None) -> None:
@@ -308,6 +349,16 @@ class ChatPanel(Answering):
             raise ModelNotFound("No model is loaded.", "Load one: inb.load(), or the LoadPanel.")
         return self.model  # type: ignore[no-any-return]
 
+    def _answer_at(self, id: str | None, refusal: str, hint: str) -> Message:
+        """The answer `id`, or the last one; a message of one's own is refused."""
+        answers = [message.id for message in self.conversation.path() if message.role == "assistant"]
+        if id is None and not answers:
+            raise InvalidData("There is no answer yet.", 'Send a message first: chat.send("...").')
+        answer = self.conversation[answers[-1] if id is None else id]
+        if answer.role != "assistant":
+            raise InvalidData(refusal, hint)
+        return answer
+
     def _not_running(self) -> None:
         if self.running:
             raise InfluenceError("An answer is still being written.", "Wait for it, or stop it: chat.stop().")
@@ -316,70 +367,26 @@ class ChatPanel(Answering):
         self._not_running()
         return self._chosen_model()
 
-    def _last(self) -> str | None:
+    def _said(self, text: str, id: str | None = None) -> Callable[[], str]:
+        """What says `text`, as a version of the message `id` if there is one; it gives the message's id."""
+        if id is not None:
+            if self.conversation[id].role != "user":
+                raise InvalidData(
+                    "An answer is not answered.", "Use chat.edit(id, text) to write another one."
+                )
+            return lambda: self.conversation.edit(id, text).id
         path = self.conversation.path()
-        return path[-1].id if path else None
+        last = path[-1].id if path else None
+        return lambda: self.conversation.add("user", text, last).id
+
+    def _again(self, id: str | None) -> Callable[[], str | None]:
+        """What gives the id of the message that `id` answers, or the last answer."""
+        hint = "Use chat.edit(id, text) for your own message."
+        answer = self._answer_at(id, "Only an answer can be regenerated.", hint)
+        return lambda: answer.parent
 
     def _show_conversation(self) -> None:
         self.problem = None
-        self.messages = self.conversation.rows()
+        self.messages = self._rows()
         self._measure()
         self.update_static()
-
-    def _measure(self) -> None:
-        """Count the tokens of the conversation as it stands."""
-        model: Model | None = self.model
-        used = 0
-        messages = self.conversation.for_model()
-        if model is not None and messages:
-            try:
-                session = self._set_up(model.session())
-                session.messages = messages
-                used = session.context_used
-            except InfluenceError:  # the next answer will say what is wrong
-                used = self.context["used"] or 0
-        self.context = {"used": used, "size": None if model is None else model.context_length}
-
-    # What follows the loaded models and the settings
-
-    def _follow(self, _: Any = None) -> None:
-        with self._lock:
-            self.model = self.state.selected
-            with self.hold_sync():  # a page sees the list and what is chosen of it as one change
-                self.loaded = list(self.state.loaded)
-                self.chosen = self.state.label(self.model)
-
-    @traitlets.validate("model")
-    def _known(self, proposal: Any) -> Model | None:
-        model = proposal["value"]
-        if not isinstance(model, str):
-            return model  # type: ignore[no-any-return]
-        return self.state.named(model)
-
-    @traitlets.observe("model")
-    def _model_changed(self, change: Any) -> None:
-        with self._lock:
-            model = change["new"]
-            self._session = None
-            self.state.selected = model
-            self.chosen = self.state.label(model)
-            if model is not None and self.problem is not None and "field" not in self.problem:
-                self.problem = None  # "No model is loaded." is true no longer
-            known = {} if model is None else model.template_switches()
-            if model is not None and _is_back(model, change["old"]):
-                known.update({one["name"]: one["value"] for one in self.switches if one["name"] in known})
-            self.switches = [
-                {"name": name, "label": name.replace("_", " ").capitalize(), "value": value}
-                for name, value in known.items()
-            ]
-            self._measure()
-        self.update_static()
-
-    @traitlets.observe("system")
-    def _system_changed(self, change: Any) -> None:
-        self.conversation.system = change["new"]
-
-
-def _is_back(model: Model, before: Model | None) -> bool:
-    """Whether it is the one before, which went by itself, loaded again."""
-    return before is not None and before.use.left and before.name == model.name

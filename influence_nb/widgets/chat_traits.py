@@ -19,6 +19,7 @@ from influence_nb.errors import InfluenceError, InvalidData, InvalidSampling
 from influence_nb.widgets.base import StaticFallback, readable
 from influence_nb.widgets.conversation import plain_text
 from influence_nb.widgets.fields import described
+from influence_nb.widgets.two import warmer
 
 if TYPE_CHECKING:
     from influence_nb.engine.model import Model
@@ -54,8 +55,13 @@ def _switches(value: Any) -> list[dict[str, Any]]:
     return value  # type: ignore[no-any-return]
 
 
+def _other(value: Any) -> Sampling | None:
+    return None if value is None else _sampling(value)
+
+
 _CHECKS: dict[str, Callable[[Any], object]] = {
     "sampling": _sampling,
+    "other_sampling": _other,
     "switches": _switches,
     "system": plain_text,
 }
@@ -68,10 +74,14 @@ class ChatTraits(StaticFallback, anywidget.AnyWidget):
     _css = STATIC / "chat.css"
 
     messages = traitlets.List(traitlets.Dict()).tag(sync=True)
-    """The active path of the conversation: a dict a message, with its figures. Methods change it."""
+    """The active path of the conversation: a dict a message, with its figures. Methods change it.
+
+    `beside` is the dict of the answer that stands beside it, or None; `pieces` of two such answers is the content as
+    [text, whether the other has it too] each; `kept` is whether an answer's tokens are here to be looked at.
+    """
 
     running = traitlets.Unicode("").tag(sync=True)
-    """The id of the answer that is being written; "" when none is."""
+    """The id of the answer that is being written, of two the left one's as long as it is; "" when none is."""
 
     model = traitlets.Any(None, allow_none=True).tag(sync=True, to_json=_model_json)
     """The `Model` that answers; None where none is loaded. Set it to a loaded model or its name."""
@@ -90,6 +100,19 @@ class ChatTraits(StaticFallback, anywidget.AnyWidget):
     )
     """The `Sampling` of the next answers. A dict of parameters sets it too; an invalid one is refused."""
 
+    two = traitlets.Bool(False).tag(sync=True)
+    """Whether the page has each message answered twice, beside each other, as `compare` does."""
+
+    other_sampling = traitlets.Any(None, allow_none=True).tag(
+        sync=True,
+        to_json=lambda value, _: None if value is None else value.to_dict(),
+        from_json=lambda value, _: _other(value),
+    )
+    """The `Sampling` of the second of two answers; None until `two` is set: then that of the first, but warmer."""
+
+    other_model = traitlets.Unicode("").tag(sync=True)
+    """The name in `loaded` of the model that writes the second of two answers; "" for the same one."""
+
     system = traitlets.Unicode("").tag(sync=True)
     """The system prompt; "" for none."""
 
@@ -101,6 +124,9 @@ class ChatTraits(StaticFallback, anywidget.AnyWidget):
 
     context = traitlets.Dict({"used": 0, "size": None}).tag(sync=True)
     """Tokens: {"used", "size"}; the size is None where the model states none."""
+
+    opens = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    """Where an answer can be taken up, see `open_with`; offered for those whose tokens are here (`kept`)."""
 
     problem = traitlets.Any(None, allow_none=True).tag(sync=True)
     """An error that belongs to no message: {"message", "hint", "field"}; None when all is well."""
@@ -120,7 +146,7 @@ class ChatTraits(StaticFallback, anywidget.AnyWidget):
                     refused = error
                 else:
                     valid[name] = value
-            if refused is None and "sampling" in valid:
+            if refused is None and valid.keys() & {"sampling", "other_sampling"}:
                 self.problem = None
             try:
                 super().set_state(valid)
@@ -143,6 +169,15 @@ class ChatTraits(StaticFallback, anywidget.AnyWidget):
     @traitlets.validate("sampling")
     def _valid(self, proposal: Any) -> Sampling:
         return _sampling(proposal["value"])
+
+    @traitlets.validate("other_sampling")
+    def _valid_other(self, proposal: Any) -> Sampling | None:
+        return _other(proposal["value"])
+
+    @traitlets.observe("two")
+    def _two_changed(self, change: Any) -> None:
+        if change["new"] and self.other_sampling is None:
+            self.other_sampling = warmer(self.sampling)
 
     @traitlets.validate("switches")
     def _valid_switches(self, proposal: Any) -> list[dict[str, Any]]:

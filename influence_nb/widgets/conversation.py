@@ -33,6 +33,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "stats": (dict, type(None)),
     "error": (dict, type(None)),
     "sent": (dict, type(None)),
+    "beside": (str, type(None)),
 }
 _STATS: dict[str, tuple[type, ...]] = {
     "prompt_tokens": (int, type(None)),
@@ -60,6 +61,7 @@ class Message:
         sent: what the answer's prompt was made with: {"system": text, "switches": {name: bool}}, and once it was
             sent also {"left_out": how many of the oldest messages, "ids": a digest of its token ids}. None on a
             user's message, and in files that tell nothing of it.
+        beside: the id of an earlier version, where this answer stands to the right of that one and neither was chosen.
     """
 
     id: str
@@ -73,6 +75,7 @@ class Message:
     stats: dict[str, Any] | None = None
     error: dict[str, str] | None = None
     sent: dict[str, Any] | None = None
+    beside: str | None = None
 
 
 @dataclass
@@ -118,6 +121,20 @@ class Conversation:
         """All versions of the message `id`, oldest first."""
         parent = self[id].parent
         return [message for message in self.messages.values() if message.parent == parent]
+
+    def pair(self, id: str) -> tuple[Message, Message] | None:
+        """The two answers beside each other, left and right, of which the message `id` is one; None if it is alone."""
+        for one in self.siblings(id):
+            if one.beside is not None and id in (one.id, one.beside):
+                return self[one.beside], one
+        return None
+
+    def settle(self, id: str) -> Message:
+        """Put one of two answers beside each other on the path; the other one is a version of it from now on."""
+        for one in self.pair(id) or ():
+            self.update(one.id, beside=None)
+        self.chosen[self[id].parent] = id
+        return self[id]
 
     def add(self, role: str, content: str, parent: str | None, **facts: Any) -> Message:
         """A new version below `parent`, made the active one.
@@ -173,13 +190,21 @@ class Conversation:
         return [{"role": one.role, "content": one.content} for one in said]
 
     def rows(self) -> list[dict[str, Any]]:
-        """The active path for a view: each message with its version and the number of versions."""
+        """The active path for a view: each message with its version and the number of versions.
+
+        `beside` is there the row of the answer that stands beside it, left of it where that has the lower version;
+        None for a message that stands alone.
+        """
         rows = []
         for message in self.path():
-            versions = [version.id for version in self.siblings(message.id)]
-            row = asdict(message) | {"version": versions.index(message.id), "versions": len(versions)}
-            rows.append({name: value for name, value in row.items() if name not in ("parent", "sent")})
+            others = [one for one in self.pair(message.id) or () if one is not message]
+            rows.append(self._row(message) | {"beside": self._row(others[0]) if others else None})
         return rows
+
+    def _row(self, message: Message) -> dict[str, Any]:
+        versions = [version.id for version in self.siblings(message.id)]
+        row = asdict(message) | {"version": versions.index(message.id), "versions": len(versions)}
+        return {name: value for name, value in row.items() if name not in ("parent", "sent", "beside")}
 
     def to_json(self) -> str:
         """The whole tree as JSON text, every version included."""
@@ -255,6 +280,12 @@ def _message(values: Any, number: int, earlier: Conversation) -> Message:
         raise _refused(f"{where} has the role {message.role!r} out of turn")
     if message.status not in STATUSES:
         raise _refused(f"{where} has the unknown status {message.status!r}")
+    left = earlier.messages.get(message.beside) if message.beside is not None else None
+    fits = left is not None and left.parent == message.parent and left.role == "assistant"
+    if message.beside is not None and not (fits and earlier.pair(message.beside) is None):
+        raise _refused(
+            f"{where} stands beside {reprlib.repr(message.beside)}, which is no other answer alone"
+        )
     error = message.error
     if error is not None and not all(
         isinstance(error.get(name), str) for name in ("message", "hint", *error)

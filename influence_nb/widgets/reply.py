@@ -114,6 +114,13 @@ class Stream:
                 self._first = self._last
                 self._flush()
 
+    def begin_again(self) -> None:
+        """The text begins anew: the engine had to, for want of memory; a page replaces what it has."""
+        with self._lock:
+            if self._tokens:
+                self._text, self._tokens, self._first = "", 0, None
+                self._snapshot()
+
     def keep_sending(self) -> None:
         """Send deltas until `end`."""
         while not self._ended.wait(EVERY):
@@ -133,8 +140,11 @@ class Stream:
     def snapshot(self) -> None:
         """Send all the text so far, for a page that joins."""
         with self._lock:
-            self._sent, self._sent_tokens = len(self._text), self._tokens
-            self._post({"type": "snapshot", "id": self.id, "text": self._text, **self._figures()})
+            self._snapshot()
+
+    def _snapshot(self) -> None:
+        self._sent, self._sent_tokens = len(self._text), self._tokens
+        self._post({"type": "snapshot", "id": self.id, "text": self._text, **self._figures()})
 
     def _flush(self) -> None:
         delta = self._text[self._sent :]

@@ -74,9 +74,9 @@ def test_settings_changed_while_an_answer_begins_are_those_of_the_next(monkeypat
     chat = ChatPanel(system="Be brief.")
     session_with = chat._session_with
 
-    def late(model: Any) -> Any:
+    def late(model: Any, side: int) -> Any:
         chat.system = "Rhyme."
-        return session_with(model)
+        return session_with(model, side)
 
     monkeypatch.setattr(chat, "_session_with", late)
     chat.send("Hi").result(WAIT)

@@ -117,6 +117,8 @@ def damaged(**changes: object) -> str:
         (damaged(stats={"tokens": 1, "tokens_per_second": "fast"}), '"tokens_per_second" in "stats"'),
         (damaged(stats={"tokens": True}), '"tokens" in "stats"'),
         (damaged(stats={"tokens": 1, "first_token": float("nan")}), '"first_token" in "stats"'),
+        (damaged(beside="nowhere"), "beside"),
+        (damaged(beside=5), "beside"),
         (damaged(sampling={"temperature": -1}), "sampling"),
         (damaged(sampling={"warmth": 1}), "sampling"),
         (damaged(sampling={"order": 5}), "sampling"),
@@ -149,3 +151,43 @@ def test_a_version_that_is_not_there_is_refused(index: int):
     with pytest.raises(InvalidData, match="no version"):
         conversation.switch(conversation.path()[0].id, index)
     assert said(conversation) == ["Hi", "Hello", "Why?"]
+
+
+def two() -> tuple[Conversation, list[str]]:
+    """A question with two answers beside each other and a third version; the ids of the four."""
+    conversation = Conversation()
+    question = conversation.add("user", "Hi", None)
+    left = conversation.add("assistant", "Hello", question.id)
+    right = conversation.add("assistant", "Good day", question.id, beside=left.id)
+    third = conversation.add("assistant", "Hey", question.id)
+    return conversation, [one.id for one in (question, left, right, third)]
+
+
+def test_two_answers_stand_beside_each_other_until_one_is_chosen():
+    conversation, (question, left, right, third) = two()
+    assert [conversation.pair(id) is None for id in (question, left, right, third)] == [
+        True,
+        False,
+        False,
+        True,
+    ]
+    assert conversation.rows()[1]["beside"] is None
+    conversation.switch(right, 1)
+    row = conversation.rows()[1]
+    assert (row["id"], row["version"], row["beside"]["id"], row["beside"]["version"]) == (right, 1, left, 0)
+    assert "beside" not in row["beside"]
+    again = Conversation.from_json(conversation.to_json())
+    assert again.rows() == conversation.rows()
+    conversation.settle(left)
+    assert said(conversation) == ["Hi", "Hello"]
+    assert conversation.pair(right) is None
+    assert [row["versions"] for row in conversation.rows()] == [1, 3]
+    assert conversation.settle(third).content == "Hey"
+
+
+def test_an_answer_stands_beside_one_other_only():
+    conversation, (question, left, right, third) = two()
+    for beside in (left, right, question):
+        conversation.update(third, beside=beside)
+        with pytest.raises(InvalidData, match="no other answer alone"):
+            Conversation.from_json(conversation.to_json())

@@ -126,3 +126,14 @@ def test_turns_that_the_server_has_no_room_for_are_left_out_and_said(server: Cha
     chat._inspect()
     assert "oldest 2 messages were left out" in shown[-1]["note"]
     assert '"One"' not in shown[-1]["template"]
+
+
+def test_two_answers_of_a_server_come_side_by_side_and_are_not_taken_up_elsewhere(server: ChatServer):
+    chat = ChatPanel(model=inb.load(endpoint=server.url), open_with={"X-ray": lambda *_: None})
+    pair = chat.compare("Hi", temperature=1.2)
+    assert [reply.result(WAIT).text for reply in pair] == ["Hello there."] * 2
+    assert sorted(post.body["temperature"] for post in server.posts[-2:]) == [0.7, 1.2]
+    assert not chat.messages[-1]["kept"]
+    with pytest.raises(InvalidData, match="came from a file or a server"):
+        chat.open_in("X-ray")
+    chat.close()

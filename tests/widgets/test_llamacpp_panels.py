@@ -31,6 +31,9 @@ def test_a_gguf_is_shown_talked_to_and_unloaded(tmp_path: Path):
     chat.send("Say hello.", temperature=0.0, max_new_tokens=5).result(WAIT)
     assert [one["role"] for one in chat.messages] == ["user", "assistant"]
     assert chat.messages[1]["content"]
+    chat.sampling = chat.sampling.replace(max_new_tokens=4, seed=3)
+    left, right = (reply.result(WAIT) for reply in chat.compare("And again.", seed=3))
+    assert left.ids == right.ids != []
     load.unload(model.name).result(WAIT)
     assert not model.is_loaded
     chat.close()

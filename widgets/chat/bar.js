@@ -4,7 +4,7 @@ import { attribute, fill, h, show } from "../shared/dom.js";
 import { iconButton } from "../shared/icons.js";
 
 /** @typedef {import("./types.js").Loaded} Loaded */
-/** @typedef {"inspect" | "save" | "load" | "clear" | "settings"} Tool */
+/** @typedef {"inspect" | "save" | "load" | "clear" | "two" | "settings"} Tool */
 
 export class Bar {
   /**
@@ -20,6 +20,7 @@ export class Bar {
       save: iconButton("save", "Save", actions.save),
       load: iconButton("load", "Load", actions.load),
       clear: iconButton("clear", "Clear", actions.clear),
+      two: iconButton("two", "Two at once", actions.two, { "aria-pressed": "false" }),
       settings: iconButton("settings", "Settings", actions.settings, { "aria-expanded": "false" }),
     };
     const tools = h("span", { class: "inb-tools", role: "toolbar", "aria-label": "Conversation tools" });
@@ -56,6 +57,11 @@ export class Bar {
     this.buttons.save.disabled = empty;
     this.buttons.load.disabled = busy;
     this.buttons.clear.disabled = busy || empty;
+  }
+
+  /** @param {boolean} two whether each message is answered twice */
+  showTwo(two) {
+    attribute(this.buttons.two, "aria-pressed", two);
   }
 
   /** @param {boolean} open */

@@ -14,6 +14,26 @@ export function speed({ tokens_per_second, first_token }) {
   return parts;
 }
 
+/** @param {number} count */
+export function tokens(count) {
+  return `${count} ${count === 1 ? "token" : "tokens"}`;
+}
+
+/**
+ * @typedef {Pick<Message, "model" | "sampling" | "seed">} Made
+ *
+ * @param {Made} one
+ * @param {Made} other
+ * @returns {string} how `one` is made otherwise than `other`, such as "temperature 0.7"
+ */
+export function apart({ model, sampling, seed }, other) {
+  const text = (/** @type {unknown} */ value) => JSON.stringify(value ?? null);
+  const differs = Object.entries(sampling ?? {}).filter(([name, value]) => name !== "seed" && text(value) !== text(other.sampling?.[name]));
+  const words = differs.map(([name, value]) => `${name.replaceAll("_", " ")} ${shown(value)}`);
+  if (model !== other.model) words.unshift(String(model));
+  return words.join(" · ") || (seed == null ? "any seed" : `seed ${seed}`);
+}
+
 /**
  * @param {Message} message an assistant's
  * @returns {string[]} what is worth saying below it
@@ -21,8 +41,7 @@ export function speed({ tokens_per_second, first_token }) {
 export function summary({ model, stats, seed, status }) {
   const parts = model ? [model] : [];
   if (stats) {
-    parts.push(...speed(stats));
-    parts.push(`${stats.tokens} ${stats.tokens === 1 ? "token" : "tokens"}`);
+    parts.push(...speed(stats), tokens(stats.tokens));
   }
   if (seed != null) parts.push(`seed ${seed}`);
   if (status === "cancelled") parts.push("stopped");

@@ -5,8 +5,9 @@
 
 import { listeners, painter } from "../shared/model.js";
 import { followTheme } from "../shared/theme.js";
-import { Stream } from "./stream.js";
+import { sides } from "./pair.js";
 import { Panel } from "./panel.js";
+import { Stream } from "./stream.js";
 
 /** @typedef {import("./types.js").Message} Message */
 /** @typedef {import("../shared/model.js").WidgetModel} WidgetModel */
@@ -17,26 +18,30 @@ import { Panel } from "./panel.js";
  */
 function render({ model, el }) {
   const { on, also, end } = listeners(model);
-  const stream = new Stream(() => void panel.send({ type: "hello" }));
+  const hello = () => void panel.send({ type: "hello" });
+  /** @type {Map<string, Stream>} those of the messages in the making, by id */
+  const streams = new Map();
+  const live = (/** @type {string} */ id) => streams.get(id)?.live ?? null;
   const panel = new Panel((message) => model.send(message), (trait, value) => {
     model.set(trait, value);
     model.save_changes();
   });
   const messages = () => /** @type {Message[]} */ (model.get("messages") ?? []);
-  const running = () => messages().find(({ status }) => status === "running");
+  const running = () => messages().filter((message) => sides(message).some(({ status }) => status === "running"));
   const busy = () => Boolean(model.get("running"));
 
   const showMessages = () => {
-    if (stream.live && running()?.id !== stream.live.id && !busy()) stream.end();
-    panel.showMessages(messages(), stream.live, busy());
+    if (running().length === 0 && !busy()) streams.clear();
+    panel.showMessages(messages(), live, busy());
   };
   const paint = painter(() => {
-    const message = running();
-    if (message && stream.live?.id === message.id) panel.paint(message, stream.live);
+    for (const message of running()) panel.paint(message, live);
   });
 
   on("msg:custom", (message) => {
     if (message.type === "delta" || message.type === "snapshot") {
+      const stream = streams.get(message.id) ?? new Stream(hello);
+      streams.set(message.id, stream);
       if (stream.take(message)) paint.ask();
     } else {
       panel.receive(message);
@@ -44,7 +49,7 @@ function render({ model, el }) {
   });
   on("change:messages", showMessages);
   on("change:running", showMessages);
-  for (const trait of ["model", "loaded", "chosen", "context", "problem", "fields", "sampling", "system", "switches", "when_full"]) {
+  for (const trait of ["opens", "model", "loaded", "chosen", "two", "other_model", "other_sampling", "context", "problem", "fields", "sampling", "system", "switches", "when_full"]) {
     const update = () => panel.show(trait, model.get(trait));
     on(`change:${trait}`, update);
     update();
@@ -54,7 +59,7 @@ function render({ model, el }) {
   also(() => paint.cancel());
   also(() => panel.end());
   showMessages();
-  stream.hello();
+  hello();
   return end;
 }
 

@@ -3,9 +3,10 @@
 import { h, show } from "../shared/dom.js";
 import { iconButton } from "../shared/icons.js";
 import { MessageView } from "./message.js";
+import { PairView, sides } from "./pair.js";
 
 /** @typedef {import("./types.js").Message} Message */
-/** @typedef {import("./types.js").Live} Live */
+/** @typedef {import("./types.js").Lives} Lives */
 
 /** Pixels from the end that still count as reading the end. */
 const NEAR = 24;
@@ -14,7 +15,7 @@ export class Log {
   /** @param {import("./message.js").Actions} actions */
   constructor(actions) {
     this.actions = actions;
-    /** @type {Map<string, MessageView>} */
+    /** @type {Map<string, MessageView | PairView>} */
     this.views = new Map();
     this.following = true;
     this.lastTop = 0;
@@ -30,10 +31,10 @@ export class Log {
 
   /**
    * @param {Message[]} messages
-   * @param {Live | null} live
+   * @param {Lives} live
    */
   update(messages, live) {
-    const ids = new Set(messages.map(({ id }) => id));
+    const ids = new Set(messages.map(key));
     for (const [id, view] of this.views) {
       if (ids.has(id)) continue;
       view.end();
@@ -41,7 +42,7 @@ export class Log {
     }
     messages.forEach((message, index) => {
       const view = this.#view(message);
-      view.update(message, live?.id === message.id ? live : null);
+      view.update(message, live);
       if (this.list.children[index] !== view.el) this.list.insertBefore(view.el, this.list.children[index] ?? null);
     });
     show(this.empty, messages.length === 0);
@@ -49,13 +50,13 @@ export class Log {
   }
 
   /**
-   * Paints the text so far of the message in the making.
+   * Paints the text so far of a message in the making.
    *
    * @param {Message} message
-   * @param {Live} live
+   * @param {Lives} live
    */
   paint(message, live) {
-    this.views.get(message.id)?.update(message, live);
+    this.views.get(key(message))?.update(message, live);
     this.settle();
   }
 
@@ -95,11 +96,16 @@ export class Log {
 
   /** @param {Message} message */
   #view(message) {
-    let view = this.views.get(message.id);
+    let view = this.views.get(key(message));
     if (!view) {
-      view = new MessageView(message, this.actions);
-      this.views.set(message.id, view);
+      view = message.beside ? new PairView(message, this.actions) : new MessageView(message, this.actions);
+      this.views.set(key(message), view);
     }
     return view;
   }
+}
+
+/** @param {Message} message what is shown in one place */
+function key(message) {
+  return sides(message).map(({ id }) => id).join();
 }

@@ -8,7 +8,7 @@ import { Editor } from "./editor.js";
 import { shown, summary, usage } from "./figures.js";
 
 /** @typedef {import("./types.js").Message} Message */
-/** @typedef {import("./types.js").Live} Live */
+/** @typedef {import("./types.js").Lives} Lives */
 
 /**
  * @typedef {object} Actions
@@ -16,6 +16,9 @@ import { shown, summary, usage } from "./figures.js";
  * @property {(id: string, text: string) => boolean} edit whether it was sent
  * @property {(id: string, index: number) => void} version
  * @property {(id: string) => void} inspect
+ * @property {(id: string, which: number) => void} choose
+ * @property {(id: string, where: string) => void} open
+ * @property {string[]} opens where an answer can be taken up
  */
 
 export class MessageView {
@@ -37,8 +40,12 @@ export class MessageView {
     this.tools = h("div", { class: "inb-tools" });
     this.meta = h("span", { class: "inb-meta" });
     this.parameters = h("details", { class: "inb-parameters" });
+    this.opens = h("span", { class: "inb-opens" }, "Open in", ...actions.opens.map((where) => {
+      const button = { type: "button", class: "inb-link", "aria-label": `Open this answer in ${where}` };
+      return h("button", { ...button, onclick: () => actions.open(this.message.id, where) }, where);
+    }));
     this.buttons = this.#buttons(assistant);
-    fill(this.tools, ...Object.values(this.buttons), assistant && this.meta, assistant && this.parameters);
+    fill(this.tools, ...Object.values(this.buttons), assistant && this.opens, assistant && this.meta, assistant && this.parameters);
     this.el = h(
       "article",
       { class: "inb-message", "aria-label": assistant ? "Answer" : "You", dataset: { role: message.role, id: message.id } },
@@ -51,12 +58,12 @@ export class MessageView {
 
   /**
    * @param {Message} message
-   * @param {Live | null} live its text so far where it is in the making
+   * @param {Lives} live its text so far where it is in the making
    */
   update(message, live) {
     this.message = message;
     const running = message.status === "running";
-    const text = running && live ? live.text : message.content;
+    const text = (running && live(message.id)?.text) || message.content;
     this.el.dataset["status"] = message.status;
     if (this.answer) this.answer.update(text, running);
     else this.body.textContent = text;
@@ -112,6 +119,7 @@ export class MessageView {
     show(this.tools, !running);
     this.#fail();
     if (message.role === "user") return;
+    show(this.opens, message.kept && this.actions.opens.length);
     this.meta.textContent = summary(message).join(" · ");
     const rows = [...Object.entries(message.sampling ?? {}), ...usage(message)];
     show(this.parameters, rows.length > 0);

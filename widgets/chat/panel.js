@@ -7,13 +7,14 @@ import { Gauge, count } from "../shared/gauge.js";
 import { NO_KERNEL } from "../shared/model.js";
 import { Bar } from "./bar.js";
 import { Composer } from "./composer.js";
-import { speed } from "./figures.js";
+import { apart, speed } from "./figures.js";
 import { Log } from "./log.js";
+import { SIDES, sides } from "./pair.js";
 import { Sent } from "./sent.js";
 import { Settings } from "./settings.js";
 
 /** @typedef {import("./types.js").Message} Message */
-/** @typedef {import("./types.js").Live} Live */
+/** @typedef {import("./types.js").Lives} Lives */
 /** @typedef {import("./types.js").Loaded} Loaded */
 /** @typedef {import("./types.js").Problem} Problem */
 
@@ -28,6 +29,7 @@ export class Panel {
   constructor(send, change) {
     /** @param {Record<string, unknown>} message */
     this.send = (message) => this.#reached(() => send(message));
+    this.change = change;
     /** @type {Message[]} */
     this.messages = [];
     /** @type {Loaded | null} */
@@ -40,6 +42,11 @@ export class Panel {
     /** @type {Problem | null} */
     this.problem = null;
     this.busy = false;
+    /** Whether each message is answered twice, and how the second time. */
+    this.two = false;
+    this.otherModel = "";
+    /** @type {Record<string, unknown> | null} null as long as it was not chosen: then as the first time */
+    this.otherSampling = null;
     /** What was sent and is not yet in the conversation: given back if it is refused. */
     this.pending = "";
     /** Which answers this view, not another of the same chat, asked for. @type {Set<string>} */
@@ -47,17 +54,23 @@ export class Panel {
 
     this.settings = new Settings((trait, value) => this.#reached(() => change(trait, value)), () => this.#openSettings(false));
     this.sent = new Sent(() => this.#closeSent());
-    this.log = new Log({
-      regenerate: (id) => this.#generate({ type: "regenerate", id }),
-      edit: (id, text) => this.#generate({ type: "edit", id, text }),
+    /** @type {import("./message.js").Actions} */
+    this.actions = {
+      opens: [],
+      choose: (id, which) => this.send({ type: "choose", id, which }),
+      open: (id, where) => this.send({ type: "open", id, where }),
+      regenerate: (id) => this.#generate(this.two ? { type: "compare", id } : { type: "regenerate", id }),
+      edit: (id, text) => this.#generate({ type: this.two && this.#isMine(id) ? "compare" : "edit", id, text }),
       version: (id, index) => this.send({ type: "version", id, index }),
       inspect: (id) => this.#inspect({ id }),
-    });
+    };
+    this.log = new Log(this.actions);
     this.composer = new Composer((text) => this.#submit(text), () => this.send({ type: "stop" }));
     this.bar = new Bar(this.#tools(), (name) => this.send({ type: "model", name }));
     this.confirm = new Confirmation();
     this.banner = new Banner(() => this.#showProblem(null));
     this.picker = filePicker(".json,application/json", (json) => this.send({ type: "load", json }));
+    this.apart = h("p", { class: "inb-apart inb-hint", role: "status", hidden: true });
     this.speed = h("span", { class: "inb-speed" });
     this.gauge = new Gauge("Context used");
     this.announcer = h("div", { class: "inb-offscreen", "aria-live": "polite" });
@@ -68,6 +81,7 @@ export class Panel {
       h("div", { class: "inb-middle" }, this.log.el, this.settings.el, this.sent.el),
       this.banner.el,
       this.confirm.el,
+      this.apart,
       this.composer.el,
       h("footer", { class: "inb-foot" }, this.speed, this.gauge.el),
       this.picker,
@@ -77,7 +91,7 @@ export class Panel {
 
   /**
    * @param {Message[]} messages
-   * @param {Live | null} live
+   * @param {Lives} live
    * @param {boolean} busy
    */
   showMessages(messages, live, busy) {
@@ -90,7 +104,7 @@ export class Panel {
     this.busy = busy;
     if (grown) this.log.following = true;
     this.log.update(messages, live);
-    this.#showSpeed(busy ? (live ?? {}) : (messages.findLast(({ stats }) => stats)?.stats ?? {}));
+    this.#showSpeed(live);
     this.#refresh();
     if (inside) this.#keepFocus();
   }
@@ -104,7 +118,7 @@ export class Panel {
 
   /**
    * @param {Message} message
-   * @param {Live} live
+   * @param {Lives} live
    */
   paint(message, live) {
     this.log.paint(message, live);
@@ -119,9 +133,14 @@ export class Panel {
     if (trait === "model") this.#setModel(value ?? null);
     if (trait === "loaded") this.loaded = value ?? [];
     if (trait === "chosen") this.chosen = value ?? "";
+    if (trait === "opens") this.actions.opens = value ?? [];
+    if (trait === "two") this.two = Boolean(value);
     if (trait === "sampling") this.sampling = value ?? {};
+    if (trait === "other_sampling") this.otherSampling = value ?? null;
+    if (trait === "other_model") this.otherModel = value ?? "";
     if (trait === "fields") this.settings.setFields(value ?? []);
-    if (trait === "fields" || trait === "sampling") this.settings.setSampling(this.sampling);
+    if (["fields", "sampling", "other_sampling"].includes(trait)) this.settings.setSampling(this.sampling, this.otherSampling ?? this.sampling);
+    if (["two", "loaded", "other_model"].includes(trait)) this.settings.setTwo(this.two, this.loaded, this.otherModel);
     if (trait === "system") this.settings.setSystem(value ?? "");
     if (trait === "switches") this.settings.setSwitches(value ?? []);
     if (trait === "when_full") this.settings.setWhenFull(value ?? "stop");
@@ -144,6 +163,13 @@ export class Panel {
     const idle = problem ? "problem" : model ? "idle" : "no-model";
     this.el.dataset["status"] = busy ? "running" : idle;
     this.composer.update(busy, ready);
+    this.bar.showTwo(this.two);
+    show(this.apart, this.two);
+    const name = this.chosen || (model?.name ?? "");
+    const first = made(name, this.sampling);
+    const second = made(this.otherModel || name, this.otherSampling ?? this.sampling);
+    const said = [apart(first, second), apart(second, first)];
+    fill(this.apart, ...said.map((words, side) => h("span", {}, h("b", {}, `${SIDES[side]} `), words)));
     this.log.enable(busy, ready);
     this.bar.showModel(model, this.loaded, this.chosen, busy);
     this.bar.enable(busy, this.messages.length === 0, ready);
@@ -179,17 +205,23 @@ export class Panel {
     this.#refresh();
   }
 
-  /** @param {import("./figures.js").Speed} figures */
-  #showSpeed(figures) {
-    this.speed.textContent = speed(figures).join(" · ");
+  /** @param {Lives} live */
+  #showSpeed(live) {
+    const last = this.messages.at(-1);
+    const figures = this.busy ? live(last?.id ?? "") : this.messages.findLast(({ stats }) => stats)?.stats;
+    this.speed.textContent = last?.beside ? "" : speed(figures ?? {}).join(" · "); // two tell their own
   }
 
   /** @param {Message | undefined} message the answer that has just ended */
   #announce(message) {
     if (message?.role !== "assistant") return;
-    const ended = { cancelled: "Answer stopped", error: "The answer failed" };
-    const how = ended[/** @type {"cancelled"} */ (message.status)] ?? "Answer finished";
-    this.announcer.textContent = `${how}. ${(message.error?.message ?? message.content).slice(0, READ_OUT)}`;
+    const ended = { cancelled: "stopped", error: "failed" };
+    const both = sides(message);
+    const said = both.map(({ status, error, content }, which) => {
+      const how = ended[/** @type {"cancelled"} */ (status)] ?? "finished";
+      return `${both.length > 1 ? `${SIDES[which]} answer` : "Answer"} ${how}. ${(error?.message ?? content).slice(0, READ_OUT)}`;
+    });
+    this.announcer.textContent = said.join(" ");
   }
 
   /**
@@ -198,7 +230,7 @@ export class Panel {
    */
   #submit(text) {
     if (!this.#valid()) return false;
-    if (!this.send({ type: "send", text })) return false;
+    if (!this.send({ type: this.two ? "compare" : "send", text })) return false;
     this.pending = text;
     this.log.follow();
     return true;
@@ -210,6 +242,11 @@ export class Panel {
    */
   #generate(message) {
     return Boolean(!this.busy && this.model && this.#valid() && this.send(message));
+  }
+
+  /** @param {string} id */
+  #isMine(id) {
+    return this.messages.some((message) => message.id === id && message.role === "user");
   }
 
   /**
@@ -276,6 +313,10 @@ export class Panel {
         this.confirm.open("Replace the whole conversation with that of a file?", pick);
       },
       clear: () => this.confirm.open("Clear the whole conversation?", () => this.send({ type: "clear" })),
+      two: () => {
+        const on = !this.two;
+        if (this.#reached(() => this.change("two", on)) && on) this.#openSettings(true);
+      },
       settings: () => this.#openSettings(Boolean(this.settings.el.hidden)),
     };
   }
@@ -293,6 +334,11 @@ export class Panel {
     else if (!this.sent.el.hidden) this.#closeSent();
     else this.#openSettings(false);
   }
+}
+
+/** @param {string} model @param {Record<string, any>} sampling an answer that is still to be made */
+function made(model, sampling) {
+  return { model, sampling, seed: sampling["seed"] ?? null };
 }
 
 /** @param {Loaded} model @param {boolean} present whether it is in memory, or comes back when it is needed */

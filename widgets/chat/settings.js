@@ -1,8 +1,9 @@
 /** The drawer of settings: system prompt, sampling, the template's switches. Every valid change is handed on at once. */
 
-import { fill, h, show, unique } from "../shared/dom.js";
+import { attribute, fill, h, show, unique } from "../shared/dom.js";
 import { FieldControl } from "../shared/fields.js";
 import { iconButton } from "../shared/icons.js";
+import { SIDES } from "./pair.js";
 
 /** @typedef {import("../shared/fields.js").Field} Field */
 /** @typedef {import("./types.js").Switch} Switch */
@@ -23,8 +24,9 @@ export class Settings {
     this.id = unique("settings");
     /** @type {Map<string, FieldControl>} */
     this.controls = new Map();
-    /** @type {Record<string, unknown>} */
-    this.sampling = {};
+    /** The settings of both sides, of which `side` is shown. @type {Record<string, unknown>[]} */
+    this.samplings = [{}, {}];
+    this.side = 0;
     this.system = h("textarea", {
       rows: 3,
       id: `${this.id}-system`,
@@ -33,6 +35,10 @@ export class Settings {
     });
     this.fields = h("div", { class: "inb-fields" });
     this.switches = h("div", { class: "inb-fields" });
+    this.tabs = SIDES.map((name, side) => h("button", { type: "button", class: "inb-button", "aria-label": `Settings of the ${name.toLowerCase()} answer`, onclick: () => this.#turn(side) }, name));
+    this.model = h("select", { id: `${this.id}-model`, onchange: () => onchange("other_model", this.model.value) });
+    this.models = labelled("Model of the right answer", this.model);
+    this.both = h("div", { class: "inb-row inb-turn", role: "group", "aria-label": "Which answer", hidden: true }, ...this.tabs);
     this.full = h("select", { id: `${this.id}-full`, onchange: () => onchange("when_full", this.full.value) });
     fill(this.full, ...WHEN_FULL.map(([value, label]) => h("option", { value }, label)));
     this.el = h(
@@ -45,6 +51,8 @@ export class Settings {
         labelled("System prompt", this.system),
         this.switches,
         h("h3", {}, "Sampling"),
+        this.both,
+        this.models,
         this.fields,
         h("h3", {}, "Context"),
         labelled("When the context is full", this.full),
@@ -60,10 +68,31 @@ export class Settings {
     fill(this.fields, ...[...this.controls.values()].map(({ el }) => el));
   }
 
-  /** @param {Record<string, unknown>} sampling */
-  setSampling(sampling) {
-    this.sampling = sampling;
-    for (const [name, control] of this.controls) control.set(sampling[name]);
+  /** @param {...Record<string, unknown>} samplings of the answer, and of the second where there are two */
+  setSampling(...samplings) {
+    this.samplings = samplings;
+    for (const [name, control] of this.controls) control.set(samplings[this.side]?.[name]);
+  }
+
+  /**
+   * @param {boolean} two whether there are two answers, with settings each
+   * @param {string[]} loaded
+   * @param {string} model that of the right one, "" for the same
+   */
+  setTwo(two, loaded, model) {
+    const gone = model && !loaded.includes(model) ? [model] : [];
+    fill(this.model, h("option", { value: "" }, "The same"), ...[...loaded, ...gone].map((name) => h("option", { value: name }, name)));
+    this.model.value = model;
+    if (two === this.both.hidden) this.#turn(two ? 1 : 0);
+    show(this.both, two);
+  }
+
+  /** @param {number} side whose settings are shown */
+  #turn(side) {
+    this.side = side;
+    this.tabs.forEach((tab, which) => attribute(tab, "aria-pressed", which === side));
+    show(this.models, side === 1);
+    this.setSampling(...this.samplings);
   }
 
   /** @param {Switch[]} switches */
@@ -111,8 +140,8 @@ export class Settings {
    * @param {unknown} value
    */
   #sampled(name, value) {
-    this.sampling = { ...this.sampling, [name]: value };
-    this.onchange("sampling", this.sampling);
+    this.samplings[this.side] = { ...this.samplings[this.side], [name]: value };
+    this.onchange(this.side ? "other_sampling" : "sampling", this.samplings[this.side]);
   }
 }
 

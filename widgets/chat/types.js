@@ -25,6 +25,9 @@
  * @property {number | string | null} seed
  * @property {Stats | null} stats
  * @property {{ message: string, hint: string } | null} error
+ * @property {Message | null} [beside] another answer to the same turn, left of it where that has the lower version
+ * @property {[string, boolean][]} [pieces] its content, and what of it the answer beside it has too
+ * @property {boolean} [kept] whether its tokens are there to be looked at
  */
 
 /**
@@ -47,6 +50,8 @@
  * @property {number | null} tokens_per_second
  * @property {number | null} first_token seconds
  */
+
+/** @typedef {(id: string) => Live | null} Lives what has come of a message in the making */
 
 /**
  * @typedef {object} Rendered

@@ -3,39 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { frame } from "./page.js";
-import widget from "../chat/index.js";
+import { chat, press, view } from "./chat_view.js";
 import { FakeModel, answer, message, traits } from "./fake_model.js";
-
-/** @param {Record<string, unknown>} [more] */
-function chat(more) {
-  const model = new FakeModel(traits(more));
-  const el = document.createElement("div");
-  document.body.replaceChildren(el);
-  return { model, el, ...view(model, el) };
-}
-
-/** @param {FakeModel} model @param {HTMLElement} el */
-function view(model, el) {
-  const cleanup = widget.render({ model, el });
-  const root = /** @type {HTMLElement} */ (el.querySelector(".inb-chat"));
-  const button = (/** @type {string} */ name) =>
-    /** @type {HTMLButtonElement} */ (
-      [...root.querySelectorAll("button")].find((one) => (one.getAttribute("aria-label") ?? one.textContent) === name && !one.closest("[hidden]"))
-    );
-  const box = /** @type {HTMLTextAreaElement} */ (root.querySelector("textarea[aria-label=Message]"));
-  const write = (/** @type {string} */ text) => {
-    box.value = text;
-    box.dispatchEvent(new Event("input"));
-  };
-  return { cleanup, root, button, box, write };
-}
-
-/** @param {Element} element @param {string} name @param {KeyboardEventInit} [init] */
-function press(element, name, init = {}) {
-  const event = new KeyboardEvent("keydown", { key: name, bubbles: true, cancelable: true, ...init });
-  element.dispatchEvent(event);
-  return event;
-}
 
 const TALK = [message({ id: "u1", content: "Hi" }), answer({ id: "a1", content: "**Hello**", seed: 7, sampling: { temperature: 0.7, top_k: null }, stats: { tokens: 3, first_token: 0.2, tokens_per_second: 20.04 } })];
 const RUNNING = { messages: [message({ id: "u1", content: "Hi" }), answer({ id: "a1", status: "running" })], running: "a1" };
