@@ -40,6 +40,8 @@ class SamplingLab(StaticFallback, ipywidgets.Tab):
         grid: one prompt under many settings, a `GridPanel`.
         inspector: a text as coloured tokens, a `TokenInspector`.
         tree: what may follow a text, a `TokenTreeView`.
+        opens: where a text from elsewhere can be looked at: {name: a call that takes its prompt and its completion, and
+            brings that tab to the front}, as `ChatPanel(open_with=...)` takes them.
 
     Raises:
         TypeError: an unknown keyword.
@@ -58,12 +60,11 @@ class SamplingLab(StaticFallback, ipywidgets.Tab):
         self._own_state = state is None
         self.state = state or State(follow=model is None)
         self.xray = XrayPanel(model=model, sampling=sampling, state=self.state)
-        open_with: dict[str, Callable[[Prompt, Completion], object]] = {
+        self.opens: dict[str, Callable[[Prompt, Completion], object]] = {
             "X-ray": self._look_into,
             "Inspector": self._inspect,
         }
-        if adopt is not None:
-            open_with["Chat"] = adopt
+        open_with = self.opens if adopt is None else {**self.opens, "Chat": adopt}
         self.grid = GridPanel(model=model, sampling=sampling, open_with=open_with, state=self.state)
         self.inspector = TokenInspector(model=model, sampling=sampling, state=self.state)
         self.tree = TokenTreeView(model=model, adopt=adopt, state=self.state)

@@ -5,6 +5,7 @@ It knows which panels there are and nothing of how they work.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,8 @@ class Workbench(StaticFallback, ipywidgets.Tab):
     """All panels in tabs: Search, Download, Library, Load, Chat, Sampling, Tokens, Embeddings, the way a model goes.
 
     What is found, fetched or loaded in one is there in the others. It opens at Load; a model that is to be planned
-    brings the Download tab to the front, and a text of the sampling lab that is to be gone on with the Chat.
+    brings the Download tab to the front, a text of the sampling lab that is to be gone on with the Chat, and an answer
+    that is to be looked at the lab.
 
     Attributes:
         state: the selected model, the loaded ones, and the one wanted from the Hub.
@@ -95,8 +97,9 @@ class Workbench(StaticFallback, ipywidgets.Tab):
         self.download = DownloadPanel(state=self.state)
         self.library = LibraryPanel(state=self.state)
         self.load = LoadPanel(state=self.state)
-        self.chat = ChatPanel(state=self.state)
         self.sampling = SamplingLab(adopt=self._adopt, state=self.state)
+        looks = {name: self._in_the_lab(look) for name, look in self.sampling.opens.items()}
+        self.chat = ChatPanel(open_with=looks, state=self.state)
         self.tokens = TokenizerExplorer(state=self.state)
         self.embeddings = EmbeddingsTab()
         tabs = {
@@ -128,6 +131,15 @@ class Workbench(StaticFallback, ipywidgets.Tab):
     def _adopt(self, prompt: Prompt, completion: Completion) -> None:
         self.chat.adopt(prompt, completion)
         self.selected_index = self.titles.index("Chat")
+
+    def _in_the_lab(
+        self, look: Callable[[Prompt, Completion], object]
+    ) -> Callable[[Prompt, Completion], None]:
+        def opened(prompt: Prompt, completion: Completion) -> None:
+            look(prompt, completion)
+            self.selected_index = self.titles.index("Sampling")
+
+        return opened
 
     def _wanted(self, change: dict[str, Any]) -> None:
         if change["new"]:

@@ -62,7 +62,14 @@ def test_a_branch_found_in_the_sampling_tab_goes_on_in_the_chat(lab: LabServer):
     expect(page.get_by_role("tab", name="Chat")).to_have_attribute("aria-selected", "true")
     word = lab_page.kernel_eval("workbench.chat.messages[1]['content']")
     assert word.strip()
-    expect(page.locator("article.inb-message").nth(1)).to_contain_text(word.strip())
+    answer = page.locator("article.inb-message").nth(1)
+    expect(answer).to_contain_text(word.strip())
+    answer.get_by_role("button", name="Open this answer in X-ray").click()
+    expect(page.get_by_role("tab", name="Sampling")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("tab", name="X-ray")).to_have_attribute("aria-selected", "true")
+    temperature = page.locator("[data-stage=temperature] input[type=range]")
+    expect(temperature).to_be_visible()
+    lab_page.kernel_until("workbench.sampling.xray.tokens == [workbench.chat.messages[1]['content']]")
 
 
 def test_tabs_are_reached_by_keyboard(lab: LabServer):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from fake_model import FakeModel
-from waiting import WAIT
+from waiting import WAIT, until
 
 import influence_nb as inb
 from influence_nb.errors import InfluenceError
@@ -45,6 +45,18 @@ def test_a_branch_of_the_lab_goes_on_in_the_chat(workbench: Workbench, model: in
     branch = lab.tree.adopt(tree.root.children[0].ids).result(WAIT)
     assert workbench.titles[workbench.selected_index] == "Chat"
     assert [one["content"] for one in workbench.chat.messages] == ["Once upon", branch.text]
+
+
+def test_an_answer_of_the_chat_is_looked_at_in_the_lab(workbench: Workbench, model: inb.Model):
+    completion = workbench.chat.send("Hi", max_new_tokens=4, seed=1).result(WAIT)
+    workbench.chat.open_in("Inspector")
+    lab = workbench.sampling
+    assert workbench.titles[workbench.selected_index] == "Sampling"
+    assert lab.titles[lab.selected_index] == "Inspector"
+    assert lab.inspector.inspected.ids == completion.ids
+    workbench.chat.open_in("X-ray")
+    assert lab.titles[lab.selected_index] == "X-ray"
+    until(lab.xray, lambda: len(lab.xray.tokens) == len(completion.ids), "tokens")
 
 
 def test_a_branch_that_the_chat_does_not_take_leaves_the_tab(workbench: Workbench, model: inb.Model):
