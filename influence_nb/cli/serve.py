@@ -57,14 +57,10 @@ def command(
     INFLUENCE_API_KEY; it is no option, since other users of a machine can read those.
     """
     from influence_nb.api import defaults
-    from influence_nb.api.shelf import here
-    from influence_nb.hub.starters import STARTERS
     from influence_nb.server import serve
     from influence_nb.settings import settings
 
     name = defaults.model(model)
-    if name not in STARTERS:
-        here(name)  # a name that is none is said at once
     key = settings().api_key
     server = serve(
         name,

@@ -8,17 +8,17 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from anyio import to_thread
 from fastapi import Request
 from fastapi.responses import Response
 
+from influence_nb import __version__
 from influence_nb.engine import batch, keeping
 from influence_nb.engine.completion import Completion
 from influence_nb.engine.model import Model
-from influence_nb.engine.receipts import package_versions
 from influence_nb.engine.sampling import Sampling
 from influence_nb.engine.token_model import TokenModel
 from influence_nb.errors import CapabilityMissing
@@ -54,7 +54,7 @@ class Service:
     sampling: Sampling
     pull: bool
     delete: bool
-    version: str = field(default_factory=lambda: package_versions().get("influence_nb", ""))
+    version: str = __version__
 
     async def ask(
         self,

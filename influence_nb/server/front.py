@@ -1,0 +1,45 @@
+"""What answers while the rest of the server is still being imported: /health at once, everything else a little later.
+
+It does not know the endpoints; plain ASGI, and few imports, so that it is there within moments of the program's start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from influence_nb import __version__
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+_EARLY = {
+    "status": "loading", "ready": False, "model": None, "error": None, "loaded": [], "waiting": 0, "running": 0,
+    "version": __version__,
+}  # fmt: skip
+"""What /health says until then: what it says too while the first model is being loaded."""
+
+
+class Front:
+    """Stands where the application will be, and passes on to it once it is there."""
+
+    def __init__(self) -> None:
+        self._app: Future[ASGIApp] = Future()
+
+    def open(self, app: ASGIApp) -> None:
+        """Hand over to the application, once; from any thread."""
+        self._app.set_result(app)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if not self._app.done():
+            if scope["type"] == "http" and (scope["method"], scope["path"]) == ("GET", "/health"):
+                body = json.dumps(_EARLY).encode()
+                headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+                await send({"type": "http.response.start", "status": 200, "headers": headers})
+                await send({"type": "http.response.body", "body": body})
+                return
+            await asyncio.shield(asyncio.wrap_future(self._app))  # who goes meanwhile takes nothing along
+        await self._app.result()(scope, receive, send)
