@@ -10,16 +10,21 @@ import json
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from influence_nb import __version__
+from influence_nb.engine.receipts import package_versions
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-_EARLY = {
-    "status": "loading", "ready": False, "model": None, "error": None, "loaded": [], "waiting": 0, "running": 0,
-    "version": __version__,
-}  # fmt: skip
-"""What /health says until then: what it says too while the first model is being loaded."""
+
+def version() -> str:
+    """influence_nb's."""
+    return package_versions().get("influence_nb", "")
+
+
+def _early() -> bytes:
+    """What /health says until then, and while the first model is being loaded."""
+    here = {"status": "loading", "ready": False, "model": None, "error": None, "loaded": []}
+    return json.dumps({**here, "waiting": 0, "running": 0, "version": version()}).encode()
 
 
 class Front:
@@ -36,7 +41,7 @@ class Front:
         """One request."""
         if not self._app.done():
             if scope["type"] == "http" and (scope["method"], scope["path"]) == ("GET", "/health"):
-                body = json.dumps(_EARLY).encode()
+                body = _early()
                 headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
                 await send({"type": "http.response.start", "status": 200, "headers": headers})
                 await send({"type": "http.response.body", "body": body})

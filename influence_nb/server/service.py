@@ -8,21 +8,20 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from anyio import to_thread
 from fastapi import Request
 from fastapi.responses import Response
 
-from influence_nb import __version__
 from influence_nb.engine import batch, keeping
 from influence_nb.engine.completion import Completion
 from influence_nb.engine.model import Model
 from influence_nb.engine.sampling import Sampling
 from influence_nb.engine.token_model import TokenModel
 from influence_nb.errors import CapabilityMissing
-from influence_nb.server import wire
+from influence_nb.server import front, wire
 from influence_nb.server.metrics import Metrics
 from influence_nb.server.models import Models
 from influence_nb.server.names import Names
@@ -54,7 +53,7 @@ class Service:
     sampling: Sampling
     pull: bool
     delete: bool
-    version: str = __version__
+    version: str = field(default_factory=front.version)
 
     async def ask(
         self,
