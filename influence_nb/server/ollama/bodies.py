@@ -19,6 +19,9 @@ log = logging.getLogger("influence_nb.server")
 
 KeepAlive = float | str | None
 
+EFFORTS = ("high", "medium", "low")
+"""What `think` may be beside true and false."""
+
 
 def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
@@ -91,7 +94,9 @@ class Body(BaseModel):
     options: Options | None = None
     keep_alive: KeepAlive = Field(None, description='"5m", seconds, 0 to unload, below 0 for ever.')
     format: Any = None
-    think: bool | str | None = None
+    think: bool | str | None = Field(
+        None, description='Whether a model thinks that can; or "low", "medium", "high".'
+    )
     logprobs: bool | None = None
     top_logprobs: Whole | None = None
 
@@ -103,8 +108,14 @@ class Body(BaseModel):
                 f'invalid format: {quoted(self.format)}; expected "json" or a valid JSON Schema object',
                 field="format",
             )
-        if self.think:
-            raise unsupported("think", " yet")
+        if isinstance(self.think, str) and self.think not in EFFORTS:
+            raise Refused(
+                400,
+                f'invalid think value: "{self.think}" (must be "high", "medium", "low", true, or false)',
+                field="think",
+            )
+        if self.think and self.format:
+            raise unsupported("think", " beside format, which holds the answer from its first token on")
         if not 0 <= (self.top_logprobs or 0) <= CANDIDATES:
             raise Refused(400, f"top_logprobs must be between 0 and {CANDIDATES}", field="top_logprobs")
 
@@ -123,9 +134,9 @@ class Generate(Body):
     """A text to be answered, or with `raw` to be continued."""
 
     prompt: str | None = None
-    suffix: str | None = None
+    suffix: str | None = Field(None, description="What comes after the text that is asked for.")
     system: str | None = None
-    template: str | None = None
+    template: str | None = Field(None, description="A prompt template in place of the model's own.")
     context: list[int] | None = None
     raw: bool | None = None
     images: list[Any] | None = None
@@ -133,11 +144,12 @@ class Generate(Body):
     def check(self) -> None:
         """Refuse what is not there or contradicts itself."""
         super().check()
-        for name in ("suffix", "template", "images"):
-            if getattr(self, name):
-                raise unsupported(name)
-        if self.raw and (self.system or self.context):
+        if self.images:
+            raise unsupported("images")
+        if self.raw and (self.template or self.system or self.context):
             raise Refused(400, "raw mode does not support template, system, or context")
+        if self.raw and self.suffix:
+            raise Refused(400, "raw mode does not support suffix", field="suffix")
 
 
 class Message(BaseModel):
@@ -147,6 +159,7 @@ class Message(BaseModel):
 
     role: str
     content: str | None = None
+    thinking: str | None = None
     images: list[Any] | None = None
     tool_calls: list[Any] | None = None
 
@@ -169,6 +182,7 @@ class Chat(Body):
         """The messages as chat templates take them."""
         return [
             {"role": message.role, "content": message.content or "",
+             **({"reasoning_content": message.thinking} if message.thinking else {}),
              **({"tool_calls": message.tool_calls} if message.tool_calls else {})}
             for message in self.messages or ()
         ]  # fmt: skip

@@ -159,9 +159,8 @@ def _wanted(body: Chat, model: Model) -> Sequence[Request]:
     if body.logprobs:
         names(model)
     if body.callable:
-        return body.requests(
-            [tools.prompt(model, messages, body.callable)], body.longest, body.top, body.grammar
-        )
+        prompt = tools.prompt(model, messages, body.callable, body.chat_template_kwargs)
+        return body.requests([prompt], body.longest, body.top, body.grammar)
     if body.chat_template_kwargs:
         known = with_tokens(model, "set switches of the chat template")
         prompt = known.encode(known.render(messages, body.chat_template_kwargs), special=False)
