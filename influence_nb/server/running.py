@@ -9,9 +9,10 @@ import asyncio
 import logging
 import socket
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
@@ -43,7 +44,7 @@ def serve(
     host: str = "127.0.0.1",
     api_key: str | None = None,
     *,
-    sampling: Sampling | None = None,
+    sampling: Sampling | Mapping[str, Any] | None = None,
     keep_alive: float | str | None = "5m",
     library: bool = True,
     pull: bool = True,
@@ -68,8 +69,9 @@ def serve(
             SIGTERM; those need the main thread.
         host: the address to listen at. Others than this machine's own need an `api_key`.
         api_key: what every request then has to carry, as "Authorization: Bearer <key>"; /health needs none.
-        sampling: what our own API takes for what a request leaves out; `Sampling()` by default. OpenAI's and Ollama's
-            APIs have defaults of their own.
+        sampling: what is taken for what a request leaves out. {parameter of `Sampling`: value} holds in every API that
+            has a field for it; a whole `Sampling` in our own API alone, which takes `Sampling()` by default: OpenAI's
+            and Ollama's have defaults of their own.
         keep_alive: how long a model stays that was loaded for a request, as `load` takes it. The one given here stays.
         library: whether the other models of the library are offered too, and loaded when asked for.
         pull: whether Ollama's API may fetch models.
@@ -103,7 +105,8 @@ def serve(
             f"host={host!r} can be reached by others, and there is no api_key.",
             "Give an api_key, or leave host at 127.0.0.1.",
         )
-    sampling = checked(sampling, {})
+    given = dict(sampling) if isinstance(sampling, Mapping) else {}
+    own = checked(None if isinstance(sampling, Mapping) else sampling, given)
     front, metrics = Front(), Metrics()
     app = Guard(front, loopback=is_here(host), key=api_key, limit=body_limit, metrics=metrics)
     config = uvicorn.Config(
@@ -124,7 +127,7 @@ def serve(
         metrics.gauge("waiting", "Prompts that wait.", lambda: scheduler.waiting)
         metrics.gauge("running", "Prompts that are being answered.", lambda: scheduler.running)
         metrics.gauge("loaded_models", "Models in memory.", lambda: len(models.present()))
-        service = Service(models, scheduler, metrics, sampling, bool(pull), bool(delete))
+        service = Service(models, scheduler, metrics, own, bool(pull), bool(delete), given)
         front.open(application(service))
         server._load(service)
     except BaseException:

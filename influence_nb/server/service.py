@@ -6,7 +6,7 @@ It does not know any API's fields.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,6 +44,7 @@ class Service:
     Attributes:
         sampling: what our own API takes for parameters that a request leaves out.
         pull, delete: whether Ollama's API may fetch and remove models.
+        given: parameters of `Sampling` that hold in the other APIs too, over their own defaults.
         version: influence_nb's.
     """
 
@@ -53,6 +54,7 @@ class Service:
     sampling: Sampling
     pull: bool
     delete: bool
+    given: Mapping[str, Any] = field(default_factory=dict)
     version: str = field(default_factory=front.version)
 
     async def ask(

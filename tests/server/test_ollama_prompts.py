@@ -150,7 +150,9 @@ def test_templates(template: str, said: str) -> None:
     "template",
     ["{{ range .Messages }}", "{{ .Tools }}", "{{ if }}", "{{ if .A }}{{ end }}", "{{ end }}", "{{ else }}",
      "{{ .Prompt", "{{ if .Prompt }}", "{{ if eq .Prompt 1 }}{{ end }}",
-     "{% for m in messages %}{{ m.content }}{% endfor %}", "{{ if and }}{{ end }}", "{{ if not .Prompt .System }}{{ end }}", "{{ else if .Prompt }}"],
+     "{% for m in messages %}{{ m.content }}{% endfor %}",
+     "{{ if and }}{{ end }}", "{{ if not .Prompt .System }}{{ end }}",
+     "{{ else if .Prompt }}"],
 )  # fmt: skip
 def test_templates_that_are_not_understood(template: str) -> None:
     with pytest.raises(Refused, match="is not understood here") as caught:

@@ -86,6 +86,7 @@ def _message(text: str, thought: str) -> dict[str, Any]:
 
 async def _answer(service: Service, request: Asked, body: Body, kind: _Kind, empty: bool) -> Response:
     began = time.perf_counter()
+    body = body.over(service.given)
     body.check()
     if empty:
         reason = await _moved(service, body)

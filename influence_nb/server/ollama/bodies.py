@@ -6,7 +6,8 @@ It does not know what becomes of it.
 from __future__ import annotations
 
 import logging
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -21,6 +22,25 @@ KeepAlive = float | str | None
 
 EFFORTS = ("high", "medium", "low")
 """What `think` may be beside true and false."""
+
+
+_SAME = (
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+    "typical_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "seed",
+    "stop",
+)
+_OURS = {**{name: name for name in _SAME}, "repetition_penalty": "repeat_penalty", "penalty_window": "repeat_last_n",
+         "max_new_tokens": "num_predict"}  # fmt: skip
+"""What a parameter of `Sampling` is called among the options."""
+
+_OFF = {"top_k": 0, "top_p": 1.0, "penalty_window": -1}
+"""What None is there: other options are off where nothing is said."""
 
 
 def _whole(value: object) -> object:
@@ -54,6 +74,16 @@ class Options(BaseModel):
     main_gpu: Whole | None = None
     num_thread: Whole | None = None
     use_mmap: bool | None = None
+
+    def over(self, given: Mapping[str, Any]) -> Options:
+        """The options with the server's own, {parameter of `Sampling`: value}, for those that the client left out."""
+        found: dict[str, Any] = {}
+        for name, value in given.items():
+            if name in _OURS and getattr(self, _OURS[name]) is None:
+                found[_OURS[name]] = _OFF.get(name) if value is None else value
+        if "stop" in found:
+            found["stop"] = list(found["stop"])
+        return self.model_copy(update=found)
 
     def sampling(self, longest: int, grammar: Any = None) -> Sampling:
         """How tokens are chosen, at most `longest` of them.
@@ -123,6 +153,10 @@ class Body(BaseModel):
     def top(self) -> int:
         """How many candidates are listed beside each token."""
         return self.top_logprobs or 0 if self.logprobs else 0
+
+    def over(self, given: Mapping[str, Any]) -> Self:
+        """The body with the server's own defaults for the options that the client left out."""
+        return self.model_copy(update={"options": self.chosen.over(given)})
 
     @property
     def chosen(self) -> Options:

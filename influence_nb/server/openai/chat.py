@@ -130,6 +130,7 @@ def routes(service: Service) -> APIRouter:
     @router.post("/v1/chat/completions")
     async def chat(body: Chat, request: Asked) -> Response:
         """The next message of a conversation."""
+        body = body.over(service.given)
         body.check()
         with_usage = body.with_usage
         answers = await service.ask(request, body.model, lambda model: _wanted(body, model))

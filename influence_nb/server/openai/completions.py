@@ -111,6 +111,7 @@ def routes(service: Service) -> APIRouter:
     @router.post("/v1/completions")
     async def complete(body: Complete, request: Asked) -> Response:
         """Go on from texts, or score them (`echo` with `logprobs`)."""
+        body = body.over(service.given)
         body.check()
         with_usage = body.with_usage
         read = await _read(service, request, body)
