@@ -21,6 +21,7 @@ from influence_nb.engine.batch import Request
 from influence_nb.engine.completion import Completion, TokenEvent
 from influence_nb.engine.model import Model
 from influence_nb.engine.prompts import Prompt
+from influence_nb.engine.runtimes.endpoint.model import EndpointModel
 from influence_nb.engine.token_model import TokenModel
 from influence_nb.errors import ContextTooLong, InfluenceError
 from influence_nb.server import refusals, thinking, tools, wire
@@ -100,7 +101,11 @@ async def _answer(service: Service, request: Asked, body: Body, kind: _Kind, emp
         }
         return wire.answer(said)
     answers = await service.ask(
-        request, body.model, lambda model: [_wanted(body, model, kind.prompt(model))], body.keep_alive
+        request,
+        body.model,
+        lambda model: [_wanted(body, model, kind.prompt(model))],
+        body.keep_alive,
+        bool(body.logprobs),
     )
     chunks = None if body.stream is False else _lines(body, answers, kind, began)
     return await service.reply(
@@ -134,8 +139,6 @@ async def _moved(service: Service, body: Body) -> str:
 
 
 def _wanted(body: Body, model: Model, prompt: Prompt) -> Request:
-    if body.logprobs:
-        names(model)
     options = body.chosen
     longest = options.num_predict if options.num_predict and options.num_predict > 0 else LONGEST
     if options.num_ctx is not None and isinstance(model, TokenModel):
@@ -147,7 +150,9 @@ def _wanted(body: Body, model: Model, prompt: Prompt) -> Request:
                 "Shorten the prompt, or leave num_ctx out: at least one token must be left for the answer.",
             )
         longest = min(longest, room)
-    return Request(prompt, options.sampling(longest, body.format), top=body.top)
+    # a server that knows no top-k is asked with it only where the client wants it
+    top_k = 0 if isinstance(model, EndpointModel) and "top_k" not in model.served.kind.takes else 40
+    return Request(prompt, options.sampling(longest, body.format, top_k), top=body.top)
 
 
 async def _lines(body: Body, answers: Answers, kind: _Kind, began: float) -> AsyncIterator[bytes]:
@@ -187,10 +192,9 @@ def _part(
     part = {"model": body.model or model.name, "created_at": wire.now(), **shaped}
     if known is not None:
         part["logprobs"] = [
-            {**known.entry(event.id, event.logprob_raw),
-             **({"top_logprobs": [known.entry(*one) for one in event.top]} if event.top else {})}
+            {**known.of(event), **({"top_logprobs": known.candidates(event)} if event.top else {})}
             for event in events
-            if event.id is not None and not (event.finish_reason == "stop" and not event.text)
+            if event.is_token and not (event.finish_reason == "stop" and not event.text)
         ]  # fmt: skip
     return part
 

@@ -85,18 +85,21 @@ class Options(BaseModel):
             found["stop"] = list(found["stop"])
         return self.model_copy(update=found)
 
-    def sampling(self, longest: int, grammar: Any = None) -> Sampling:
-        """How tokens are chosen, at most `longest` of them.
+    def sampling(self, longest: int, grammar: Any = None, top_k: int = 40) -> Sampling:
+        """How tokens are chosen, at most `longest` of them; `top_k` is what holds where the client says nothing.
 
         Raises:
             InvalidSampling: a value out of its range.
         """
         if self.model_extra:
             log.warning("unknown options are left out: %s", ", ".join(sorted(self.model_extra)))
-        top_k = 40 if self.top_k is None else self.top_k
+        top_k = top_k if self.top_k is None else self.top_k
         top_p = 0.9 if self.top_p is None else self.top_p
         window = 64 if self.repeat_last_n is None else self.repeat_last_n
         penalties = window != 0  # 0 looks at no tokens, so that nothing is a repetition
+        penalized = penalties and (
+            self.repeat_penalty not in (None, 0, 1) or self.presence_penalty or self.frequency_penalty
+        )
         return Sampling(
             temperature=0.8 if self.temperature is None else self.temperature,
             top_k=top_k if top_k > 0 else None,
@@ -106,7 +109,7 @@ class Options(BaseModel):
             repetition_penalty=(self.repeat_penalty if penalties else None) or 1.0,
             presence_penalty=(self.presence_penalty if penalties else None) or 0.0,
             frequency_penalty=(self.frequency_penalty if penalties else None) or 0.0,
-            penalty_window=window if window > 0 else None,
+            penalty_window=window if window > 0 and penalized else None,
             max_new_tokens=longest,
             stop=tuple(self.stop or ()),
             seed=None if self.seed is None or self.seed < 0 else self.seed % (MOST_SEED + 1),
