@@ -60,6 +60,7 @@ def test_health_is_answered_before_the_application_is_there(
                 ready = http.get("/health").json()
                 assert ready["ready"] is True
                 assert ready.keys() == early.keys()
+                assert 'influence_requests_total{path="other",status="200"}' not in http.get("/metrics").text
 
 
 def test_what_goes_wrong_meanwhile_ends_it(

@@ -240,6 +240,7 @@ def test_the_notebook_s_own_model_stays(client: ollama.Client, model: inb.Model)
         ("/api/generate", {"prompt": "a", "options": {"temperature": -1}}, (400, "temperature")),
         ("/api/generate", {"prompt": "a", "format": "xml"}, (400, "invalid format")),
         ("/api/generate", {"prompt": "a", "think": "a lot"}, (400, 'invalid think value: "a lot"')),
+        ("/api/generate", {"prompt": "a", "think": 5}, (400, "think=5 cannot be")),
         ("/api/chat", {"messages": SAID, "think": True, "format": "json"}, (400, "think is not supported")),
         ("/api/generate", {"prompt": "a", "suffix": "b"}, (400, '"llama" does not support insert')),
         ("/api/generate", {"prompt": "a", "suffix": "b", "template": "{{ .Prompt }}"}, (400, "insert")),
