@@ -1,7 +1,8 @@
 """Our server beside the same model in process: one streaming client, and 16 clients at once beside one.
 
-The model is starter/chat; clients are plain HTTP over this machine's own address. INFLUENCE_BENCH_THREADS sets the
-threads that torch computes with.
+The model is starter/chat; clients are plain HTTP over this machine's own address. Where xllamacpp is installed,
+llama.cpp's server answers 16 clients too, with 16 slots on the same model in four bits. INFLUENCE_BENCH_THREADS sets
+the threads that both compute with.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 
 import influence_nb as inb
+from benchmarks.bench_grid import slots
 from benchmarks.common import fail, in_turns, line, ratio
+from influence_nb.engine.runtimes.llamacpp.library import installed
 
 TOKENS, ROUNDS, CLIENTS = 32, 5, 16
 PROMPT = "Once upon a time there was a small boat that"
@@ -34,6 +37,8 @@ def main() -> None:
 
 
 def measure(model: inb.Model, server: inb.Server) -> None:
+    import torch
+
     late: list[float] = []
 
     def sampling(seed: int) -> dict[str, object]:
@@ -78,6 +83,24 @@ def measure(model: inb.Model, server: inb.Server) -> None:
         last = max(times[-1] for _, times in asked)
         return CLIENTS * TOKENS / (last - min(began for began, _ in asked))
 
+    def total_of_llama_cpp() -> float:
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            began = time.perf_counter()
+            list(pool.map(at_llama_cpp, range(CLIENTS)))
+            return CLIENTS * TOKENS / (time.perf_counter() - began)
+
+    def at_llama_cpp(seed: int) -> None:
+        body = {
+            "prompt": PROMPT, "n_predict": TOKENS, "ignore_eos": True, "cache_prompt": False, "stream": True,
+            "seed": seed, "temperature": 0.5 + seed / CLIENTS, "top_p": 0.95, "top_k": 0, "min_p": 0.0,
+            "repeat_penalty": 1.1, "samplers": ["penalties", "temperature", "top_p"],
+        }  # fmt: skip
+        with httpx.Client(trust_env=False, timeout=600) as http:
+            said = http.post(f"{slotted.listening_address}/completion", json=body).text
+        if f'"tokens_predicted":{TOKENS}' not in said:
+            fail("llama.cpp's server did not write all tokens")
+
+    slotted = slots(torch.get_num_threads()) if installed() is not None else None
     over_http()
     late.clear()
     found = in_turns({"in process": in_process, "one client": one_client}, ROUNDS)
@@ -86,10 +109,21 @@ def measure(model: inb.Model, server: inb.Server) -> None:
     ratio("one streaming client / model.stream", found["one client"], found["in process"], "at least 0.95")
     line("milliseconds from asking to the first token, beyond the model's own", 1e3 * statistics.median(late),
          "at most 5")  # fmt: skip
-    crowd = in_turns({"one": total_of_one, "many": total_of_many}, 3)
+    peers = {"one": total_of_one, "many": total_of_many}
+    if slotted is not None:
+        total_of_llama_cpp()
+        peers["llama.cpp"] = total_of_llama_cpp
+    crowd = in_turns(peers, 3)
     for name, figures in crowd.items():
         print(f"{name}: {[round(figure, 1) for figure in figures]} tokens a second in all")
     ratio(f"{CLIENTS} clients at once / one", crowd["many"], crowd["one"], "at least 4")
+    if slotted is not None:
+        ratio(
+            f"{CLIENTS} clients at once / the same at llama.cpp",
+            crowd["many"],
+            crowd["llama.cpp"],
+            "to compare",
+        )
     line("the slowest client's finish / the median's", statistics.median(spread), "at most 1.5")
 
 

@@ -22,15 +22,23 @@ _SETTING = {
 
 
 def sampling(**given: Any) -> Sampling:
-    """`given` over the settings over `Sampling()`.
+    """`given` over the settings over `Sampling()`; errors as those of `said`.
 
     Raises:
         InvalidSampling: a parameter that is unknown or out of range.
+    """
+    return Sampling().replace(**said(**given))
+
+
+def said(**given: Any) -> dict[str, Any]:
+    """`given` over those settings that are set: {parameter of `Sampling`: value}.
+
+    Raises:
         SettingsError: a setting cannot be read.
     """
     here = settings()
-    said = {name: getattr(here, setting) for name, setting in _SETTING.items()}
-    return Sampling().replace(**{name: value for name, value in said.items() if value is not None} | given)
+    found = {name: getattr(here, setting) for name, setting in _SETTING.items()}
+    return {name: value for name, value in found.items() if value is not None} | given
 
 
 def model(name: str | None = None) -> str:

@@ -5,17 +5,16 @@ It does not know the endpoints.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from influence_nb.cli.frame import grouped
 from influence_nb.cli.loading import Device, DeviceIndex, Dtype, Quantization, Runtime, model_argument
-from influence_nb.cli.sampling import SAMPLING
-from influence_nb.engine.sampling import Sampling
+from influence_nb.cli.sampling import OVERRIDES
 
 
-@grouped(sampling=SAMPLING)
+@grouped(sampling=OVERRIDES)
 def command(
     model: Annotated[
         str | None,
@@ -48,30 +47,27 @@ def command(
     time_limit: Annotated[float, typer.Option(help="Seconds that an answer may take.")] = 3600,
     body_limit: Annotated[int, typer.Option(min=1, help="Bytes that a request may have.")] = 16 * 2**20,
     *,
-    sampling: Sampling,
+    sampling: dict[str, Any],
 ) -> None:
     """Answer other programs over HTTP: Ollama's API, OpenAI's and our own.
 
-    It prints its address once it answers, and loads the model meanwhile. Ctrl-C lets what runs finish, and ends. The
-    sampling options are what our own API takes where a request says nothing. The key that clients have to give is
-    INFLUENCE_API_KEY; it is no option, since other users of a machine can read those.
+    It prints its address once it answers, and loads the model meanwhile. Ctrl-C lets what runs finish, and ends.
+    Sampling options, and the settings that stand in for them, hold in every API where a request says nothing; what
+    they leave open is as each API has it. The key that clients have to give is INFLUENCE_API_KEY; it is no option,
+    since other users of a machine can read those.
     """
     from influence_nb.api import defaults
-    from influence_nb.api.shelf import here
-    from influence_nb.hub.starters import STARTERS
     from influence_nb.server import serve
     from influence_nb.settings import settings
 
     name = defaults.model(model)
-    if name not in STARTERS:
-        here(name)  # a name that is none is said at once
     key = settings().api_key
     server = serve(
         name,
         settings().port if port is None else port,
         host=host,
         api_key=None if key is None else key.get_secret_value(),
-        sampling=sampling,
+        sampling=defaults.said(**sampling),
         keep_alive=_seconds(keep_alive),
         library=library,
         pull=pull,

@@ -1,6 +1,6 @@
-"""The application: the endpoints of all APIs, behind the guard, and errors in each API's own shape.
+"""The application: the endpoints of all APIs, and errors in each API's own shape.
 
-It does not know how it is listened to (`running.py`).
+It does not know who may ask (`guards.py`), nor how it is listened to (`running.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from starlette.types import ASGIApp
 
 from influence_nb.errors import InfluenceError
 from influence_nb.server import native, ollama, openai, refusals, wire
-from influence_nb.server.guards import Guard
 from influence_nb.server.refusals import Refused
 from influence_nb.server.service import Service
 
@@ -26,7 +25,7 @@ log = logging.getLogger("influence_nb.server")
 _DESCRIPTION = "One loaded model for every program: our own API, OpenAI's and Ollama's."
 
 
-def application(service: Service, *, loopback: bool, key: str | None, body_limit: int) -> ASGIApp:
+def application(service: Service) -> ASGIApp:
     """Everything that a server answers."""
     app = FastAPI(
         title="influence_nb",
@@ -42,7 +41,7 @@ def application(service: Service, *, loopback: bool, key: str | None, body_limit
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(wire.Gone, _gone)
     app.add_exception_handler(Exception, _unforeseen)
-    return Guard(app, loopback=loopback, key=key, limit=body_limit, metrics=service.metrics)
+    return app
 
 
 def _answer(request: Request, error: InfluenceError, more: Mapping[str, str] | None = None) -> Response:

@@ -70,7 +70,8 @@ class Guard:
             scope = {**scope, "headers": [*kinds, (b"content-type", b"application/json")]}
             await self._app(scope, self._limited(receive), sending)
         finally:
-            route = getattr(scope.get("route"), "path", None) or "other"
+            known = scope["path"] if scope["path"] in OPEN else "other"  # also before there are routes
+            route = getattr(scope.get("route"), "path", None) or known
             seconds = time.perf_counter() - began
             self._metrics.request(route, status, seconds)
             log.info(

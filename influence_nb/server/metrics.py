@@ -6,6 +6,7 @@ It does not know what the requests are.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -16,7 +17,8 @@ from prometheus_client import (
     generate_latest,
 )
 
-from influence_nb.engine.completion import Completion
+if TYPE_CHECKING:
+    from influence_nb.engine.completion import Completion
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 

@@ -8,17 +8,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
 
 from influence_nb import api
-from influence_nb.embeddings.encode import Encoder
+from influence_nb.api.shelf import here
 from influence_nb.engine import keeping
 from influence_nb.engine.model import Model
 from influence_nb.errors import InfluenceError, ModelNotFound
+from influence_nb.hub.starters import STARTERS
 from influence_nb.server.refusals import Refused
 from influence_nb.store.models import LocalModel
+
+if TYPE_CHECKING:
+    from influence_nb.embeddings.encode import Encoder
 
 Given = Model | str | Path | LocalModel | None
 """What a server may be given: a loaded model, what `load` takes, or None."""
@@ -36,6 +40,9 @@ class Models:
 
     Attributes:
         own: the model that a notebook has loaded and shares: no request unloads it. None where there is none.
+
+    Raises:
+        ModelNotFound, BrokenModel: what is given names no model of this machine.
     """
 
     def __init__(
@@ -51,6 +58,10 @@ class Models:
             given = present[-1]
         self.own = given if isinstance(given, Model) else None
         self._given = None if isinstance(given, Model) else given
+        if (
+            self._given is not None and self._given not in STARTERS
+        ):  # those are fetched where they are not here yet
+            here(self._given)
         self._default: str | None = self.own.name if self.own else None
         self._files: dict[str, LocalModel] = {}
         if self.own is not None and self.own.local is not None:

@@ -40,6 +40,9 @@ _TYPES = {
 }  # fmt: skip
 """What Ollama calls the type that a value should have had, by pydantic's name for the mistake."""
 
+_UNIONS = ("bool", "str", "int", "float")
+"""What pydantic adds to a place where a value may be of several types."""
+
 _FIELDS = {"max_new_tokens": "max_tokens", "grammar": "response_format"}
 """What a parameter of ours is called by OpenAI's clients, where it is called something else."""
 
@@ -134,7 +137,9 @@ def ollama(error: InfluenceError) -> dict[str, Any]:
 def invalid(found: Mapping[str, Any], path: str) -> Refused:
     """What pydantic found wrong with a body, as ours: the field, its value and what is wrong with it."""
     place = [
-        str(part) for part in found["loc"][1:] if not str(part).startswith(("function-", "list[", "dict["))
+        str(part)
+        for part in found["loc"][1:]
+        if part not in _UNIONS and not str(part).startswith(("function-", "list[", "dict["))
     ]
     kind, said = str(found["type"]), str(found["msg"])
     if kind == "json_invalid":

@@ -1,6 +1,6 @@
 """`serve`: a server that is listened to, in the background or until it is told to end.
 
-It knows sockets, threads and signals; it does not know endpoints.
+It knows sockets, threads and signals; it does not know endpoints. Long imports wait until it listens.
 """
 
 from __future__ import annotations
@@ -9,26 +9,24 @@ import asyncio
 import logging
 import socket
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import psutil
 import uvicorn
 
 from influence_nb.arguments import expect_text, whole
 from influence_nb.engine import keeping
-from influence_nb.engine.model import Model
 from influence_nb.engine.sampling import Sampling, checked
 from influence_nb.errors import InfluenceError, InvalidData, PortInUse
-from influence_nb.server.app import application
-from influence_nb.server.guards import is_here
+from influence_nb.server.front import Front
+from influence_nb.server.guards import Guard, is_here
 from influence_nb.server.metrics import Metrics
-from influence_nb.server.models import Models
-from influence_nb.server.scheduler import Scheduler
-from influence_nb.server.service import Service
 
 if TYPE_CHECKING:
+    from influence_nb.engine.model import Model
+    from influence_nb.server.service import Service
     from influence_nb.store.models import LocalModel
 
 log = logging.getLogger("influence_nb.server")
@@ -46,7 +44,7 @@ def serve(
     host: str = "127.0.0.1",
     api_key: str | None = None,
     *,
-    sampling: Sampling | None = None,
+    sampling: Sampling | Mapping[str, Any] | None = None,
     keep_alive: float | str | None = "5m",
     library: bool = True,
     pull: bool = True,
@@ -61,8 +59,8 @@ def serve(
 ) -> Server:
     """Answer other programs over HTTP: Ollama's API, OpenAI's and our own.
 
-    A model that is loaded already is shared; no second copy is made. The server answers /health at once, and other
-    requests once the model is there, which it loads meanwhile.
+    A model that is loaded already is shared; no second copy is made. The server answers /health within moments, and
+    other requests once the model is there, which it loads meanwhile.
 
     Args:
         model: a loaded model, or what `load` takes; None is the model that was loaded last, else "starter/chat".
@@ -71,8 +69,9 @@ def serve(
             SIGTERM; those need the main thread.
         host: the address to listen at. Others than this machine's own need an `api_key`.
         api_key: what every request then has to carry, as "Authorization: Bearer <key>"; /health needs none.
-        sampling: what our own API takes for what a request leaves out; `Sampling()` by default. OpenAI's and Ollama's
-            APIs have defaults of their own.
+        sampling: what is taken for what a request leaves out. {parameter of `Sampling`: value} holds in every API that
+            has a field for it; a whole `Sampling` in our own API alone, which takes `Sampling()` by default: OpenAI's
+            and Ollama's have defaults of their own.
         keep_alive: how long a model stays that was loaded for a request, as `load` takes it. The one given here stays.
         library: whether the other models of the library are offered too, and loaded when asked for.
         pull: whether Ollama's API may fetch models.
@@ -84,6 +83,7 @@ def serve(
         time_limit: seconds that an answer may take, > 0.
 
     Raises:
+        ModelNotFound, BrokenModel: there is no such `model` on this machine, or its folder is not one's.
         PortInUse: another program listens there; the message says which.
         InvalidData: an argument cannot be, or the address is open to others and there is no key.
         InvalidSampling: `sampling` is none.
@@ -105,25 +105,34 @@ def serve(
             f"host={host!r} can be reached by others, and there is no api_key.",
             "Give an api_key, or leave host at 127.0.0.1.",
         )
-    listening = _listen(host, port)
+    given = dict(sampling) if isinstance(sampling, Mapping) else {}
+    own = checked(None if isinstance(sampling, Mapping) else sampling, given)
+    front, metrics = Front(), Metrics()
+    app = Guard(front, loopback=is_here(host), key=api_key, limit=body_limit, metrics=metrics)
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, ws="none", lifespan="off",
+        http="h11", timeout_graceful_shutdown=1, backlog=_BACKLOG,
+    )  # fmt: skip
+    server = Server(config, _listen(host, port), host)
     try:
+        server._begin()  # from here on /health is answered, while the rest is imported
+        from influence_nb.server.app import application
+        from influence_nb.server.models import Models
+        from influence_nb.server.scheduler import Scheduler
+        from influence_nb.server.service import Service
+
         how = {"dtype": dtype, "quantization": quantization, "runtime": runtime}
         models = Models(model, keep_alive, library, device, how)
-        scheduler, metrics = Scheduler(queue, time_limit), Metrics()
+        scheduler = Scheduler(queue, time_limit)
         metrics.gauge("waiting", "Prompts that wait.", lambda: scheduler.waiting)
         metrics.gauge("running", "Prompts that are being answered.", lambda: scheduler.running)
         metrics.gauge("loaded_models", "Models in memory.", lambda: len(models.present()))
-        service = Service(models, scheduler, metrics, checked(sampling, {}), bool(pull), bool(delete))
-        app = application(service, loopback=is_here(host), key=api_key, body_limit=body_limit)
-        config = uvicorn.Config(
-            app, log_config=None, access_log=False, server_header=False, ws="none", lifespan="off",
-            http="h11", timeout_graceful_shutdown=1, backlog=_BACKLOG,
-        )  # fmt: skip
-        server = Server(service, config, listening, host)
+        service = Service(models, scheduler, metrics, own, bool(pull), bool(delete), given)
+        front.open(application(service))
+        server._load(service)
     except BaseException:
-        listening.close()
+        server.stop(0)
         raise
-    server._begin()
     if not background:
         server.wait()
     return server
@@ -136,10 +145,10 @@ class Server:
         host, port: where it listens.
     """
 
-    def __init__(self, service: Service, config: uvicorn.Config, listening: socket.socket, host: str) -> None:
+    def __init__(self, config: uvicorn.Config, listening: socket.socket, host: str) -> None:
         self.host = host
         self.port = int(listening.getsockname()[1])
-        self._service = service
+        self._service: Service | None = None
         self._listening = listening
         self._uvicorn = _Uvicorn(config)
         self._thread = threading.Thread(target=self._run, name=f"influence server {self.port}", daemon=True)
@@ -160,7 +169,7 @@ class Server:
     @property
     def is_ready(self) -> bool:
         """Whether its model is in memory; until then requests wait for it."""
-        return self.is_running and self._service.models.is_ready
+        return self.is_running and self._service is not None and self._service.models.is_ready
 
     def stop(self, grace: float = GRACE) -> None:
         """Take nothing new, let what runs finish, and end. Calling it again does nothing.
@@ -173,15 +182,18 @@ class Server:
         with self._stopping:
             if self._stopped:
                 return
-            scheduler = self._service.scheduler
-            scheduler.refuse()
+            service = self._service
+            if service is not None:
+                service.scheduler.refuse()
             self._uvicorn.refuse(self._listening)
-            scheduler.drain(grace)
-            scheduler.end()
+            if service is not None:
+                service.scheduler.drain(grace)
+                service.scheduler.end()
             self._uvicorn.should_exit = True
             self._thread.join(timeout=30)
             self._listening.close()
-            self._service.models.close()
+            if service is not None:
+                service.models.close()
             self._stopped = True
 
     def wait(self) -> None:
@@ -200,12 +212,11 @@ class Server:
         self.stop()
 
     def __repr__(self) -> str:
-        model = self._service.models.default or "its model being loaded"
+        model = (self._service and self._service.models.default) or "its model being loaded"
         return f"Server({self.url}, {model if self.is_running else 'stopped'})"
 
     def _begin(self) -> None:
         self._thread.start()
-        threading.Thread(target=self._load, name="influence server loading", daemon=True).start()
         while not self._uvicorn.up.wait(0.1):
             if not self._thread.is_alive():
                 raise InfluenceError("The server did not start.", "Look at what was logged.")
@@ -213,11 +224,16 @@ class Server:
     def _run(self) -> None:
         self._uvicorn.run(sockets=[self._listening])
 
-    def _load(self) -> None:
-        try:
-            self._service.models.begin()
-        except InfluenceError as error:  # /health says so, and the next request tries again
-            log.error("the model cannot be loaded: %s", error.message)
+    def _load(self, service: Service) -> None:
+        self._service = service
+
+        def load() -> None:
+            try:
+                service.models.begin()
+            except InfluenceError as error:  # /health says so, and the next request tries again
+                log.error("the model cannot be loaded: %s", error.message)
+
+        threading.Thread(target=load, name="influence server loading", daemon=True).start()
 
 
 class _Uvicorn(uvicorn.Server):
@@ -289,6 +305,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _holder(port: int) -> str | None:
     """Who listens at a port: a program and its process id; None where nobody does."""
+    import psutil
+
     try:
         connections = psutil.net_connections("tcp")
     except (psutil.Error, OSError):

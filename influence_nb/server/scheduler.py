@@ -74,10 +74,11 @@ class Answers:
         with suppress(RuntimeError):  # the loop is closed: nobody reads any more
             self._loop.call_soon_threadsafe(self._coming.put_nowait, (place, outcome))
 
-    async def ready(self) -> Answers:
+    async def ready(self) -> TokenEvent | Completion:
         """Wait for the first that comes; what goes wrong until then is raised here."""
-        self._early.append(await self._next())
-        return self
+        place, first = await self._next()
+        self._early.append((place, first))
+        return first
 
     async def events(self) -> AsyncIterator[tuple[int, TokenEvent]]:
         """(place of the prompt, event) as they come; `completions` has them all at the end.

@@ -6,7 +6,7 @@ It does not know any API's fields.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,13 +16,13 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from influence_nb.engine import batch, keeping
-from influence_nb.engine.completion import Completion
+from influence_nb.engine.completion import Completion, TokenEvent
 from influence_nb.engine.model import Model
-from influence_nb.engine.receipts import package_versions
+from influence_nb.engine.runtimes.endpoint.model import EndpointModel
 from influence_nb.engine.sampling import Sampling
 from influence_nb.engine.token_model import TokenModel
 from influence_nb.errors import CapabilityMissing
-from influence_nb.server import wire
+from influence_nb.server import front, wire
 from influence_nb.server.metrics import Metrics
 from influence_nb.server.models import Models
 from influence_nb.server.names import Names
@@ -45,6 +45,7 @@ class Service:
     Attributes:
         sampling: what our own API takes for parameters that a request leaves out.
         pull, delete: whether Ollama's API may fetch and remove models.
+        given: parameters of `Sampling` that hold in the other APIs too, over their own defaults.
         version: influence_nb's.
     """
 
@@ -54,7 +55,8 @@ class Service:
     sampling: Sampling
     pull: bool
     delete: bool
-    version: str = field(default_factory=lambda: package_versions().get("influence_nb", ""))
+    given: Mapping[str, Any] = field(default_factory=dict)
+    version: str = field(default_factory=front.version)
 
     async def ask(
         self,
@@ -62,6 +64,7 @@ class Service:
         name: str | None,
         wanted: Wanted,
         keep_alive: float | str | None = None,
+        logprobs: bool = False,
     ) -> Answers:
         """Ask a model; comes back when the first token has come. The caller closes what it is given.
 
@@ -70,9 +73,11 @@ class Service:
             name: the model's; None is the server's own.
             wanted: makes the prompts, on another thread than the event loop's.
             keep_alive: how long the model is to stay from now on; a notebook's own model does not listen.
+            logprobs: whether each token's log-probability is wanted.
 
         Raises:
             Gone: the client went.
+            CapabilityMissing: log-probabilities are wanted, and a server that runs the model does not give them.
             InfluenceError: it cannot be answered.
         """
         began = time.perf_counter()
@@ -81,13 +86,17 @@ class Service:
         try:
             self.keep(model, keep_alive)
             asked = await to_thread.run_sync(lambda: list(wanted(model)))
+            if logprobs:
+                _check_logprobs(model, asked)
             answers = self.scheduler.submit(model, asked, self.metrics.completion)
             answers.load_seconds = loaded - began
         except BaseException:
             model.use.end()
             raise
         try:
-            await wire.unless_gone(request, answers.ready())
+            first = await wire.unless_gone(request, answers.ready())
+            if logprobs and isinstance(first, TokenEvent) and first.is_token and first.logprob_raw is None:
+                raise _without_logprobs(model)
         except BaseException:
             answers.close()
             raise
@@ -145,6 +154,22 @@ def names(model: Model) -> Names:
     """The text of a model's single tokens; made once for an answer, it looks each up once.
 
     Raises:
-        CapabilityMissing: they are not known here.
+        CapabilityMissing: they are not known here, nor told by a server.
     """
+    if isinstance(model, EndpointModel):
+        return Names(None)
     return Names(with_tokens(model, "list log-probabilities"))
+
+
+def _check_logprobs(model: Model, asked: Sequence[batch.Request]) -> None:
+    names(model)
+    if isinstance(model, EndpointModel) and not all(model.tells_logprobs(one.sampling) for one in asked):
+        raise _without_logprobs(model)
+
+
+def _without_logprobs(model: Model) -> CapabilityMissing:
+    return CapabilityMissing(
+        f"{model.device}, which runs {model.name}, gives no log-probabilities of the model's own for this request.",
+        "Servers that change them by the sampling give them at temperature 1 with nothing cut or penalized (top_p 1, "
+        "top_k off); else leave logprobs out.",
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,11 @@ class ToolCall:
     arguments: dict[str, Any]
 
 
+def knows(template: str | None) -> bool:
+    """Whether a chat template knows tools, and calls them in that way."""
+    return template is not None and "tools" in template and _OPEN in template
+
+
 def with_tools(model: Model) -> TokenModel:
     """The model, as one whose chat template knows tools.
 
@@ -37,8 +42,7 @@ def with_tools(model: Model) -> TokenModel:
         CapabilityMissing: it does not, or knows another way of writing calls.
     """
     known = with_tokens(model, "take tools")
-    template = known.chat_template or ""
-    if "tools" not in template or _OPEN not in template:
+    if not knows(known.chat_template):
         raise CapabilityMissing(
             f"The chat template of {model.name} knows no tools.",
             f"Leave tools out, or ask a model whose template writes {_OPEN}.",
@@ -46,11 +50,16 @@ def with_tools(model: Model) -> TokenModel:
     return known
 
 
-def prompt(model: Model, messages: list[dict[str, Any]], tools: Sequence[Any]) -> list[int]:
-    """A conversation and the tools that may be called, as token ids."""
+def prompt(
+    model: Model,
+    messages: list[dict[str, Any]],
+    tools: Sequence[Any],
+    switches: Mapping[str, Any] | None = None,
+) -> list[int]:
+    """A conversation and the tools that may be called, as token ids; `switches` are the template's own."""
     known = with_tools(model)
-    switches: Any = {"tools": list(tools)}
-    return known.encode(known.render(messages, switches), special=False)
+    told: Any = {"tools": list(tools), **(switches or {})}
+    return known.encode(known.render(messages, told), special=False)
 
 
 class Reader:

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from fastapi import Request
-from fastapi.responses import Response, StreamingResponse
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 T = TypeVar("T")
@@ -78,9 +78,10 @@ async def _unless_gone(receive: Receive, work: Awaitable[T]) -> T:
             raise Gone
         return working.result()
     finally:
-        for task in (working, going):
-            task.cancel()
-        await asyncio.gather(working, going, return_exceptions=True)
+        going.cancel()  # it ends by itself: each turn of the loop that is waited for costs a client milliseconds
+        if not working.done():
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
 
 
 async def _gone(receive: Receive) -> None:

@@ -33,7 +33,7 @@ def test_it_answers_with_the_settings_and_ends_by_ctrl_c(folder: str, tmp_path: 
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     environment["INFLUENCE_HOME"] = str(settings().home)
     args = ["serve", folder, "--port", "0", "--device", "cpu", "--dtype", "float32"]
-    args += ["--temperature", "0", "--verbose"]
+    args += ["--temperature", "0", "--repetition-penalty", "1.1", "--verbose"]
     process = subprocess.Popen(
         [sys.executable, "-c", RUN, *args],
         stdout=subprocess.PIPE,
@@ -54,6 +54,10 @@ def test_it_answers_with_the_settings_and_ends_by_ctrl_c(folder: str, tmp_path: 
         assert said["usage"]["completion_tokens"] <= 3
         sampling = said["receipt"]["sampling"]
         assert (sampling["max_new_tokens"], sampling["temperature"]) == (3, 0)
+        written = ask(f"{url}/v1/completions", {"prompt": "Hello"})
+        assert written["choices"][0]["text"] == said["text"]
+        body = {"prompt": "Hello", "raw": True, "stream": False, "options": {"num_predict": 2}}
+        assert ask(f"{url}/api/generate", body)["eval_count"] <= 2
         assert (said["receipt"]["device"], said["receipt"]["dtype"]) == ("cpu", "float32")
     finally:
         process.send_signal(signal.SIGINT)

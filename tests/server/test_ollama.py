@@ -198,7 +198,7 @@ def test_what_is_loaded_and_what_it_is(client: ollama.Client, http: httpx.Client
     assert isinstance(running.expires_at, datetime)
     shown = client.show("llama")
     assert shown.template == model.chat_template  # type: ignore[attr-defined]
-    assert shown.capabilities == ["completion"]
+    assert shown.capabilities == ["completion", "thinking"]
     assert shown.modelinfo is not None
     assert shown.modelinfo["llama.context_length"] == 256
     assert http.get("/").text == "Ollama is running"
@@ -239,8 +239,14 @@ def test_the_notebook_s_own_model_stays(client: ollama.Client, model: inb.Model)
         ),
         ("/api/generate", {"prompt": "a", "options": {"temperature": -1}}, (400, "temperature")),
         ("/api/generate", {"prompt": "a", "format": "xml"}, (400, "invalid format")),
-        ("/api/generate", {"prompt": "a", "think": True}, (400, "think is not supported")),
-        ("/api/generate", {"prompt": "a", "suffix": "b"}, (400, "suffix is not supported")),
+        ("/api/generate", {"prompt": "a", "think": "a lot"}, (400, 'invalid think value: "a lot"')),
+        ("/api/generate", {"prompt": "a", "think": 5}, (400, "think=5 cannot be")),
+        ("/api/chat", {"messages": SAID, "think": True, "format": "json"}, (400, "think is not supported")),
+        ("/api/generate", {"prompt": "a", "suffix": "b"}, (400, '"llama" does not support insert')),
+        ("/api/generate", {"prompt": "a", "suffix": "b", "template": "{{ .Prompt }}"}, (400, "insert")),
+        ("/api/generate", {"prompt": "a", "suffix": "b", "raw": True}, (400, "raw mode")),
+        ("/api/generate", {"prompt": "a", "template": "b", "raw": True}, (400, "raw mode")),
+        ("/api/generate", {"prompt": "a", "template": "{{ range .Messages }}"}, (400, "is not understood")),
         ("/api/generate", {"prompt": "a", "images": ["aa"]}, (400, "images is not supported")),
         ("/api/generate", {"prompt": "a", "raw": True, "system": "b"}, (400, "raw mode")),
         ("/api/generate", {"prompt": "a", "keep_alive": "soon"}, (400, "keep_alive")),

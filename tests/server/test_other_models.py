@@ -13,6 +13,7 @@ import pytest
 
 import influence_nb as inb
 from tests import tiny
+from tests.chat_server import ChatServer
 from tests.engine import gguf
 from tests.server.conftest import until
 
@@ -40,17 +41,67 @@ def test_a_model_on_another_server_is_served(server: inb.Server, model: inb.Mode
         body = {"messages": SAID, "max_tokens": 6, "temperature": 0}
         said = http.post("/v1/chat/completions", json=body).json()
         assert said["choices"][0]["message"]["content"] == model.generate(SAID, **GREEDY).text
-        options = {"temperature": 0, "num_predict": 6, "top_k": 0, "top_p": 1, "repeat_last_n": -1}
+        options = {"temperature": 0, "num_predict": 6, "top_p": 1}
         answer = ollama.Client(front.url, trust_env=False).chat("llama", SAID, options=options)
         assert answer.message.content == model.generate(SAID, **GREEDY).text
         for path, more in (
             ("/v1/completions", {"prompt": "a", "logprobs": 1}),
             ("/v1/completions", {"prompt": "a", "echo": True, "logprobs": 1}),
+            ("/v1/completions", {"prompt": [1, 2], "echo": True}),
             ("/tokenize", {"prompt": "a"}),
         ):
             refused = http.post(path, json=more)
             assert refused.status_code == 400
             assert "endpoint runtime cannot" in refused.json()["error"]["message"]
+
+
+def test_log_probabilities_of_a_model_on_another_server() -> None:
+    with ChatServer(logprobs=[-0.5, -1.0, -2.0]) as elsewhere:
+        there = inb.load(endpoint=elsewhere.url)
+        with (
+            inb.serve(there, port=0) as front,
+            httpx.Client(base_url=front.url, trust_env=False, timeout=60) as http,
+        ):
+            chat = {"messages": SAID, "logprobs": True}
+            said = http.post("/v1/chat/completions", json=chat).json()["choices"][0]["logprobs"]["content"]
+            assert [(one["token"], one["logprob"]) for one in said] == [
+                ("Hello", -0.5), (" there", -1.0), (".", -2.0),
+            ]  # fmt: skip
+            assert said[0]["bytes"] == list(b"Hello")
+            streamed = http.post("/v1/chat/completions", json={**chat, "stream": True}).text
+            assert streamed.count('"logprob":-') == 3
+            text = http.post("/v1/completions", json={"prompt": "Oh", "logprobs": 0}).json()["choices"][0]
+            assert text["logprobs"] == {
+                "tokens": ["Hello", " there", "."],
+                "token_logprobs": [-0.5, -1.0, -2.0],
+                "top_logprobs": [{"Hello": -0.5}, {" there": -1.0}, {".": -2.0}],
+                "text_offset": [2, 7, 13],
+            }
+            plain = {"temperature": 1, "top_p": 1}
+            body = {"messages": SAID, "logprobs": True, "stream": False}
+            lines = http.post("/api/chat", json={**body, "options": plain}).json()["logprobs"]
+            assert [one["logprob"] for one in lines] == [-0.5, -1.0, -2.0]
+            for path, more in (
+                ("/v1/chat/completions", {**chat, "temperature": 0.5}),
+                ("/api/chat", {**body, "options": {**plain, "top_p": 0.5}}),
+            ):
+                asked = len(elsewhere.posts)
+                refused = http.post(path, json=more)
+                assert refused.status_code == 400
+                assert "gives no log-probabilities" in refused.text
+                assert len(elsewhere.posts) == asked, "nothing was generated in vain"
+            listed = http.post("/v1/chat/completions", json={**chat, "top_logprobs": 2})
+            assert (listed.status_code, "candidates" in listed.text) == (400, True)
+            elsewhere.logprobs = None
+            for more in ({}, {"stream": True}):
+                refused = http.post("/v1/chat/completions", json={**chat, **more})
+                assert (refused.status_code, "gives no log-probabilities" in refused.text) == (400, True)
+            until(http, running=0)
+            assert http.post("/v1/chat/completions", json={"messages": SAID}).status_code == 200
+            assert http.post("/api/chat", json={"messages": SAID, "stream": False}).status_code == 200
+            wanted = http.post("/api/chat", json={"messages": SAID, "options": {"top_k": 5}})
+            assert (wanted.status_code, "top_k=5" in wanted.text) == (400, True)
+        there.unload()
 
 
 @pytest.mark.starter

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 import influence_nb as inb
+from tests import tiny
 from tests.server.conftest import Gate, until
 from tests.server.test_native import SAMPLING, begin, events, held_up
 
@@ -74,9 +75,16 @@ def test_how_it_is_loaded_is_checked_where_it_is_loaded(tiny_folder: Callable[..
         assert http.get("/health").json()["status"] == "failed"
 
 
-def test_a_model_that_cannot_be_loaded_is_named_and_the_server_stays(tmp_path: Path) -> None:
+def test_a_folder_that_holds_no_model_is_said_at_once(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
-    with inb.serve(tmp_path, port=0) as server, client(server) as http:
+    with pytest.raises(inb.errors.BrokenModel, match="has no tokenizer"):
+        inb.serve(tmp_path, port=0)
+
+
+def test_a_model_that_cannot_be_loaded_is_named_and_the_server_stays(tmp_path: Path) -> None:
+    folder = tiny.build(tmp_path / "damaged", "llama")
+    (folder / "tokenizer.json").write_text("{}")
+    with inb.serve(folder, port=0) as server, client(server) as http:
         until(http, status="failed")
         said = http.get("/health").json()
         assert said["ready"] is False

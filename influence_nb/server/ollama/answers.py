@@ -21,16 +21,18 @@ from influence_nb.engine.batch import Request
 from influence_nb.engine.completion import Completion, TokenEvent
 from influence_nb.engine.model import Model
 from influence_nb.engine.prompts import Prompt
+from influence_nb.engine.runtimes.endpoint.model import EndpointModel
 from influence_nb.engine.token_model import TokenModel
 from influence_nb.errors import ContextTooLong, InfluenceError
-from influence_nb.server import refusals, tools, wire
+from influence_nb.server import refusals, thinking, tools, wire
 from influence_nb.server.names import Names
+from influence_nb.server.ollama import prompting
 from influence_nb.server.ollama.bodies import Body, Chat, Generate
 from influence_nb.server.scheduler import Answers
-from influence_nb.server.service import LONGEST, Service, names, with_tokens
+from influence_nb.server.service import LONGEST, Service, names
 
-Shape = Callable[[str], dict[str, Any]]
-"""A piece of text as a field of an answer."""
+Shape = Callable[[str, str], dict[str, Any]]
+"""A piece of what is said, and of what was thought, as fields of an answer."""
 
 Prompting = Callable[[Model], Prompt]
 
@@ -42,7 +44,16 @@ class _Kind:
     prompt: Prompting
     shape: Shape
     with_context: bool
+    thinks: bool
     tools: bool = False
+
+    def thoughts(self, answers: Answers) -> thinking.Reader:
+        """What tells thoughts from the answer, where the prompt went through a template that may have any."""
+        return (
+            thinking.reader(answers.model, answers.requests[0].prompt)
+            if self.thinks
+            else thinking.Reader(False)
+        )
 
 
 def routes(service: Service) -> APIRouter:
@@ -52,29 +63,31 @@ def routes(service: Service) -> APIRouter:
     @router.post("/api/generate")
     async def generate(body: Generate, request: Asked) -> Response:
         """Answer a text; without one, load the model, or unload it where keep_alive is 0."""
-        kind = _Kind(lambda model: _generated(body, model), lambda text: {"response": text}, not body.raw)
+        plain = body.raw or body.template or body.suffix or body.format
+        kind = _Kind(partial(prompting.of_text, body), _response, not body.raw, not plain)
         return await _answer(service, request, body, kind, empty=not body.prompt)
 
     @router.post("/api/chat")
     async def chat(body: Chat, request: Asked) -> Response:
         """Answer a conversation; without messages, load or unload the model."""
-        kind = _Kind(
-            lambda model: (
-                tools.prompt(model, body.plain, body.tools)
-                if body.tools
-                else _templated(body, model, body.plain)
-            ),
-            lambda text: {"message": {"role": "assistant", "content": text}},
-            False,
-            bool(body.tools),
-        )
+        kind = _Kind(partial(prompting.of_messages, body), _message, False, not body.format, bool(body.tools))
         return await _answer(service, request, body, kind, empty=not body.messages)
 
     return router
 
 
+def _response(text: str, thought: str) -> dict[str, Any]:
+    return {"response": text, **({"thinking": thought} if thought else {})}
+
+
+def _message(text: str, thought: str) -> dict[str, Any]:
+    more = {"thinking": thought} if thought else {}
+    return {"message": {"role": "assistant", "content": text, **more}}
+
+
 async def _answer(service: Service, request: Asked, body: Body, kind: _Kind, empty: bool) -> Response:
     began = time.perf_counter()
+    body = body.over(service.given)
     body.check()
     if empty:
         reason = await _moved(service, body)
@@ -82,13 +95,17 @@ async def _answer(service: Service, request: Asked, body: Body, kind: _Kind, emp
         said = {
             "model": name,
             "created_at": wire.now(),
-            **kind.shape(""),
+            **kind.shape("", ""),
             "done": True,
             "done_reason": reason,
         }
         return wire.answer(said)
     answers = await service.ask(
-        request, body.model, lambda model: [_wanted(body, model, kind.prompt(model))], body.keep_alive
+        request,
+        body.model,
+        lambda model: [_wanted(body, model, kind.prompt(model))],
+        body.keep_alive,
+        bool(body.logprobs),
     )
     chunks = None if body.stream is False else _lines(body, answers, kind, began)
     return await service.reply(
@@ -100,10 +117,11 @@ def _whole(
     body: Body, answers: Answers, kind: _Kind, began: float, completions: Sequence[Completion]
 ) -> dict[str, Any]:
     (completion,) = completions
-    text, calls = tools.read(completion.text, kind.tools)
+    thought, text = kind.thoughts(answers).whole(completion.text)
+    text, calls = tools.read(text, kind.tools)
     known = names(answers.model) if body.logprobs else None
     return {
-        **_part(body, answers.model, known, _with_calls(kind.shape(text), calls), completion.tokens),
+        **_part(body, answers.model, known, _with_calls(kind.shape(text, thought), calls), completion.tokens),
         **_end(answers, completion, kind, began),
     }
 
@@ -120,36 +138,7 @@ async def _moved(service: Service, body: Body) -> str:
     return "unload"
 
 
-def _generated(body: Generate, model: Model) -> Prompt:
-    """The prompt of a text: as it stands, or as a conversation's first message, after the tokens of `context`."""
-    text = body.prompt or ""
-    if body.raw:
-        return text
-    if isinstance(model, TokenModel) and not model.chat_template:
-        ids = prompts.ids(f"{body.system}\n\n{text}" if body.system else text, model)
-    else:
-        messages = [{"role": "system", "content": body.system}] if body.system else []
-        prompt = _templated(body, model, [*messages, {"role": "user", "content": text}])
-        if not body.context:
-            return prompt
-        ids = prompts.ids(prompt, with_tokens(model, "go on from a context"))
-    return [*(body.context or ()), *ids]
-
-
-def _templated(body: Body, model: Model, messages: list[dict[str, Any]]) -> Prompt:
-    """Messages; where the client wants no thinking, and the template can be told so, as tokens."""
-    if (
-        body.think is False
-        and isinstance(model, TokenModel)
-        and "enable_thinking" in model.template_switches()
-    ):
-        return model.encode(model.render(messages, {"enable_thinking": False}), special=False)
-    return messages
-
-
 def _wanted(body: Body, model: Model, prompt: Prompt) -> Request:
-    if body.logprobs:
-        names(model)
     options = body.chosen
     longest = options.num_predict if options.num_predict and options.num_predict > 0 else LONGEST
     if options.num_ctx is not None and isinstance(model, TokenModel):
@@ -161,22 +150,29 @@ def _wanted(body: Body, model: Model, prompt: Prompt) -> Request:
                 "Shorten the prompt, or leave num_ctx out: at least one token must be left for the answer.",
             )
         longest = min(longest, room)
-    return Request(prompt, options.sampling(longest, body.format), top=body.top)
+    # a server that knows no top-k is asked with it only where the client wants it
+    top_k = 0 if isinstance(model, EndpointModel) and "top_k" not in model.served.kind.takes else 40
+    return Request(prompt, options.sampling(longest, body.format, top_k), top=body.top)
 
 
 async def _lines(body: Body, answers: Answers, kind: _Kind, began: float) -> AsyncIterator[bytes]:
     try:
         known = names(answers.model) if body.logprobs else None
-        reader = tools.Reader(kind.tools)
+        thoughts, reader = kind.thoughts(answers), tools.Reader(kind.tools)
         async for _, event in answers.events():
             before = len(reader.calls)
-            text = reader.push(event.text) + (reader.rest() if event.finish_reason is not None else "")
+            thought, text = thoughts.push(event.text)
+            if event.finish_reason is not None:
+                more, rest = thoughts.rest()
+                thought, text = thought + more, reader.push(text + rest) + reader.rest()
+            else:
+                text = reader.push(text)
             calls = reader.calls[before:]
-            if text or calls or (body.logprobs and event.finish_reason is None):
-                shaped = _with_calls(kind.shape(text), calls)
+            if thought or text or calls or (body.logprobs and event.finish_reason is None):
+                shaped = _with_calls(kind.shape(text, thought), calls)
                 yield wire.line({**_part(body, answers.model, known, shaped, [event]), "done": False})
         (completion,) = answers.completions
-        head = {"model": body.model or answers.model.name, "created_at": wire.now(), **kind.shape("")}
+        head = {"model": body.model or answers.model.name, "created_at": wire.now(), **kind.shape("", "")}
         yield wire.line({**head, **_end(answers, completion, kind, began)})
     except InfluenceError as error:
         yield wire.line(refusals.ollama(error))
@@ -196,10 +192,9 @@ def _part(
     part = {"model": body.model or model.name, "created_at": wire.now(), **shaped}
     if known is not None:
         part["logprobs"] = [
-            {**known.entry(event.id, event.logprob_raw),
-             **({"top_logprobs": [known.entry(*one) for one in event.top]} if event.top else {})}
+            {**known.of(event), **({"top_logprobs": known.candidates(event)} if event.top else {})}
             for event in events
-            if event.id is not None and not (event.finish_reason == "stop" and not event.text)
+            if event.is_token and not (event.finish_reason == "stop" and not event.text)
         ]  # fmt: skip
     return part
 

@@ -6,7 +6,8 @@ It does not know what becomes of it.
 from __future__ import annotations
 
 import logging
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -18,6 +19,28 @@ from influence_nb.server.service import CANDIDATES
 log = logging.getLogger("influence_nb.server")
 
 KeepAlive = float | str | None
+
+EFFORTS = ("high", "medium", "low")
+"""What `think` may be beside true and false."""
+
+
+_SAME = (
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+    "typical_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "seed",
+    "stop",
+)
+_OURS = {**{name: name for name in _SAME}, "repetition_penalty": "repeat_penalty", "penalty_window": "repeat_last_n",
+         "max_new_tokens": "num_predict"}  # fmt: skip
+"""What a parameter of `Sampling` is called among the options."""
+
+_OFF = {"top_k": 0, "top_p": 1.0, "penalty_window": -1}
+"""What None is there: other options are off where nothing is said."""
 
 
 def _whole(value: object) -> object:
@@ -52,18 +75,31 @@ class Options(BaseModel):
     num_thread: Whole | None = None
     use_mmap: bool | None = None
 
-    def sampling(self, longest: int, grammar: Any = None) -> Sampling:
-        """How tokens are chosen, at most `longest` of them.
+    def over(self, given: Mapping[str, Any]) -> Options:
+        """The options with the server's own, {parameter of `Sampling`: value}, for those that the client left out."""
+        found: dict[str, Any] = {}
+        for name, value in given.items():
+            if name in _OURS and getattr(self, _OURS[name]) is None:
+                found[_OURS[name]] = _OFF.get(name) if value is None else value
+        if "stop" in found:
+            found["stop"] = list(found["stop"])
+        return self.model_copy(update=found)
+
+    def sampling(self, longest: int, grammar: Any = None, top_k: int = 40) -> Sampling:
+        """How tokens are chosen, at most `longest` of them; `top_k` is what holds where the client says nothing.
 
         Raises:
             InvalidSampling: a value out of its range.
         """
         if self.model_extra:
             log.warning("unknown options are left out: %s", ", ".join(sorted(self.model_extra)))
-        top_k = 40 if self.top_k is None else self.top_k
+        top_k = top_k if self.top_k is None else self.top_k
         top_p = 0.9 if self.top_p is None else self.top_p
         window = 64 if self.repeat_last_n is None else self.repeat_last_n
         penalties = window != 0  # 0 looks at no tokens, so that nothing is a repetition
+        penalized = penalties and (
+            self.repeat_penalty not in (None, 0, 1) or self.presence_penalty or self.frequency_penalty
+        )
         return Sampling(
             temperature=0.8 if self.temperature is None else self.temperature,
             top_k=top_k if top_k > 0 else None,
@@ -73,7 +109,7 @@ class Options(BaseModel):
             repetition_penalty=(self.repeat_penalty if penalties else None) or 1.0,
             presence_penalty=(self.presence_penalty if penalties else None) or 0.0,
             frequency_penalty=(self.frequency_penalty if penalties else None) or 0.0,
-            penalty_window=window if window > 0 else None,
+            penalty_window=window if window > 0 and penalized else None,
             max_new_tokens=longest,
             stop=tuple(self.stop or ()),
             seed=None if self.seed is None or self.seed < 0 else self.seed % (MOST_SEED + 1),
@@ -91,7 +127,9 @@ class Body(BaseModel):
     options: Options | None = None
     keep_alive: KeepAlive = Field(None, description='"5m", seconds, 0 to unload, below 0 for ever.')
     format: Any = None
-    think: bool | str | None = None
+    think: bool | str | None = Field(
+        None, description='Whether a model thinks that can; or "low", "medium", "high".'
+    )
     logprobs: bool | None = None
     top_logprobs: Whole | None = None
 
@@ -103,8 +141,14 @@ class Body(BaseModel):
                 f'invalid format: {quoted(self.format)}; expected "json" or a valid JSON Schema object',
                 field="format",
             )
-        if self.think:
-            raise unsupported("think", " yet")
+        if isinstance(self.think, str) and self.think not in EFFORTS:
+            raise Refused(
+                400,
+                f'invalid think value: "{self.think}" (must be "high", "medium", "low", true, or false)',
+                field="think",
+            )
+        if self.think and self.format:
+            raise unsupported("think", " beside format, which holds the answer from its first token on")
         if not 0 <= (self.top_logprobs or 0) <= CANDIDATES:
             raise Refused(400, f"top_logprobs must be between 0 and {CANDIDATES}", field="top_logprobs")
 
@@ -112,6 +156,10 @@ class Body(BaseModel):
     def top(self) -> int:
         """How many candidates are listed beside each token."""
         return self.top_logprobs or 0 if self.logprobs else 0
+
+    def over(self, given: Mapping[str, Any]) -> Self:
+        """The body with the server's own defaults for the options that the client left out."""
+        return self.model_copy(update={"options": self.chosen.over(given)})
 
     @property
     def chosen(self) -> Options:
@@ -123,9 +171,9 @@ class Generate(Body):
     """A text to be answered, or with `raw` to be continued."""
 
     prompt: str | None = None
-    suffix: str | None = None
+    suffix: str | None = Field(None, description="What comes after the text that is asked for.")
     system: str | None = None
-    template: str | None = None
+    template: str | None = Field(None, description="A prompt template in place of the model's own.")
     context: list[int] | None = None
     raw: bool | None = None
     images: list[Any] | None = None
@@ -133,11 +181,12 @@ class Generate(Body):
     def check(self) -> None:
         """Refuse what is not there or contradicts itself."""
         super().check()
-        for name in ("suffix", "template", "images"):
-            if getattr(self, name):
-                raise unsupported(name)
-        if self.raw and (self.system or self.context):
+        if self.images:
+            raise unsupported("images")
+        if self.raw and (self.template or self.system or self.context):
             raise Refused(400, "raw mode does not support template, system, or context")
+        if self.raw and self.suffix:
+            raise Refused(400, "raw mode does not support suffix", field="suffix")
 
 
 class Message(BaseModel):
@@ -147,6 +196,7 @@ class Message(BaseModel):
 
     role: str
     content: str | None = None
+    thinking: str | None = None
     images: list[Any] | None = None
     tool_calls: list[Any] | None = None
 
@@ -169,6 +219,7 @@ class Chat(Body):
         """The messages as chat templates take them."""
         return [
             {"role": message.role, "content": message.content or "",
+             **({"reasoning_content": message.thinking} if message.thinking else {}),
              **({"tool_calls": message.tool_calls} if message.tool_calls else {})}
             for message in self.messages or ()
         ]  # fmt: skip

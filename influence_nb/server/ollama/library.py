@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from influence_nb.engine.model import Model
 from influence_nb.engine.token_model import TokenModel
 from influence_nb.errors import InfluenceError
-from influence_nb.server import wire
+from influence_nb.server import thinking, tools, wire
 from influence_nb.server.refusals import Refused, unsupported
 from influence_nb.server.service import Service
 from influence_nb.store.heads import read_heads
@@ -223,7 +223,11 @@ def _json(local: LocalModel, name: str) -> dict[str, Any]:
 
 
 def _capabilities(local: LocalModel) -> list[str]:
-    return ["embedding"] if local.kind == "embedding" else ["completion"]
+    if local.kind == "embedding":
+        return ["embedding"]
+    template = _template(local)
+    more = {"tools": tools.knows(template), "thinking": thinking.knows(template)}
+    return ["completion", *(name for name, there in more.items() if there)]
 
 
 def _modified(local: LocalModel) -> str:

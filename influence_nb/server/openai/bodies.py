@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -21,6 +21,11 @@ from influence_nb.errors import InvalidSampling
 from influence_nb.server.refusals import Refused, unsupported
 
 MOST_CHOICES = 128
+
+_SAME = ("temperature", "top_p", "top_k", "min_p", "typical_p", "repetition_penalty", "presence_penalty",
+         "frequency_penalty", "logit_bias", "stop", "seed")  # fmt: skip
+_OURS = {**{name: name for name in _SAME}, "max_new_tokens": "max_tokens", "min_new_tokens": "min_tokens"}
+"""What a parameter of `Sampling` is called in a body."""
 
 
 def _whole(value: object) -> object:
@@ -72,6 +77,20 @@ class Body(BaseModel):
     typical_p: float | None = None
     repetition_penalty: float | None = None
     min_tokens: Whole | None = None
+
+    def over(self, given: Mapping[str, Any]) -> Self:
+        """The body with the server's own defaults, {parameter of `Sampling`: value}, for what the client left out."""
+        found: dict[str, Any] = {}
+        for name, value in given.items():
+            if name in _OURS and getattr(self, _OURS[name]) is None and value is not None:
+                found[_OURS[name]] = value
+        if "logit_bias" in found:
+            found["logit_bias"] = {str(token): amount for token, amount in found["logit_bias"].items()}
+        if "stop" in found:
+            found["stop"] = list(found["stop"])
+        if getattr(self, "max_completion_tokens", None) is not None:
+            found.pop("max_tokens", None)
+        return self.model_copy(update=found)
 
     @property
     def choices(self) -> int:

@@ -130,9 +130,12 @@ def routes(service: Service) -> APIRouter:
     @router.post("/v1/chat/completions")
     async def chat(body: Chat, request: Asked) -> Response:
         """The next message of a conversation."""
+        body = body.over(service.given)
         body.check()
         with_usage = body.with_usage
-        answers = await service.ask(request, body.model, lambda model: _wanted(body, model))
+        answers = await service.ask(
+            request, body.model, lambda model: _wanted(body, model), logprobs=bool(body.logprobs)
+        )
         chunks = _chunks(body, answers, with_usage) if body.stream else None
         return await service.reply(request, answers, chunks, partial(_whole, body, answers.model))
 
@@ -156,12 +159,9 @@ def _whole(body: Chat, model: Model, completions: Sequence[Completion]) -> dict[
 def _wanted(body: Chat, model: Model) -> Sequence[Request]:
     messages = [_plain(place, message) for place, message in enumerate(body.messages)]
     prompt: Prompt = messages
-    if body.logprobs:
-        names(model)
     if body.callable:
-        return body.requests(
-            [tools.prompt(model, messages, body.callable)], body.longest, body.top, body.grammar
-        )
+        prompt = tools.prompt(model, messages, body.callable, body.chat_template_kwargs)
+        return body.requests([prompt], body.longest, body.top, body.grammar)
     if body.chat_template_kwargs:
         known = with_tokens(model, "set switches of the chat template")
         prompt = known.encode(known.render(messages, body.chat_template_kwargs), special=False)
@@ -264,11 +264,11 @@ def _logprobs(known: Names | None, events: Sequence[TokenEvent]) -> dict[str, An
         return None
     content = [
         {
-            **known.entry(event.id, event.logprob_raw),
-            "top_logprobs": [known.entry(*one) for one in event.top],
+            **known.of(event),
+            "top_logprobs": known.candidates(event),
         }
         for event in events
-        if event.id is not None and not _ends(event)
+        if event.is_token and not _ends(event)
     ]
     return {"content": content, "refusal": None} if content else None
 

@@ -111,6 +111,7 @@ def routes(service: Service) -> APIRouter:
     @router.post("/v1/completions")
     async def complete(body: Complete, request: Asked) -> Response:
         """Go on from texts, or score them (`echo` with `logprobs`)."""
+        body = body.over(service.given)
         body.check()
         with_usage = body.with_usage
         read = await _read(service, request, body)
@@ -118,7 +119,9 @@ def routes(service: Service) -> APIRouter:
             model = await service.models.hold(body.model)
             model.use.end()
             return wire.answer(_scores_alone(body, model, read))
-        answers = await service.ask(request, body.model, lambda model: _wanted(body, model))
+        answers = await service.ask(
+            request, body.model, lambda model: _wanted(body, model), logprobs=body.logprobs is not None
+        )
         chunks = _chunks(body, answers, read, with_usage) if body.stream else None
         return await service.reply(request, answers, chunks, partial(_whole, body, answers.model, read))
 
@@ -126,8 +129,6 @@ def routes(service: Service) -> APIRouter:
 
 
 def _wanted(body: Complete, model: Model) -> Sequence[Request]:
-    if body.logprobs is not None:
-        names(model)
     return body.requests(body.texts, body.longest, body.logprobs or 0)
 
 
@@ -138,9 +139,12 @@ async def _read(service: Service, request: Asked, body: Complete) -> list[_Read]
     model = await service.models.hold(body.model)
     cancel = threading.Event()
     try:
-        if body.logprobs is None and not isinstance(model, TokenModel):
-            return [_Read(text) for text in body.texts]
-        known = with_tokens(model, "list log-probabilities")
+        texts = [text if isinstance(text, str) else "" for text in body.texts]
+        if not isinstance(model, TokenModel) and not (
+            body.echo and (body.logprobs is not None or "" in texts)
+        ):
+            return [_Read(text) for text in texts]
+        known = with_tokens(model, "score a prompt, nor tell the text of token ids")
         work = to_thread.run_sync(
             lambda: [_scored(body, known, text, cancel) for text in body.texts if not cancel.is_set()],
             abandon_on_cancel=True,
@@ -253,14 +257,14 @@ def _logprobs(
     """Of the prompt, where it is echoed, and of the answer; one entry a token, the prompt's first without a value."""
     if known is None or before is None:
         return None
-    rows: list[tuple[int, float | None, Sequence[Candidate] | None]] = []
+    rows: list[tuple[str, float | None, Sequence[Candidate] | None]] = []
     if body.echo:
-        rows += zip(before.ids, before.logprobs, before.tops, strict=True)
-    rows += [(event.id, event.logprob_raw, event.top) for event in events if event.id is not None]
-    tokens = [known[token] for token, _, _ in rows]
+        rows += zip(map(known.__getitem__, before.ids), before.logprobs, before.tops, strict=True)
+    rows += [(known.name(event), event.logprob_raw, event.top) for event in events if event.is_token]
+    tokens = [token for token, _, _ in rows]
     begin = 0 if body.echo else len(before.text)
     tops = [
-        None if own is None else known.by_name((token, own), (top or ())[: body.logprobs or 0])
+        None if own is None else known.by_name(token, own, (top or ())[: body.logprobs or 0])
         for token, own, top in rows
     ]
     return {

@@ -162,6 +162,14 @@ class EndpointModel(Model):
             "load_seconds": self.load_seconds,
         }
 
+    def tells_logprobs(self, sampling: Sampling) -> bool:
+        """Whether logprobs that the server gives for this sampling are known to be the model's own.
+
+        Raises:
+            InvalidSampling: a parameter was asked for that this kind of server does not take.
+        """
+        return self.served.kind.raw_logprobs or kinds.draws_raw(self.served.kind.in_force(sampling))
+
     def is_at(self, address: Address, name: str) -> bool:
         """Whether it is the model of that name on that server, asked with the same key."""
         return self.address == address and name == self.name
