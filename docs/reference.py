@@ -68,7 +68,7 @@ CHAPTERS: list[tuple[str, str, str, list[str]]] = [
     ("Measure", "inb", "influence_nb", ["bench", "Bench", "BenchProgress"]),
     ("", "influence_nb.engine.benched", "influence_nb.engine.benched", ["Cell"]),
     ("Serve", "inb", "influence_nb", ["serve", "Server"]),
-    ("Embeddings", "inb", "influence_nb", ["Encoder", "EmbeddingMap", "Quality"]),
+    ("Embeddings", "inb", "influence_nb", ["Encoder", "EmbeddingMap", "Quality", "Clusters"]),
     ("", "influence_nb.embeddings.corpus", "influence_nb.embeddings.corpus", ["corpus"]),
     ("Panels", "inb", "influence_nb", ["Workbench"]),
     ("", "inb.widgets", "influence_nb.widgets", ["SearchPanel", "DownloadPanel", "LibraryPanel"]),

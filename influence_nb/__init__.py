@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from influence_nb import errors, widgets
     from influence_nb.api import download, fit, library, load, load_encoder, loaded, plan, search, tokenizer
+    from influence_nb.embeddings.clusters import Clusters
     from influence_nb.embeddings.encode import Encoder
     from influence_nb.embeddings.map import EmbeddingMap
     from influence_nb.embeddings.quality import Quality
@@ -63,6 +64,7 @@ _HOMES = {
     "DownloadPlan": "hub.plan",
     "EmbeddingMap": "embeddings.map",
     "Quality": "embeddings.quality",
+    "Clusters": "embeddings.clusters",
     "Encoder": "embeddings.encode",
     "FitReport": "memory.report",
     "Grid": "engine.grid",

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from influence_nb.arguments import whole
+from influence_nb.arguments import real, whole
 from influence_nb.embeddings import picture
+from influence_nb.embeddings.clusters import Clusters, find
 from influence_nb.embeddings.encode import Encoder, open_encoder
-from influence_nb.embeddings.neighbours import lengths, nearest
+from influence_nb.embeddings.neighbours import first_near, lengths, nearest
 from influence_nb.embeddings.project import Projection, checked, find_projection
 from influence_nb.embeddings.quality import Quality, measure
 from influence_nb.embeddings.table import OWN, table
@@ -91,6 +92,7 @@ class EmbeddingMap:
             if isinstance(vectors, str) and vectors in self._table.columns.drop(self.text):
                 self._table = self._table.drop(columns=vectors)
         self._lengths: Floats | None = None
+        self._clusters: dict[int, Clusters] = {}
         self._projections: dict[str, Projection] = {}
         self._projecting = threading.Lock()
         self._told: dict[str, dict[str, float]] = {}
@@ -214,6 +216,65 @@ class EmbeddingMap:
         """As `neighbours`, for a vector (d,) of the same encoder."""
         rows, found = self._nearest(vector[None], k)
         return self._ranked(rows[0], found[0])
+
+    def clusters(self, size: int = 8) -> Clusters:
+        """Groups of texts that lie together, with the words that set them apart: computed when it is first asked for.
+
+        They are found among the vectors, by UMAP to five dimensions and HDBSCAN, not on the picture.
+
+        Args:
+            size: the fewest texts that make a group, from 2 on.
+
+        Raises:
+            InvalidData: too few texts, or no such size.
+        """
+        if size not in self._clusters:
+            self._clusters[size] = find(self.vectors, list(self._table[self.text]), size, self.seed)
+        return self._clusters[size]
+
+    def duplicates(self, least: float = 0.95) -> pandas.DataFrame:
+        """Texts that say what an earlier one says, by cosine similarity in full space.
+
+        Args:
+            least: how similar they are at least, -1 to 1; 1 finds those that are the same to the encoder.
+
+        Returns:
+            A row for each such text, the most similar first, the index its row number: of (the row number of the
+            earliest text that it is near to), similarity, the text, that text (as `first`) and the other columns.
+
+        Raises:
+            InvalidData: `least` is out of its range.
+        """
+        rows, found = first_near(self.vectors, real("least", least, -1, 1) - 1e-6)
+        later = np.flatnonzero(rows >= 0)
+        later = later[np.argsort(-found[later], kind="stable")]
+        chosen = self._table.iloc[later].rename_axis("row")
+        chosen.insert(0, "of", rows[later])
+        chosen.insert(1, "similarity", found[later])
+        chosen.insert(3, "first", self._table[self.text].to_numpy(object)[rows[later]])
+        return chosen
+
+    def outliers(self, count: int = 10, k: int = 10) -> pandas.DataFrame:
+        """The texts that are least like any others.
+
+        Args:
+            count: how many.
+            k: of how many nearest neighbours in full space the similarity is averaged.
+
+        Returns:
+            A row each, the farthest first, the index its row number: rank (from 1), similarity (the mean cosine to its
+            k nearest), the text and the other columns.
+
+        Raises:
+            InvalidData: `count` or k below 1, or only one text.
+        """
+        count, k = whole("count", count, 1), whole("k", k, 1)
+        if len(self) < 2:
+            raise InvalidData("One text has no others to be unlike.", "Give two texts or more.")
+        _, found = self._nearest(self.vectors, k, skip=np.arange(len(self)))
+        mean = found.mean(axis=1)
+        rows = np.argsort(mean, kind="stable")[:count]
+        return self._ranked(rows, mean[rows])
 
     def place(self, texts: str | Sequence[str]) -> Floats:
         """Where further texts go on the map in use: (m, 2). The points that are there do not move.

@@ -83,6 +83,30 @@ def nearest(
     return rows, found
 
 
+def first_near(vectors: NDArray[np.floating], least: float) -> tuple[Rows, Floats]:
+    """For each row the earliest other row before it that is at least so similar.
+
+    Args:
+        vectors: (n, d).
+        least: the cosine that counts as near, -1 to 1.
+
+    Returns:
+        Row numbers (n,), -1 where there is none, and the similarities (n,), 0 where there is none.
+    """
+    size = _safe(lengths(vectors))
+    rows, found = np.full(len(vectors), -1, np.intp), np.zeros(len(vectors), np.float32)
+    for begin in range(0, len(vectors), _QUERIES):
+        asked = unit(np.asarray(vectors[begin : begin + _QUERIES], np.float32))
+        own = np.arange(begin, begin + len(asked))
+        for start, block in _blocks(vectors[: begin + len(asked)]):
+            similarities = (asked @ block.T) / size[start : start + len(block)]
+            near = (similarities >= least) & (np.arange(start, start + len(block)) < own[:, None])
+            new = np.flatnonzero(near.any(axis=1) & (rows[own] < 0))
+            first = near[new].argmax(axis=1)
+            rows[own[new]], found[own[new]] = first + start, similarities[new, first]
+    return rows, found
+
+
 class _Best:
     """The k largest of what came, for each query; of equal ones the earlier."""
 

@@ -202,24 +202,41 @@ def umap(vectors: Floats, seed: int = 0, neighbours: int = 15, min_dist: float =
     """
     told = checked("umap", {"neighbours": neighbours, "min_dist": min_dist})
     neighbours, min_dist = int(told["neighbours"]), told["min_dist"]
-    count = len(vectors)
-    if count < FEWEST_FOR_UMAP:
+    if len(vectors) < FEWEST_FOR_UMAP:
         return pca(vectors)
-    neighbours = min(neighbours, count - 1)
+    neighbours = min(neighbours, len(vectors) - 1)
+    points, reducer = _reduced(vectors, 2, seed, neighbours, min_dist)
+    return Umap(points, neighbours, reducer)
+
+
+def reduced(vectors: Floats, dimensions: int, seed: int = 0) -> Floats:
+    """Vectors (n, d) in fewer dimensions by UMAP, packed as closely as can be: for finding groups, not for a picture.
+
+    Args:
+        vectors: 5 or more.
+        dimensions: how many, fewer than there are vectors less one.
+        seed: for the random steps.
+    """
+    return _reduced(vectors, min(dimensions, len(vectors) - 2), seed, min(15, len(vectors) - 1), 0.0)[0]
+
+
+def _reduced(
+    vectors: Floats, dimensions: int, seed: int, neighbours: int, min_dist: float
+) -> tuple[Floats, Any]:
     with _compiling():
         import umap as umap_learn
 
         reducer = umap_learn.UMAP(
+            n_components=dimensions,
             n_neighbors=neighbours,
             min_dist=min_dist,
             metric="cosine",
             random_state=seed,
             n_jobs=1,
             # the spectral start needs many more rows than dimensions
-            init="spectral" if count > 50 else "random",
+            init="spectral" if len(vectors) > 50 else "random",
         )
-        points = np.asarray(reducer.fit_transform(vectors), np.float32)
-    return Umap(points, neighbours, reducer)
+        return np.asarray(reducer.fit_transform(vectors), np.float32), reducer
 
 
 def tsne(vectors: Floats, seed: int = 0, perplexity: float = 30) -> Tsne | Pca:
