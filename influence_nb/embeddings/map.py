@@ -23,7 +23,7 @@ from influence_nb.embeddings.neighbours import first_near, lengths, nearest
 from influence_nb.embeddings.project import Projection, checked, find_projection
 from influence_nb.embeddings.quality import Quality, measure
 from influence_nb.embeddings.table import OWN, table
-from influence_nb.embeddings.vectors import brought
+from influence_nb.embeddings.vectors import brought, check_finite
 from influence_nb.errors import CapabilityMissing, InvalidData
 from influence_nb.picture import png
 
@@ -67,7 +67,8 @@ class EmbeddingMap:
             seed: 0 to 2**32 - 1; the same seed gives the same picture twice.
             on_progress: called with (texts embedded, texts in all).
             vectors: one's own, a row each: an array (n, d), a file that `numpy.save` wrote, or the name of a column
-                that holds them, which is then no column of the map. An `encoder` beside them embeds typed texts.
+                that holds them, which is then no column of the map. Float32 is taken as it is, without a copy: leave it
+                as it is from then on. An `encoder` beside them embeds typed texts.
 
         Raises:
             InvalidData: no rows, no such column, texts that are not strings, columns whose names cannot be
@@ -87,6 +88,7 @@ class EmbeddingMap:
         self.vectors: Floats
         if vectors is None:
             self.vectors = self.encode(list(self._table[self.text]), on_progress=on_progress)
+            check_finite(self.vectors)
         else:
             self.vectors = brought(vectors, self._table)
             if isinstance(vectors, str) and vectors in self._table.columns.drop(self.text):
@@ -127,8 +129,9 @@ class EmbeddingMap:
         """
         name = self.projection if name is None else name
         method = find_projection(name)
-        told = checked(name, self._told.get(name, {}) | parameters)
+        checked(name, parameters)
         with self._projecting:
+            told = checked(name, self._told.get(name, {}) | parameters)
             if self._told.get(name) != told:
                 self._projections[name] = method(self.vectors, self.seed, **told)
                 self._told[name] = told

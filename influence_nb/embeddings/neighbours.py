@@ -56,9 +56,13 @@ def nearest(
         Row numbers and similarities, both (m, min(k, rows that can be chosen)).
 
     Raises:
-        InvalidData: k below 1 or not whole, or vectors of different lengths.
+        InvalidData: k below 1 or not whole, vectors of different lengths, or a query that holds NaN.
     """
     k = whole("k", k, 1)
+    if np.isnan(queries).any():
+        raise InvalidData(
+            "A query holds NaN, which is near nothing.", "Compute its vector again, in float32."
+        )
     if queries.shape[1] != vectors.shape[1]:
         raise InvalidData(
             f"The query has {queries.shape[1]} dimensions and the vectors have {vectors.shape[1]}.",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 
+_ROWS = 2**16
 _NAMED = 5
 """So many rows are named where many are at fault."""
 
@@ -56,11 +57,15 @@ def check_finite(matrix: Floats) -> None:
     Raises:
         InvalidData: NaN or an infinite number among them; says in which rows.
     """
-    wrong = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
+    blocks = range(0, len(matrix), _ROWS)
+    found = [
+        start + np.flatnonzero(~np.isfinite(matrix[start : start + _ROWS]).all(axis=1)) for start in blocks
+    ]
+    wrong = np.concatenate(found) if found else np.zeros(0, np.intp)
     if len(wrong):
         raise InvalidData(
             f"{_rows(wrong)} of the vectors {'holds' if len(wrong) == 1 else 'hold'} NaN or infinite numbers.",
-            "Leave such rows out, or compute their vectors again.",
+            "Leave such rows out, or compute their vectors again: in float32 where half precision overflowed.",
         )
 
 
@@ -75,20 +80,10 @@ def _read(path: Path, frame: pandas.DataFrame) -> Any:
 
 
 def _matrix(vectors: Any) -> Floats:
-    rows = vectors if isinstance(vectors, Sequence) else np.asarray(vectors)
-    if isinstance(rows, Sequence) and all(
-        isinstance(row, Sized) and not isinstance(row, str) for row in rows
-    ):
-        lengths = np.array([len(row) for row in rows])
-        if (lengths != lengths[:1]).any():
-            usual = int(np.bincount(lengths).argmax())
-            odd = np.flatnonzero(lengths != usual)
-            raise InvalidData(
-                f"The vectors have different lengths: most have {usual} numbers, {_rows(odd).lower()} other ones.",
-                "Vectors of one map come from one encoder.",
-            )
+    if isinstance(vectors, Sequence):
+        _check_lengths(vectors)
     try:
-        matrix = np.asarray(rows, np.float32)
+        matrix = np.asarray(vectors, np.float32)
     except (TypeError, ValueError) as error:
         raise InvalidData(
             f"{quoted(vectors)} is no matrix of numbers.", "Give an array of shape (n, d)."
@@ -98,6 +93,26 @@ def _matrix(vectors: Any) -> Floats:
             f"Vectors of the shape {matrix.shape} are no matrix.", "Give an array of shape (n, d)."
         )
     return matrix
+
+
+def _check_lengths(rows: Sequence[Any]) -> None:
+    """Say which rows are no vectors, or of another length than most; where none is a vector, that is said elsewhere."""
+    none = [at for at, row in enumerate(rows) if not isinstance(row, Sized) or isinstance(row, str)]
+    if len(none) == len(rows):
+        return
+    if none:
+        raise InvalidData(
+            f"{_rows(np.array(none))} of the vectors {'is' if len(none) == 1 else 'are'} none.",
+            "Leave such rows out.",
+        )
+    lengths = np.array([len(row) for row in rows])
+    usual = int(np.bincount(lengths).argmax())
+    odd = np.flatnonzero(lengths != usual)
+    if len(odd):
+        raise InvalidData(
+            f"The vectors have different lengths: most have {usual} numbers, {_rows(odd).lower()} other ones.",
+            "Vectors of one map come from one encoder.",
+        )
 
 
 def _rows(rows: NDArray[np.intp]) -> str:

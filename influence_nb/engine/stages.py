@@ -46,7 +46,8 @@ def typicality(scores: torch.Tensor, chances: torch.Tensor) -> torch.Tensor:
     `chances` is the softmax of `scores`. Surprise and entropy both hold the logarithm of the row's total, so that their
     distance is the scores' from their mean.
     """
-    return (scores - _expected(scores, chances)).abs_().neg_()
+    shifted = scores - scores.amax(-1, keepdim=True)  # else large scores leave no digits for the difference
+    return (shifted - _expected(shifted, chances)).abs_().neg_()
 
 
 def typical_threshold(typicality: torch.Tensor, chances: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
@@ -60,10 +61,10 @@ def typical_threshold(typicality: torch.Tensor, chances: torch.Tensor, p: torch.
 def entropy(scores: torch.Tensor, chances: torch.Tensor) -> torch.Tensor:
     """Of each row in nats, float32 (rows, 1), to some 1e-5; `chances` is the softmax of `scores`.
 
-    The logarithm of a row's total is its best score less the logarithm of that one's chance: no pass over the rest.
+    With the best score at 0, the logarithm of a row's total is less that of the best chance: no pass over the rest.
     """
-    total = scores.amax(-1, keepdim=True) - chances.amax(-1, keepdim=True).log()
-    return (total - _expected(scores, chances)).clamp_(min=0.0)
+    shifted = scores - scores.amax(-1, keepdim=True)
+    return (-chances.amax(-1, keepdim=True).log() - _expected(shifted, chances)).clamp_(min=0.0)
 
 
 def _expected(scores: torch.Tensor, chances: torch.Tensor) -> torch.Tensor:

@@ -18,7 +18,7 @@ import traitlets
 from influence_nb.arguments import quoted
 from influence_nb.embeddings import picture
 from influence_nb.embeddings.map import EmbeddingMap
-from influence_nb.embeddings.project import TITLES, checked, find_projection
+from influence_nb.embeddings.project import TITLES, Projection, checked, find_projection
 from influence_nb.embeddings.quality import Quality
 from influence_nb.errors import CapabilityMissing, InvalidData
 from influence_nb.picture import png
@@ -34,6 +34,7 @@ from influence_nb.widgets.base import (
 from influence_nb.widgets.form import STYLE, labelled, message
 from influence_nb.widgets.frames import FRAME_STYLE, rows_html
 from influence_nb.widgets.layout_form import LayoutForm
+from influence_nb.widgets.newest import Newest, Turn
 from influence_nb.widgets.rays import Rays
 from influence_nb.widgets.scatter import MapScatter
 from influence_nb.widgets.trust import Trust
@@ -93,8 +94,9 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
             )
         self.map = map
         self._lock = threading.RLock()
-        self._asked = self._asked_layout = 0
-        self._told: dict[str, float] | None = None
+        self._asked = 0
+        self._asked_for: dict[str, dict[str, float]] = {}
+        self._laying = Newest()
         self._future: Future[pd.DataFrame | None] = in_background(lambda: None)
         self._laid_out: Future[None] = in_background(lambda: None)
         self._near: pd.DataFrame | None = None
@@ -103,15 +105,11 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
         self._picture: tuple[object, str] | None = None
         frame = map.frame
         columns = [column for column in map.columns if _colours(frame[column])]
-        color = None if color is None else str(color)
-        if color is not None and color not in columns:
-            raise InvalidData(
-                f"There is no column {color!r} to colour by.", f"There are: {', '.join(columns) or 'none'}."
-            )
         self._scatter = MapScatter(frame[[map.text, *map.columns]], map.text, self._lassoed, height)
         self._trust = Trust(map, self._scatter.shade, self.update_static)
-        plot = self._scatter.show(map.project(projection).points)
-        self._rays = Rays(map, self._scatter, lambda: self.projection, NEIGHBOURS)
+        self._on_map = (projection or map.projection), map.project(projection)
+        plot = self._scatter.show(self._on_map[1].points)
+        self._rays = Rays(map, self._scatter, NEIGHBOURS)
         self._colour = labelled(ipywidgets.Dropdown, "Colour", [ONE_COLOUR, *columns])
         names = [(title, name) for name, title in TITLES.items()]
         self.scatter = plot
@@ -121,16 +119,9 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
         ).add_class("inb-find")
         self._title, self._legend, self._message = (ipywidgets.HTML() for _ in range(3))
         self._tables = ipywidgets.HTML()
-        self._layout = LayoutForm(lambda told: self.show(self.projection, **told))
-        choices = [
-            self._box,
-            self._colour,
-            self._projection,
-            self._trust.control,
-            self._layout,
-            self._rays.control,
-        ]
-        controls = ipywidgets.HBox(choices).add_class("inb-row")
+        self._layout = LayoutForm(lambda name, told: self.show(name, **told))
+        more = [self._trust.control, self._layout, self._rays.control]
+        controls = ipywidgets.HBox([self._box, self._colour, self._projection, *more]).add_class("inb-row")
         framed = ipywidgets.VBox([plot]).add_class("inb-map")
         parts = [ipywidgets.HTML(STYLE + FRAME_STYLE), controls, self._title, framed]
         super().__init__([*parts, self._legend, self._trust.line, self._message, self._tables])
@@ -138,8 +129,9 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
             self.add_class(name)
         for control in (self._box, self._colour, self._projection):
             answer_on_own_loop(control)
-        self.color = color or map.colour_column
+        self.color = map.colour_column if color is None else str(color)
         self.projection = projection or map.projection
+        self._layout.show(self.projection, map.parameters(self.projection))
         self._recolour()
         self._shown()
         self._colour.value = self.color or ONE_COLOUR
@@ -182,7 +174,7 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
     @property
     def selection(self) -> pd.DataFrame:
         """The chosen rows of the map's frame, with x and y by the projection that is shown."""
-        points = self.map.project(self.projection).points
+        points = self._on_map[1].points
         frame = self.map.frame.assign(x=points[:, 0], y=points[:, 1])
         return frame.iloc[self.selected]
 
@@ -206,7 +198,9 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
             return self._future
 
     def show(self, projection: str, **parameters: float) -> Future[None]:
-        """Switch to a projection; the future is done when its points are on the map.
+        """Switch to a projection.
+
+        The future is done when its points are on the map, and cancelled where another was asked for before it began.
 
         Args:
             projection: "umap", "tsne" or "pca".
@@ -215,13 +209,14 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
         Raises:
             InvalidData: no such projection or parameter, or a value out of its range.
         """
-        told = checked(projection, self.map.parameters(projection) | parameters)
         with self._lock:
-            if projection != self.projection or told != self.map.parameters(projection):
-                self._told = told
-                if projection == self.projection:
-                    self._reproject()
+            told = checked(projection, self._parameters(projection) | parameters)
+            anew = told != self._parameters(projection)
+            self._asked_for[projection] = told
+            if projection != self.projection:
                 self.projection = projection  # its observer lays out
+            elif anew:
+                self._reproject()
             return self._laid_out
 
     @traitlets.validate("selected")
@@ -247,11 +242,10 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
 
     def static_html(self) -> str:
         """The map as a picture, and the chosen rows and neighbours as tables."""
-        alt = escape(self.map.title(self.projection))
-        parts = [f'<img alt="{alt}" style="max-width:100%" src="data:image/png;base64,{self._png()}">']
+        image = f'<img alt="{escape(self._titled)}" style="max-width:100%" src="data:image/png;base64,{self._png()}">'
         trust = self._trust.words()
         said = f"<p>{escape(trust)}</p>" if trust else ""
-        return static_block("Embedding map", *parts, said, self._tables_html())
+        return static_block("Embedding map", image, said, self._tables_html())
 
     def _colour_picked(self) -> None:
         self.color = None if self._colour.value == ONE_COLOUR else self._colour.value
@@ -263,26 +257,32 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
         self.update_static()
 
     def _reproject(self) -> None:
-        name, told = self.projection, self._told or self.map.parameters(self.projection)
-        self._told = None
-        self._projection.value = name
-        self._say(f"Laying out {len(self.map):,} texts by {TITLES[name]} …")
-        self._asked_layout += 1
-        mine = self._asked_layout
+        """Lay out what is asked for in the background; of what is asked for meanwhile only the newest is laid out."""
+        with self._lock:
+            name = self.projection
+            told = self._parameters(name)
+            self._projection.value = name
+            self._layout.show(name, told)
 
-        def work() -> None:
-            if mine != self._asked_layout:
-                return
-            layout = self.map.project(name, **told)
-            if mine == self._asked_layout:
-                self._scatter.show(layout.points)
-                self._scatter.select(self.selected)
-                self._shown()
-                self._say("")
-                self._mark()
-                self.update_static()
+            def work(turn: Turn) -> None:
+                layout = self.map.project(name, **told)
+                turn.if_newest(lambda: self._laid(name, layout))
 
-        self._laid_out = self._run(work)
+            words = f"Laying out {len(self.map):,} texts by {TITLES[name]} …"
+            self._laid_out = self._laying.ask(self._guarded(work), lambda: self._say(words))
+
+    def _laid(self, name: str, layout: Projection) -> None:
+        self._on_map = name, layout
+        self._scatter.show(layout.points)
+        self._scatter.select(self.selected)
+        self._shown()
+        self._say("")
+        self._mark()
+        self.update_static()
+
+    def _parameters(self, name: str) -> dict[str, float]:
+        """What a projection was told last, whether it is laid out already or not."""
+        return self._asked_for.get(name) or self.map.parameters(name)
 
     def _lassoed(self, rows: list[int]) -> None:
         self.selected = rows
@@ -329,24 +329,27 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
         vector, self._place = self._vector, None
         if vector is not None:
             try:
-                self._place = self.map.project(self.projection).place(vector)[0]
+                self._place = self._on_map[1].place(vector)[0]
             except CapabilityMissing as error:  # its neighbours are listed all the same
                 self._message.value = message(error.message, error.hint)
         self._scatter.mark(self._place)
 
     def _run(self, work: Callable[[], Any]) -> Future[Any]:
-        """Run in the background; what goes wrong is said in the explorer, and raised by the future."""
+        return in_background(self._guarded(work))
 
-        def whole() -> Any:
+    def _guarded(self, work: Callable[..., Any]) -> Callable[..., Any]:
+        """The same; what goes wrong is said in the explorer, and raised."""
+
+        def whole(*given: Any) -> Any:
             try:
-                return work()
+                return work(*given)
             except Exception as error:
                 said = readable(error)
                 self.problem = said.message
                 self._message.value = message(said.message, said.hint, "problem")
                 raise said from error
 
-        return in_background(whole)
+        return whole
 
     def _say(self, words: str) -> None:
         self.problem = ""
@@ -354,9 +357,9 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
 
     def _shown(self) -> None:
         """A projection is on the map: say which, and how far it can be trusted."""
-        self._title.value = f'<div class="inb-title">{escape(self.map.title(self.projection))}</div>'
-        self._layout.show(self.projection, self.map.parameters(self.projection))
-        self._trust.follow(self.projection)
+        self._titled = self.map.title(self._on_map[0])
+        self._title.value = f'<div class="inb-title">{escape(self._titled)}</div>'
+        self._trust.follow(self._on_map[0])
 
     def _show_tables(self) -> None:
         self._tables.value = self._tables_html() or message(HELP)
@@ -377,15 +380,13 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
         return "".join(tables)
 
     def _png(self) -> str:
+        layout = self._on_map[1]
         marked = None if self._place is None else tuple(self._place)
-        key = (self.color, self.projection, marked)
+        key = (self.color, id(layout), marked)
         if self._picture is None or self._picture[0] != key:
-            layout = self.map.project(self.projection)
             values = None if self.color is None else self.map.frame[self.color]
             marks = [] if self._place is None else [(self._place, self.typed)]
-            figure = picture.draw(
-                layout.points, layout.axes, self.map.title(self.projection), values, marks=marks
-            )
+            figure = picture.draw(layout.points, layout.axes, self._titled, values, marks=marks)
             self._picture = key, base64.b64encode(png(figure, dpi=80)).decode()
         return self._picture[1]
 

@@ -17,12 +17,13 @@ class LayoutForm(ipywidgets.HBox):
     """The parameters of the projection that is shown; those of the others are hidden.
 
     Args:
-        changed: called with {parameter: value} of that projection when somebody has changed one.
+        changed: called with that projection and its {parameter: value} when somebody has changed one.
     """
 
-    def __init__(self, changed: Callable[[dict[str, float]], object]) -> None:
+    def __init__(self, changed: Callable[[str, dict[str, float]], object]) -> None:
         self._changed = changed
         self._quiet = False
+        self._projection = ""
         self._fields = {
             name: {one.name: self._field(one) for one in known} for name, known in PARAMETERS.items()
         }
@@ -32,7 +33,7 @@ class LayoutForm(ipywidgets.HBox):
 
     def show(self, projection: str, values: Mapping[str, float]) -> None:
         """Show the fields of a projection, with what it was told."""
-        self._shown = self._fields[projection]
+        self._projection, self._shown = projection, self._fields[projection]
         self._quiet = True
         try:
             for name, field in self._shown.items():
@@ -54,4 +55,4 @@ class LayoutForm(ipywidgets.HBox):
 
     def _tell(self) -> None:
         if not self._quiet:
-            self._changed({name: field.value for name, field in self._shown.items()})
+            self._changed(self._projection, {name: field.value for name, field in self._shown.items()})

@@ -5,8 +5,6 @@ It knows maps and the plot; it does not know the panel.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import ipywidgets
 
 from influence_nb.embeddings.map import EmbeddingMap
@@ -21,17 +19,14 @@ class Rays:
     Args:
         map: whose neighbours.
         plot: where they are drawn.
-        projection: gives the name of the projection that is shown.
         count: how many neighbours.
 
     Attributes:
         control: switches them off.
     """
 
-    def __init__(
-        self, map: EmbeddingMap, plot: MapScatter, projection: Callable[[], str], count: int
-    ) -> None:
-        self._map, self._plot, self._projection, self._count = map, plot, projection, count
+    def __init__(self, map: EmbeddingMap, plot: MapScatter, count: int) -> None:
+        self._map, self._plot, self._count = map, plot, count
         self._newest = Newest()
         self.control = ipywidgets.Checkbox(True, description="Lines to true neighbours", indent=False)
         self.control.layout.width = "auto"
@@ -43,8 +38,7 @@ class Rays:
             if row is None or not self.control.value:
                 turn.if_newest(lambda: self._plot.rays(None))
                 return
-            rows = self._map.neighbours(row, self._count).index.to_numpy()
-            points = self._map.project(self._projection()).points
-            turn.if_newest(lambda: self._plot.rays(points[row], points[rows]))
+            rows = self._map.neighbours(row, self._count).index.tolist()
+            turn.if_newest(lambda: self._plot.rays(row, rows))
 
         self._newest.ask(work)

@@ -52,6 +52,7 @@ class MapScatter:
         self._frame = frame
         shown = {_key(column): _shown(frame[column]) for column in frame.columns.drop(text)}
         self._shown = pd.DataFrame({_TIP: _tips(frame, text)} | shown)
+        self._points: NDArray[np.float32] = np.zeros((0, 2), np.float32)
         self._span = np.ones(2)
         self._plot: Any = None
         self._mark: list[Any] = []
@@ -61,6 +62,7 @@ class MapScatter:
 
     def show(self, points: NDArray[np.float32]) -> Any:
         """Put the points (n, 2) on the plot, and give its widget."""
+        self._points = points
         self._span = np.maximum(np.ptp(points, axis=0), 1e-6)
         x, y = points.astype(float).T
         if self._plot is None:
@@ -98,18 +100,17 @@ class MapScatter:
             self._mark = [jscatter.Line(arm, line_color=MARK, line_width=4) for arm in arms]
         self._draw()
 
-    def rays(self, place: NDArray[np.float32] | None, ends: NDArray[np.float32] | None = None) -> None:
-        """Draw lines from a place (2,) to others (m, 2), or none."""
-        lines = [] if place is None or ends is None else [[_pair(place), _pair(end)] for end in ends]
+    def rays(self, row: int | None, ends: Sequence[int] = ()) -> None:
+        """Draw lines from a row's point to those of other rows, or none."""
+        points = self._points
+        lines = [] if row is None else [[_pair(points[row]), _pair(points[end])] for end in ends]
         if lines or self._rays:
             self._rays = [jscatter.Line(line, line_color=RAY, line_width=2) for line in lines]
             self._draw()
 
     def shade(self, values: NDArray[np.float32] | None) -> None:
         """Let points fade by a measure (n,) from 0, faint, to 1, full; None shows all alike."""
-        self._plot.opacity(
-            default=OPACITY, by=None
-        )  # jupyter-scatter sends new numbers for a new encoding only
+        self._plot.opacity(default=OPACITY, by=None)  # else jupyter-scatter sends no new numbers
         if values is not None:
             faded = np.clip(values, 0, 1) ** 2  # most measures lie near 1
             self._plot.opacity(by=faded.astype(float).tolist(), map=(FAINT, 1, 64), norm=(0, 1))

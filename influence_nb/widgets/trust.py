@@ -104,7 +104,8 @@ class Trust:
         """Measure the projection that is shown, in the background, and shade by what is chosen.
 
         Returns:
-            A future of the quality; of None where another projection was shown meanwhile.
+            A future of the quality; of None where another projection was shown meanwhile, cancelled where that was
+            before it could begin.
         """
         name = self._projection
 
@@ -143,7 +144,8 @@ class Trust:
 
     def _chosen(self) -> None:
         if self.shade and self.quality is None and len(self._map) >= _FEWEST:
-            self.measure()
+            if self.measured.done():  # else what is measured now is shaded by once it is there
+                self.measure()
         else:
             self._paint()
 

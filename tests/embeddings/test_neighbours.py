@@ -63,5 +63,7 @@ def test_bad_requests() -> None:
     vectors = np.eye(4, dtype=np.float32)
     with pytest.raises(InvalidData, match="k=0"):
         nearest(vectors, vectors, 0)
+    with pytest.raises(InvalidData, match="NaN"):
+        nearest(np.full((1, 4), np.nan, np.float32), vectors, 1)
     with pytest.raises(InvalidData, match="3 dimensions and the vectors have 4"):
         nearest(vectors[:, :3], vectors, 1)

@@ -67,6 +67,7 @@ def test_without_an_encoder_typed_texts_are_refused_and_the_rest_works(vectors: 
             "Rows 0, 19 of the vectors hold NaN",
         ),
         ([["a", "b"]] * 20, "no matrix of numbers"),
+        ([[1.0, 2.0]] * 19 + [None], "Row 19 of the vectors is none"),
         ("nowhere", "no column of the data, nor a file"),
         ("text", "no matrix of numbers"),
         (17, "no matrix"),

@@ -79,12 +79,14 @@ def test_a_map_is_laid_out_anew_by_what_is_typed_into_its_fields(made: Embedding
     assert explorer._layout.children == ()  # PCA has nothing to tell
     explorer.show("umap").result(WAIT)
     before = made.project("umap").points
+    picture = explorer.static_html().partition("base64,")[2].partition('"')[0]
     neighbours, least = explorer._layout.children
     assert (neighbours.value, least.value) == (15, 0.1)
     neighbours.value = 40
     explorer.show("umap").result(WAIT)
     assert made.parameters("umap") == {"neighbours": 40, "min_dist": 0.1}
     assert not np.allclose(made.project("umap").points, before)
+    assert picture not in explorer.static_html()
     assert explorer.measure().result(WAIT) is made.quality(projection="umap")
     explorer.show("pca").result(WAIT)
     explorer.show("umap").result(WAIT)
@@ -96,6 +98,22 @@ def test_a_map_is_laid_out_anew_by_what_is_typed_into_its_fields(made: Embedding
     assert explorer.show("tsne", perplexity=5).result(WAIT) is None
     assert made.parameters("tsne") == {"perplexity": 5}
     assert "t-SNE of 60 texts" in explorer.static_html()
+
+
+def test_the_last_that_is_asked_for_is_what_stays(made: EmbeddingMap) -> None:
+    explorer = EmbeddingExplorer(made, projection="umap")
+    assert [field.value for field in explorer._layout.children] == [15, 0.1]
+    first = made.project("umap").points
+    explorer.show("umap", neighbours=5)
+    explorer.show("umap", min_dist=0.5)  # told beside what was asked for before, not instead of it
+    explorer.show("umap").result(WAIT)
+    assert made.parameters("umap") == {"neighbours": 5, "min_dist": 0.5}
+    for count in (3, 4, 6, 15):
+        last = explorer.show("umap", neighbours=count, min_dist=0.1)
+    last.result(WAIT)
+    assert made.parameters("umap") == {"neighbours": 15, "min_dist": 0.1}
+    np.testing.assert_array_equal(explorer.selection[["x", "y"]], first[explorer.selected])
+    np.testing.assert_array_equal(explorer._scatter._points, first)
 
 
 def test_a_typed_text_has_neighbours_where_it_has_no_place(made: EmbeddingMap) -> None:
