@@ -139,6 +139,12 @@ def test_a_text_is_read_the_same_however_it_is_cut(
         ("a  {{- .Prompt -}}  b", "aPb"),
         ("{{ .Prompt }}<a>{{ .Response }}<end>", "P<a>"),
         ("{{ if .Suffix }}{{ .Response }}{{ end }}{{/* a word */}}{{ .Prompt }}", "P"),
+        ("a{{/*a word*/}}{{if\t.System}}b{{else\tif  .Prompt}}c{{end}}{{/**/}}", "ab"),
+        ("a \n{{-\n.Prompt\t-}}\u2003 b", "aP\u2003 b"),
+        ("{{ if .Suffix }}{{ if .Prompt }}a{{ else }}b{{ end }}{{ else }}c{{ end }}", "c"),
+        ("{{ if .Suffix }}{{ if .Suffix }}a{{ else }}b{{ end }}{{ end }}c", "c"),
+        ("{{ if .Prompt }}" * 100 + "a" + "{{ end }}" * 100, "a"),
+        ("{{ if .Prompt }}a{{ end }}" * 101, "a" * 101),
         ("no braces } { at all", "no braces } { at all"),
     ],
 )  # fmt: skip
@@ -152,12 +158,22 @@ def test_templates(template: str, said: str) -> None:
      "{{ .Prompt", "{{ if .Prompt }}", "{{ if eq .Prompt 1 }}{{ end }}",
      "{% for m in messages %}{{ m.content }}{% endfor %}",
      "{{ if and }}{{ end }}", "{{ if not .Prompt .System }}{{ end }}",
-     "{{ else if .Prompt }}"],
+     "{{ else if .Prompt }}",
+     "{{ if .System }}a{{ else if .Messages }}b{{ end }}", "{{ if .System }}a{{ else .Prompt }}b{{ end }}",
+     "{{ if .System }}{{ end x }}", "{{ if .System }}{{ else }}{{ else }}{{ end }}",
+     "{{ if .System }}{{ else }}{{ else if .Prompt }}{{ end }}", "{{ .Response x }}", "{{/* a */ b */}}", "{{/*/}}", "{{-}}",
+     "{{ if .Prompt }}" * 101 + "{{ end }}" * 101],
 )  # fmt: skip
-def test_templates_that_are_not_understood(template: str) -> None:
+@pytest.mark.parametrize("values", [{}, {".System": "S", ".Prompt": "P"}])
+def test_templates_that_are_not_understood(template: str, values: dict[str, str]) -> None:
     with pytest.raises(Refused, match="is not understood here") as caught:
-        rendered(template, {})
+        rendered(template, values)
     assert ".Prompt" in caught.value.hint
+
+
+def test_a_template_nested_without_end() -> None:
+    with pytest.raises(Refused, match="more than 100 stand in one another"):
+        rendered("{{if .System}}" * 200_000, {})
 
 
 def test_a_client_s_own_template(client: ollama.Client, scripts: dict[str, Script]) -> None:
