@@ -161,7 +161,8 @@ def test_templates(template: str, said: str) -> None:
      "{{ else if .Prompt }}",
      "{{ if .System }}a{{ else if .Messages }}b{{ end }}", "{{ if .System }}a{{ else .Prompt }}b{{ end }}",
      "{{ if .System }}{{ end x }}", "{{ if .System }}{{ else }}{{ else }}{{ end }}",
-     "{{ if .System }}{{ else }}{{ else if .Prompt }}{{ end }}", "{{ .Response x }}", "{{/* a */ b */}}", "{{/*/}}", "{{-}}",
+     "{{ if .System }}{{ else }}{{ else if .Prompt }}{{ end }}", "{{ .Response x }}", "{{/* a */ b */}}", "{{/*/}}",
+     "{{-}}",
      "{{ if .Prompt }}" * 101 + "{{ end }}" * 101],
 )  # fmt: skip
 @pytest.mark.parametrize("values", [{}, {".System": "S", ".Prompt": "P"}])
