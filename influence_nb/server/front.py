@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from influence_nb.engine.receipts import package_versions
 
@@ -21,10 +22,25 @@ def version() -> str:
     return package_versions().get("influence_nb", "")
 
 
-def _early() -> bytes:
-    """What /health says until then, and while the first model is being loaded."""
-    here = {"status": "loading", "ready": False, "model": None, "error": None, "loaded": []}
-    return json.dumps({**here, "waiting": 0, "running": 0, "version": version()}).encode()
+def health(
+    status: str = "loading",
+    model: str | None = None,
+    error: dict[str, Any] | None = None,
+    loaded: Sequence[str] = (),
+    waiting: int = 0,
+    running: int = 0,
+) -> dict[str, Any]:
+    """What /health says; with nothing given, what it says until the application is there."""
+    return {
+        "status": status,
+        "ready": status == "ready",
+        "model": model,
+        "error": error,
+        "loaded": list(loaded),
+        "waiting": waiting,
+        "running": running,
+        "version": version(),
+    }
 
 
 class Front:
@@ -41,7 +57,7 @@ class Front:
         """One request."""
         if not self._app.done():
             if scope["type"] == "http" and (scope["method"], scope["path"]) == ("GET", "/health"):
-                body = _early()
+                body = json.dumps(health()).encode()
                 headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
                 await send({"type": "http.response.start", "status": 200, "headers": headers})
                 await send({"type": "http.response.body", "body": body})

@@ -16,12 +16,15 @@ _FORMS = (
 """What stands before the text, before what comes after it, and before what is to be filled in."""
 
 
-def prompt(model: TokenModel, before: str, after: str) -> list[int] | None:
-    """The token ids that ask for what stands between two texts; None where the model has no tokens for that."""
+def prompt(model: TokenModel, before: str, after: str, special: bool = True) -> list[int] | None:
+    """The token ids that ask for what stands between two texts; None where the model has no tokens for that.
+
+    The tokenizer's own special tokens stand before them unless `special` is False.
+    """
     for form in _FORMS:
         marks = [model.encode(mark, special=False) for mark in form]
         if all(len(mark) == 1 for mark in marks):
             first, second, third = marks
             texts = [model.encode(text, special=False) for text in (before, after)]
-            return [*model.encode("", special=True), *first, *texts[0], *second, *texts[1], *third]
+            return [*model.encode("", special=special), *first, *texts[0], *second, *texts[1], *third]
     return None

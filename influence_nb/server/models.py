@@ -58,9 +58,8 @@ class Models:
             given = present[-1]
         self.own = given if isinstance(given, Model) else None
         self._given = None if isinstance(given, Model) else given
-        if (
-            self._given is not None and self._given not in STARTERS
-        ):  # those are fetched where they are not here yet
+        # starters are fetched where they are not here yet
+        if self._given is not None and self._given not in STARTERS:
             here(self._given)
         self._default: str | None = self.own.name if self.own else None
         self._files: dict[str, LocalModel] = {}

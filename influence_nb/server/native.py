@@ -19,7 +19,7 @@ from influence_nb.engine.completion import Completion, TokenEvent
 from influence_nb.engine.model import Model
 from influence_nb.engine.prompts import Prompt
 from influence_nb.errors import BrokenModel, InfluenceError
-from influence_nb.server import metrics, refusals, wire
+from influence_nb.server import front, metrics, refusals, wire
 from influence_nb.server.refusals import Refused
 from influence_nb.server.scheduler import Answers
 from influence_nb.server.service import CANDIDATES, Service, with_tokens
@@ -83,24 +83,11 @@ def routes(service: Service) -> APIRouter:
         """Whether the server lives (it answers) and is ready (its model is in memory)."""
         models = service.models
         ready, failure = models.is_ready, models.failure
-        return wire.answer(
-            {
-                "status": "ready"
-                if ready
-                else "failed"
-                if failure
-                else "loading"
-                if not models.default
-                else "idle",
-                "ready": ready,
-                "model": models.default,
-                "error": None if ready or failure is None else refusals.native(failure)["error"],
-                "loaded": [model.name for model in models.present()],
-                "waiting": service.scheduler.waiting,
-                "running": service.scheduler.running,
-                "version": service.version,
-            }
-        )
+        status = "ready" if ready else "failed" if failure else "loading" if not models.default else "idle"
+        error = None if ready or failure is None else refusals.native(failure)["error"]
+        loaded = [model.name for model in models.present()]
+        waiting, running = service.scheduler.waiting, service.scheduler.running
+        return wire.answer(front.health(status, models.default, error, loaded, waiting, running))
 
     @router.get("/metrics")
     async def counts() -> Response:

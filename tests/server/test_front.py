@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 import influence_nb as inb
-from influence_nb.server import app, running
+from influence_nb.server import app, front, running
 
 ONE = {"prompt": "a", "sampling": {"max_new_tokens": 1}}
 
@@ -44,7 +44,15 @@ def test_health_is_answered_before_the_application_is_there(
         assert go_on.wait(60)
         return make(*given)
 
+    came, call = threading.Event(), front.Front.__call__
+
+    async def counted(self: front.Front, scope: Any, receive: Any, send: Any) -> None:
+        if scope.get("path") == "/v1/generate":
+            came.set()
+        await call(self, scope, receive, send)
+
     monkeypatch.setattr(app, "application", later)
+    monkeypatch.setattr(front.Front, "__call__", counted)
     with ThreadPoolExecutor() as pool:
         starting = pool.submit(inb.serve, model, port=0)
         url = address.get(timeout=60)
@@ -54,9 +62,11 @@ def test_health_is_answered_before_the_application_is_there(
             assert http.get("/health", headers={"Host": "elsewhere.example"}).status_code == 403
             assert reached.wait(60)
             asked = pool.submit(httpx.post, f"{url}/v1/generate", json=ONE, trust_env=False)
+            assert came.wait(60)
+            assert not asked.done(), "it waits"
             go_on.set()
             with starting.result():
-                assert asked.result().json()["model"] == "llama", "it waited"
+                assert asked.result().json()["model"] == "llama"
                 ready = http.get("/health").json()
                 assert ready["ready"] is True
                 assert ready.keys() == early.keys()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import influence_nb as inb
+from influence_nb.engine import prompts
+from influence_nb.server.ollama import prompting
+from influence_nb.server.ollama.bodies import Generate
 from influence_nb.server.ollama.go_template import rendered
 from influence_nb.server.refusals import Refused
 from influence_nb.server.thinking import Reader
@@ -139,6 +143,12 @@ def test_a_text_is_read_the_same_however_it_is_cut(
         ("a  {{- .Prompt -}}  b", "aPb"),
         ("{{ .Prompt }}<a>{{ .Response }}<end>", "P<a>"),
         ("{{ if .Suffix }}{{ .Response }}{{ end }}{{/* a word */}}{{ .Prompt }}", "P"),
+        ("a{{/*a word*/}}{{if\t.System}}b{{else\tif  .Prompt}}c{{end}}{{/**/}}", "ab"),
+        ("a \n{{-\n.Prompt\t-}}\u2003 b", "aP\u2003 b"),
+        ("{{ if .Suffix }}{{ if .Prompt }}a{{ else }}b{{ end }}{{ else }}c{{ end }}", "c"),
+        ("{{ if .Suffix }}{{ if .Suffix }}a{{ else }}b{{ end }}{{ end }}c", "c"),
+        ("{{ if .Prompt }}" * 100 + "a" + "{{ end }}" * 100, "a"),
+        ("{{ if .Prompt }}a{{ end }}" * 101, "a" * 101),
         ("no braces } { at all", "no braces } { at all"),
     ],
 )  # fmt: skip
@@ -152,12 +162,23 @@ def test_templates(template: str, said: str) -> None:
      "{{ .Prompt", "{{ if .Prompt }}", "{{ if eq .Prompt 1 }}{{ end }}",
      "{% for m in messages %}{{ m.content }}{% endfor %}",
      "{{ if and }}{{ end }}", "{{ if not .Prompt .System }}{{ end }}",
-     "{{ else if .Prompt }}"],
+     "{{ else if .Prompt }}",
+     "{{ if .System }}a{{ else if .Messages }}b{{ end }}", "{{ if .System }}a{{ else .Prompt }}b{{ end }}",
+     "{{ if .System }}{{ end x }}", "{{ if .System }}{{ else }}{{ else }}{{ end }}",
+     "{{ if .System }}{{ else }}{{ else if .Prompt }}{{ end }}", "{{ .Response x }}", "{{/* a */ b */}}", "{{/*/}}",
+     "{{-}}",
+     "{{ if .Prompt }}" * 101 + "{{ end }}" * 101],
 )  # fmt: skip
-def test_templates_that_are_not_understood(template: str) -> None:
+@pytest.mark.parametrize("values", [{}, {".System": "S", ".Prompt": "P"}])
+def test_templates_that_are_not_understood(template: str, values: dict[str, str]) -> None:
     with pytest.raises(Refused, match="is not understood here") as caught:
-        rendered(template, {})
+        rendered(template, values)
     assert ".Prompt" in caught.value.hint
+
+
+def test_a_template_nested_without_end() -> None:
+    with pytest.raises(Refused, match="more than 100 stand in one another"):
+        rendered("{{if .System}}" * 200_000, {})
 
 
 def test_a_client_s_own_template(client: ollama.Client, scripts: dict[str, Script]) -> None:
@@ -173,8 +194,9 @@ def test_a_client_s_own_template(client: ollama.Client, scripts: dict[str, Scrip
     assert script.prompts[-1] == "a_b"
 
 
-def test_filling_in(client: ollama.Client, tmp_path: Path) -> None:
-    folder = tiny.build(tmp_path / "coder", "llama")
+def coder(folder: Path) -> Path:
+    """A tiny model that has tokens for filling in, and no chat template."""
+    tiny.build(folder, "llama")
     marks = {"<|im_start|>": "<fim_prefix>", "<|im_end|>": "<fim_suffix>", "<|endoftext|>": "<fim_middle>"}
     for file in folder.glob("*.json"):
         text = file.read_text(encoding="utf-8")
@@ -182,6 +204,11 @@ def test_filling_in(client: ollama.Client, tmp_path: Path) -> None:
             text = text.replace(old, new)
         file.write_text(text, encoding="utf-8")
     (folder / "chat_template.jinja").unlink()
+    return folder
+
+
+def test_filling_in(client: ollama.Client, tmp_path: Path) -> None:
+    folder = coder(tmp_path / "coder")
     script = Script(inb.load(folder, device="cpu", dtype="float32"))
     script.writes("return n")
     options = {**GREEDY, "num_predict": len(script._model.encode("return n", special=False))}
@@ -191,3 +218,32 @@ def test_filling_in(client: ollama.Client, tmp_path: Path) -> None:
     with pytest.raises(ollama.ResponseError, match='"caller" does not support insert') as caught:
         client.generate("caller", "a", suffix="b")
     assert caught.value.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"prompt": "a"}, "a"),
+        ({"prompt": "a", "system": "b"}, "b\n\na"),
+        ({"prompt": "a", "template": "{{ .Prompt }}!"}, "a!"),
+        ({"prompt": "a", "suffix": "b"}, "<fim_prefix>a<fim_suffix>b<fim_middle>"),
+    ],
+)
+def test_no_text_begins_after_a_context(body: dict[str, Any], said: str, tmp_path: Path) -> None:
+    folder = coder(tmp_path / "coder")
+    file = folder / "tokenizer.json"
+    found = json.loads(file.read_text(encoding="utf-8"))
+    begin = {"id": "<fim_middle>", "ids": [0], "tokens": ["<fim_middle>"]}
+    first = {"SpecialToken": {"id": "<fim_middle>", "type_id": 0}}
+    text = {"Sequence": {"id": "A", "type_id": 0}}
+    found["post_processor"] = {"type": "TemplateProcessing", "single": [first, text],
+                               "pair": [first, text], "special_tokens": {"<fim_middle>": begin}}  # fmt: skip
+    file.write_text(json.dumps(found), encoding="utf-8")
+    model: Any = inb.load(folder, device="cpu", dtype="float32")
+    assert model.encode("a")[0] == 0
+
+    def ids(**more: Any) -> list[int]:
+        return prompts.ids(prompting.of_text(Generate(**body, **more), model), model)
+
+    assert ids() == [0, *model.encode(said, special=False)]
+    assert ids(context=[5, 6]) == [5, 6, *model.encode(said, special=False)]

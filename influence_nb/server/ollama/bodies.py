@@ -187,6 +187,8 @@ class Generate(Body):
             raise Refused(400, "raw mode does not support template, system, or context")
         if self.raw and self.suffix:
             raise Refused(400, "raw mode does not support suffix", field="suffix")
+        if self.think and (self.raw or self.template or self.suffix):
+            raise unsupported("think", " beside raw, template or suffix: the model's own template tells it")
 
 
 class Message(BaseModel):

@@ -7,10 +7,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from influence_nb.server.refusals import Refused
 
 NAMES = (".System", ".Prompt", ".Suffix", ".Response")
+
+DEEPEST = 100
+"""How many ifs may stand in one another."""
+
+_SPACE = " \t\r\n"
+"""What Go takes for space."""
+
+
+class _Block(NamedTuple):
+    """An if, at one of its parts."""
+
+    shown: bool  # whether this part is, and so all around it
+    done: bool  # whether this part's condition holds, or that of one before it
+    last: bool  # whether this part is its else
 
 
 def rendered(template: str, values: Mapping[str, str]) -> str:
@@ -24,35 +39,40 @@ def rendered(template: str, values: Mapping[str, str]) -> str:
         Refused: something else stands in it.
     """
     said: list[str] = []
-    blocks: list[tuple[bool, bool]] = []  # whether its part is shown, whether one of its parts was
+    blocks = [_Block(True, True, True)]  # the first is the whole template
     for text, action in _parts(template):
-        shown = all(now for now, _ in blocks)
+        shown = blocks[-1].shown
         if shown:
             said.append(text)
-        word, _, rest = action.partition(" ")
+        word, rest = [*action.split(maxsplit=1), "", ""][:2]
         match word:
-            case "" | "/*":
+            case "":
                 pass
+            case _ if action.startswith("/*") and action.find("*/", 2) == len(action) - 2:
+                pass
+            case "if" if len(blocks) > DEEPEST:
+                raise _unknown(action, f"more than {DEEPEST} stand in one another")
             case "if":
                 holds = _holds(rest, values)
-                blocks.append((holds, holds))
-            case "else" | "end" if not blocks:
+                blocks.append(_Block(shown and holds, holds, False))
+            case "else" | "end" if len(blocks) == 1:
                 raise _unknown(action, "there is no if before it")
-            case "else":
-                _, done = blocks.pop()
-                condition = rest.strip().removeprefix("if ")
-                holds = not done and (not rest or _holds(condition, values))
-                blocks.append((holds, done or holds))
-            case "end":
+            case "else" if not rest or rest.split()[0] == "if":
+                _, done, last = blocks.pop()
+                if last:
+                    raise _unknown(action, "there is an else before it")
+                holds = (not rest or _holds(rest.removeprefix("if").strip(), values)) and not done
+                blocks.append(_Block(blocks[-1].shown and holds, done or holds, not rest))
+            case "end" if not rest:
                 blocks.pop()
-            case ".Response" if shown:
+            case ".Response" if shown and not rest:
                 return "".join(said)
             case _ if action in NAMES:
                 if shown:
                     said.append(values.get(action, ""))
             case _:
                 raise _unknown(action)
-    if blocks:
+    if len(blocks) > 1:
         raise _unknown("if", "it has no end")
     return "".join(said)
 
@@ -65,12 +85,13 @@ def _parts(template: str) -> Iterator[tuple[str, str]]:
         if closed < 0:
             raise _unknown(template[opened : opened + 20], "it is not closed")
         text, action = template[place:opened], template[opened + 2 : closed]
-        text = text.lstrip() if trim else text
-        text = text.rstrip() if action.startswith("- ") else text
-        trim = action.endswith(" -")
-        yield text, action.removeprefix("- ").removesuffix(" -").strip()
+        text = text.lstrip(_SPACE) if trim else text
+        if action[:1] == "-" and action[1:2].isspace():
+            text, action = text.rstrip(_SPACE), action[1:]
+        trim = action[-1:] == "-" and action[-2:-1].isspace()
+        yield text, action[: len(action) - trim].strip()
         place = closed + 2
-    yield template[place:].lstrip() if trim else template[place:], ""
+    yield template[place:].lstrip(_SPACE) if trim else template[place:], ""
 
 
 def _holds(condition: str, values: Mapping[str, str]) -> bool:

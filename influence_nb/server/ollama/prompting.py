@@ -35,7 +35,8 @@ def of_text(body: Generate, model: Model) -> Prompt:
             raise _cannot(body, model, "insert")
         prompt = go_template.rendered(body.template, parts)
     elif body.suffix:
-        found = infill.prompt(model, text, body.suffix) if isinstance(model, TokenModel) else None
+        begins = not body.context
+        found = infill.prompt(model, text, body.suffix, begins) if isinstance(model, TokenModel) else None
         if found is None:
             raise _cannot(body, model, "insert")
         prompt = found
@@ -46,7 +47,10 @@ def of_text(body: Generate, model: Model) -> Prompt:
         prompt = _templated(body, model, [*messages, {"role": "user", "content": text}])
     if not body.context:
         return prompt
-    return [*body.context, *prompts.ids(prompt, with_tokens(model, "go on from a context"))]
+    known = with_tokens(model, "go on from a context")
+    # no text begins in the middle of one
+    ids = known.encode(prompt, special=False) if isinstance(prompt, str) else prompts.ids(prompt, known)
+    return [*body.context, *ids]
 
 
 def of_messages(body: Chat, model: Model) -> Prompt:
