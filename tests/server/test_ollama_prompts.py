@@ -176,6 +176,12 @@ def test_templates_that_are_not_understood(template: str, values: dict[str, str]
     assert ".Prompt" in caught.value.hint
 
 
+def test_a_template_that_repeats_a_long_text_is_refused() -> None:
+    with pytest.raises(Refused, match="more than 16,777,216 characters"):
+        rendered("{{ .Prompt }}" * 20, {".Prompt": "x" * 2**20})
+    assert len(rendered("{{ .Prompt }}" * 16, {".Prompt": "x" * 2**20})) == 2**24
+
+
 def test_a_template_nested_without_end() -> None:
     with pytest.raises(Refused, match="more than 100 stand in one another"):
         rendered("{{if .System}}" * 200_000, {})

@@ -15,6 +15,8 @@ NAMES = (".System", ".Prompt", ".Suffix", ".Response")
 
 DEEPEST = 100
 """How many ifs may stand in one another."""
+LONGEST = 2**24
+"""Characters that a prompt may come to: as many as a body may bring, however often it names one."""
 
 _SPACE = " \t\r\n"
 """What Go takes for space."""
@@ -36,9 +38,10 @@ def rendered(template: str, values: Mapping[str, str]) -> str:
         values: a text for each of `NAMES` but ".Response"; one that is left out is empty.
 
     Raises:
-        Refused: something else stands in it.
+        Refused: something else stands in it, or it makes more than `LONGEST` characters.
     """
     said: list[str] = []
+    filled = 0
     blocks = [_Block(True, True, True)]  # the first is the whole template
     for text, action in _parts(template):
         shown = blocks[-1].shown
@@ -68,8 +71,12 @@ def rendered(template: str, values: Mapping[str, str]) -> str:
             case ".Response" if shown and not rest:
                 return "".join(said)
             case _ if action in NAMES:
-                if shown:
-                    said.append(values.get(action, ""))
+                value = values.get(action, "") if shown else ""
+                said.append(value)
+                filled += len(value)
+                if filled > LONGEST:
+                    long = f"template: it makes a prompt of more than {LONGEST:,} characters."
+                    raise Refused(400, long, "Name long texts once.", field="template")
             case _:
                 raise _unknown(action)
     if len(blocks) > 1:
