@@ -24,8 +24,9 @@ _WARMEST = 2.0
 
 
 def warmer(sampling: Sampling) -> Sampling:
-    """The settings that the second answer begins with: those of the first at a higher temperature."""
-    return sampling.replace(temperature=round(min(sampling.temperature + _WARMER, _WARMEST), 2))
+    """The settings that the second answer begins with: those of the first, hotter unless they are hot already."""
+    raised = round(min(sampling.temperature + _WARMER, _WARMEST), 2)
+    return sampling.replace(temperature=max(sampling.temperature, raised))
 
 
 def seeded(sides: Sequence[Side]) -> list[Side]:

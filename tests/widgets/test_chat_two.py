@@ -14,6 +14,7 @@ from influence_nb.engine.sampling import Sampling
 from influence_nb.errors import ContextTooLong, InfluenceError, InvalidData, InvalidSampling, ModelNotFound
 from influence_nb.widgets.chat import ChatPanel
 from influence_nb.widgets.reply import Reply, Stream
+from influence_nb.widgets.two import warmer
 
 
 def both(replies: tuple[Reply, Reply]) -> tuple[str, str]:
@@ -139,6 +140,10 @@ def test_a_page_has_its_message_answered_twice(monkeypatch: pytest.MonkeyPatch):
     assert {one["id"] for one in page.got if one["type"] == "delta"} == ids
     page.send("choose", which=1, id=chat.messages[1]["id"])
     assert contents(chat) == ["Hi", "Good day."]
+
+
+def test_the_second_answer_is_never_colder():
+    assert [warmer(Sampling(temperature=given)).temperature for given in (0.7, 1.8, 3.0)] == [1.2, 2.0, 3.0]
 
 
 def test_a_page_that_joins_gets_both_texts_so_far(monkeypatch: pytest.MonkeyPatch):
