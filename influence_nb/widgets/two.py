@@ -56,6 +56,6 @@ def with_differences(rows: Iterable[dict[str, Any]]) -> None:
             one["pieces"] = [list(piece) for piece in _differences(one["content"], other["content"])]
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)  # two a pair, and a conversation compares all of its pairs at every change
 def _differences(text: str, other: str) -> tuple[Piece, ...]:
     return tuple(differences(text, other))

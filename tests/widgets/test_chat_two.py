@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import influence_nb as inb
 from influence_nb.engine.completion import TokenEvent
 from influence_nb.engine.sampling import Sampling
 from influence_nb.errors import ContextTooLong, InfluenceError, InvalidData, InvalidSampling, ModelNotFound
+from influence_nb.widgets import two
 from influence_nb.widgets.chat import ChatPanel
 from influence_nb.widgets.reply import Reply, Stream
 from influence_nb.widgets.two import warmer
@@ -144,6 +146,43 @@ def test_a_page_has_its_message_answered_twice(monkeypatch: pytest.MonkeyPatch):
 
 def test_the_second_answer_is_never_colder():
     assert [warmer(Sampling(temperature=given)).temperature for given in (0.7, 1.8, 3.0)] == [1.2, 2.0, 3.0]
+
+
+def test_two_answers_are_compared_while_the_panel_is_free_and_once(monkeypatch: pytest.MonkeyPatch):
+    free: list[bool] = []
+
+    def compared(text: str, other: str) -> list[tuple[str, bool]]:
+        def enter() -> None:
+            if chat._lock.acquire(timeout=5):
+                free.append(True)
+                chat._lock.release()
+
+        thread = threading.Thread(target=enter)
+        thread.start()
+        thread.join(6)
+        return [(text, False)]
+
+    monkeypatch.setattr(two, "differences", compared)
+    second = FakeModel("second", ["Never", " said"], stepwise=True)
+    FakeModel("first", ["Nor", " this"])
+    chat = ChatPanel()
+    left, right = chat.compare("Hi", model="second")
+    left.result(WAIT)
+    second.step(2)
+    right.result(WAIT)
+    assert free == [True, True]
+    assert chat.messages[1]["pieces"] == [["Nor this", False]]
+
+
+def test_many_pairs_are_compared_once():
+    pairs = [(f"Left {number}", f"Right {number}") for number in range(200)]
+    two._differences.cache_clear()
+    for _ in range(2):
+        two.with_differences(
+            {"status": "done", "content": left, "beside": {"status": "done", "content": right}}
+            for left, right in pairs
+        )
+    assert two._differences.cache_info().misses == 400
 
 
 def test_a_page_that_joins_gets_both_texts_so_far(monkeypatch: pytest.MonkeyPatch):
