@@ -10,6 +10,7 @@ from chat_page import WAIT, Page, contents
 from fake_model import FakeModel
 
 import influence_nb as inb
+from influence_nb.api import loading
 from influence_nb.engine.completion import TokenEvent
 from influence_nb.engine.sampling import Sampling
 from influence_nb.errors import ContextTooLong, InfluenceError, InvalidData, InvalidSampling, ModelNotFound
@@ -146,6 +147,49 @@ def test_a_page_has_its_message_answered_twice(monkeypatch: pytest.MonkeyPatch):
 
 def test_the_second_answer_is_never_colder():
     assert [warmer(Sampling(temperature=given)).temperature for given in (0.7, 1.8, 3.0)] == [1.2, 2.0, 3.0]
+
+
+def test_a_second_model_that_somebody_unloads_is_asked_no_more():
+    _, second = two_models()
+    chat = ChatPanel()
+    chat.other_model = "second"
+    second.unload()
+    assert chat.other_model == ""
+    assert both(chat.compare("Hi")) == ("Hello there.", "Hello there.")
+
+
+def test_a_second_model_is_followed_when_its_name_changes():
+    first, second = two_models()
+    chat = ChatPanel(model=first)  # type: ignore[arg-type]
+    chat.other_model = "second"
+    FakeModel("second", path="/models/there/fake")
+    assert chat.other_model != "second"
+    assert chat.other_model in chat.loaded
+    assert both(chat.compare("Hi")) == ("Hello there.", "Good day.")
+    assert len(second.received) == 1
+
+
+def test_a_second_model_that_went_by_itself_is_loaded_again(monkeypatch: pytest.MonkeyPatch):
+    first, second = two_models()
+    chat = ChatPanel(model=first)  # type: ignore[arg-type]
+    chat.other_model = "second"
+    again: list[FakeModel] = []
+
+    def load(**arguments: object) -> FakeModel:
+        assert arguments == {"model": "second", "keep_alive": 1}
+        again.append(FakeModel("second", ["Back", "."]))
+        return again[0]
+
+    monkeypatch.setattr(loading, "load", load)
+    second.arguments, second.keep_alive = {"model": "second"}, 1  # type: ignore[attr-defined]
+    assert second.use.claim(leaves=True)
+    second.unload()
+    assert chat.other_model == "second"
+    assert both(chat.compare("Hi")) == ("Hello there.", "Back.")
+    both(chat.compare("Hi"))
+    assert (len(again), len(again[0].received), len(second.received)) == (1, 2, 0)
+    again[0].unload()
+    assert chat.other_model == ""
 
 
 def test_two_answers_are_compared_while_the_panel_is_free_and_once(monkeypatch: pytest.MonkeyPatch):
