@@ -62,10 +62,6 @@ class Answering(ChatTraits):
         """One a side, whose KV caches serve the next answer too."""
         super().__init__(system=system, **values)
 
-    @property
-    def _reply(self) -> Reply | None:
-        return next((one.reply for one in list(self._writing.values())), None)
-
     def _answer(self, ask: Callable[[], str | None], *sides: Side) -> tuple[Reply, ...]:
         """Begin an answer a side to the message whose id `ask` gives; `ask` may add that message first."""
         before = self.conversation

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from chat_page import WAIT, Page, contents
+from chat_page import WAIT, Page, contents, finish
 from fake_model import FakeModel
 
 import influence_nb as inb
@@ -136,8 +136,7 @@ def test_a_page_has_its_message_answered_twice(monkeypatch: pytest.MonkeyPatch):
     assert chat.other_sampling == chat.sampling.replace(temperature=1.2)
     page.set(other_model="second", other_sampling={"temperature": 0.1, "top_k": 4})
     page.send("compare", text="Hi")
-    for one in list(chat._writing.values()):
-        one.reply.exception(WAIT)
+    finish(chat)
     assert second.received[-1]["sampling"].top_k == 4
     ids = {one["id"] for one in (chat.messages[1], chat.messages[1]["beside"])}
     assert {one["id"] for one in page.got if one["type"] == "delta"} == ids
