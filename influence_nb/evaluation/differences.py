@@ -32,7 +32,8 @@ def differences(text: str, other: str) -> list[Piece]:
             shared[at] = word == beside
     else:
         turned = rest[1] < rest[0]
-        matcher = difflib.SequenceMatcher(None, *sorted(rest), autojunk=False)
+        first, second = sorted(rest)
+        matcher = difflib.SequenceMatcher(None, first, second, autojunk=False)
         for match in matcher.get_matching_blocks():
             at = lead + (match.b if turned else match.a)
             shared[at : at + match.size] = [True] * match.size
