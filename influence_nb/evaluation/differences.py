@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from itertools import groupby
+from itertools import groupby, takewhile
 
 Piece = tuple[str, bool]
 """Some of a text, and whether it is in the other text too."""
@@ -20,15 +20,22 @@ _MOST = 4_000
 def differences(text: str, other: str) -> list[Piece]:
     """`text` in pieces, which together are it; those that `other` has too, in the same order, are marked so.
 
-    Words, runs of spaces and punctuation marks are matched, the longest runs first (`difflib.SequenceMatcher`).
+    Words, runs of spaces and punctuation marks are matched: those that both begin with, and of the rest the longest
+    runs first (`difflib.SequenceMatcher`). The same are matched when the texts change places.
     """
     mine, others = _WORD.findall(text), _WORD.findall(other)
-    shared = [False] * len(mine)
-    if max(len(mine), len(others)) > _MOST:
-        shared = [word == beside for word, beside in zip(mine, others, strict=False)]
-        shared += [False] * (len(mine) - len(shared))
+    lead = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(mine, others, strict=False)))
+    shared = [at < lead for at in range(len(mine))]
+    rest = mine[lead:], others[lead:]
+    if max(map(len, rest)) > _MOST:
+        for at, (word, beside) in enumerate(zip(mine, others, strict=False)):
+            shared[at] = word == beside
     else:
-        for match in difflib.SequenceMatcher(None, mine, others, autojunk=False).get_matching_blocks():
-            shared[match.a : match.a + match.size] = [True] * match.size
+        turned = rest[1] < rest[0]
+        first, second = sorted(rest)
+        matcher = difflib.SequenceMatcher(None, first, second, autojunk=False)
+        for match in matcher.get_matching_blocks():
+            at = lead + (match.b if turned else match.a)
+            shared[at : at + match.size] = [True] * match.size
     pieces = groupby(zip(mine, shared, strict=True), key=lambda one: one[1])
     return [("".join(word for word, _ in words), same) for same, words in pieces]

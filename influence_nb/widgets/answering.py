@@ -62,10 +62,6 @@ class Answering(ChatTraits):
         """One a side, whose KV caches serve the next answer too."""
         super().__init__(system=system, **values)
 
-    @property
-    def _reply(self) -> Reply | None:
-        return next((one.reply for one in list(self._writing.values())), None)
-
     def _answer(self, ask: Callable[[], str | None], *sides: Side) -> tuple[Reply, ...]:
         """Begin an answer a side to the message whose id `ask` gives; `ask` may add that message first."""
         before = self.conversation
@@ -192,6 +188,7 @@ class Answering(ChatTraits):
         self, one: Writing, completion: Completion | None, changes: dict[str, Any], used: int | None
     ) -> None:
         id = one.answer.id
+        self._compare(id, changes)
         with self._lock:
             one.stream.end()
             self._writing.pop(id, None)
@@ -209,6 +206,13 @@ class Answering(ChatTraits):
                     self._show_used(used)
                 self._take("messages", self._rows())
         self._despite_faults(self.update_static)
+
+    def _compare(self, id: str, changes: dict[str, Any]) -> None:
+        """Find where an answer and a finished one beside it differ, to be kept: it takes time, and no lock is held."""
+        for beside in self.conversation.pair(id) or ():
+            if beside.id != id:
+                other = {"status": beside.status, "content": beside.content}
+                with_differences([{**changes, "beside": other}])
 
     def _rows(self) -> list[dict[str, Any]]:
         """The active path for the page: whether an answer's tokens are `kept`, and where two of them differ."""

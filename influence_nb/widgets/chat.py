@@ -144,7 +144,7 @@ class ChatPanel(Following):
         """
         with self._lock:
             first = self._ready()
-            named = model if model is not None else self.other_model
+            named = model if model is not None else self._other or self.other_model
             second = self.state.named(named) if isinstance(named, str) and named else named
             if second and not hasattr(second, "session"):
                 raise InvalidData(f"{quoted(model)} is no model.", "Give a loaded model or its name.")

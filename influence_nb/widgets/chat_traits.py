@@ -111,7 +111,10 @@ class ChatTraits(StaticFallback, anywidget.AnyWidget):
     """The `Sampling` of the second of two answers; None until `two` is set: then that of the first, but warmer."""
 
     other_model = traitlets.Unicode("").tag(sync=True)
-    """The name in `loaded` of the model that writes the second of two answers; "" for the same one."""
+    """The name in `loaded` of the model that writes the second of two answers; "" for the same one.
+
+    It stays when that model goes by itself, which is then loaded again; when somebody unloads it, it becomes "".
+    """
 
     system = traitlets.Unicode("").tag(sync=True)
     """The system prompt; "" for none."""

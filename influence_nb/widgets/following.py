@@ -26,6 +26,9 @@ class Following(Answering):
         values: the other traits.
     """
 
+    _other: Model | None = None
+    """The model that `other_model` names; it may have gone by itself."""
+
     def __init__(self, model: Model | str | None, state: State | None, **values: Any) -> None:
         super().__init__(**values)
         self._own_state = state is None
@@ -50,6 +53,21 @@ class Following(Answering):
             with self.hold_sync():  # a page sees the list and what is chosen of it as one change
                 self.loaded = list(self.state.loaded)
                 self.chosen = self.state.label(self.model)
+                self._follow_other()
+
+    def _follow_other(self) -> None:
+        """Keep the model of the right answer: by the name it has now, or loaded again; "" where it was unloaded."""
+        models = self.state.models()
+        if self._other in models.values():
+            self.other_model = self.state.label(self._other)
+        elif self.other_model in models:
+            self._other = models[self.other_model]
+        elif self._other is not None and not self._other.use.left:
+            self.other_model = ""
+
+    @traitlets.observe("other_model")
+    def _other_changed(self, change: Any) -> None:
+        self._other = self.state.models().get(change["new"])
 
     @traitlets.validate("model")
     def _known(self, proposal: Any) -> Model | None:

@@ -24,8 +24,9 @@ _WARMEST = 2.0
 
 
 def warmer(sampling: Sampling) -> Sampling:
-    """The settings that the second answer begins with: those of the first at a higher temperature."""
-    return sampling.replace(temperature=round(min(sampling.temperature + _WARMER, _WARMEST), 2))
+    """The settings that the second answer begins with: those of the first, hotter unless they are hot already."""
+    raised = round(min(sampling.temperature + _WARMER, _WARMEST), 2)
+    return sampling.replace(temperature=max(sampling.temperature, raised))
 
 
 def seeded(sides: Sequence[Side]) -> list[Side]:
@@ -55,6 +56,6 @@ def with_differences(rows: Iterable[dict[str, Any]]) -> None:
             one["pieces"] = [list(piece) for piece in _differences(one["content"], other["content"])]
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)  # two a pair, and a conversation compares all of its pairs at every change
 def _differences(text: str, other: str) -> tuple[Piece, ...]:
     return tuple(differences(text, other))

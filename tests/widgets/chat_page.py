@@ -54,6 +54,6 @@ def contents(chat: ChatPanel) -> list[str]:
 
 
 def finish(chat: ChatPanel) -> None:
-    """Wait for the answer that a page asked for."""
-    if chat._reply is not None:
-        chat._reply.exception(WAIT)
+    """Wait for the answer that a page asked for, or for both."""
+    for one in list(chat._writing.values()):
+        one.reply.exception(WAIT)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
-from chat_page import WAIT, Page, contents
+from chat_page import WAIT, Page, contents, finish
 from fake_model import FakeModel
 
 import influence_nb as inb
+from influence_nb.api import loading
 from influence_nb.engine.completion import TokenEvent
 from influence_nb.engine.sampling import Sampling
 from influence_nb.errors import ContextTooLong, InfluenceError, InvalidData, InvalidSampling, ModelNotFound
+from influence_nb.widgets import two
 from influence_nb.widgets.chat import ChatPanel
 from influence_nb.widgets.reply import Reply, Stream
+from influence_nb.widgets.two import warmer
 
 
 def both(replies: tuple[Reply, Reply]) -> tuple[str, str]:
@@ -132,13 +136,96 @@ def test_a_page_has_its_message_answered_twice(monkeypatch: pytest.MonkeyPatch):
     assert chat.other_sampling == chat.sampling.replace(temperature=1.2)
     page.set(other_model="second", other_sampling={"temperature": 0.1, "top_k": 4})
     page.send("compare", text="Hi")
-    for one in list(chat._writing.values()):
-        one.reply.exception(WAIT)
+    finish(chat)
     assert second.received[-1]["sampling"].top_k == 4
     ids = {one["id"] for one in (chat.messages[1], chat.messages[1]["beside"])}
     assert {one["id"] for one in page.got if one["type"] == "delta"} == ids
     page.send("choose", which=1, id=chat.messages[1]["id"])
     assert contents(chat) == ["Hi", "Good day."]
+
+
+def test_the_second_answer_is_never_colder():
+    assert [warmer(Sampling(temperature=given)).temperature for given in (0.7, 1.8, 3.0)] == [1.2, 2.0, 3.0]
+
+
+def test_a_second_model_that_somebody_unloads_is_asked_no_more():
+    _, second = two_models()
+    chat = ChatPanel()
+    chat.other_model = "second"
+    second.unload()
+    assert chat.other_model == ""
+    assert both(chat.compare("Hi")) == ("Hello there.", "Hello there.")
+
+
+def test_a_second_model_is_followed_when_its_name_changes():
+    first, second = two_models()
+    chat = ChatPanel(model=first)  # type: ignore[arg-type]
+    chat.other_model = "second"
+    FakeModel("second", path="/models/there/fake")
+    assert chat.other_model != "second"
+    assert chat.other_model in chat.loaded
+    assert both(chat.compare("Hi")) == ("Hello there.", "Good day.")
+    assert len(second.received) == 1
+
+
+def test_a_second_model_that_went_by_itself_is_loaded_again(monkeypatch: pytest.MonkeyPatch):
+    first, second = two_models()
+    chat = ChatPanel(model=first)  # type: ignore[arg-type]
+    chat.other_model = "second"
+    again: list[FakeModel] = []
+
+    def load(**arguments: object) -> FakeModel:
+        assert arguments == {"model": "second", "keep_alive": 1}
+        again.append(FakeModel("second", ["Back", "."]))
+        return again[0]
+
+    monkeypatch.setattr(loading, "load", load)
+    second.arguments, second.keep_alive = {"model": "second"}, 1  # type: ignore[attr-defined]
+    assert second.use.claim(leaves=True)
+    second.unload()
+    assert chat.other_model == "second"
+    assert both(chat.compare("Hi")) == ("Hello there.", "Back.")
+    both(chat.compare("Hi"))
+    assert (len(again), len(again[0].received), len(second.received)) == (1, 2, 0)
+    again[0].unload()
+    assert chat.other_model == ""
+
+
+def test_two_answers_are_compared_while_the_panel_is_free_and_once(monkeypatch: pytest.MonkeyPatch):
+    free: list[bool] = []
+
+    def compared(text: str, other: str) -> list[tuple[str, bool]]:
+        def enter() -> None:
+            if chat._lock.acquire(timeout=5):
+                free.append(True)
+                chat._lock.release()
+
+        thread = threading.Thread(target=enter)
+        thread.start()
+        thread.join(6)
+        return [(text, False)]
+
+    monkeypatch.setattr(two, "differences", compared)
+    second = FakeModel("second", ["Never", " said"], stepwise=True)
+    FakeModel("first", ["Nor", " this"])
+    chat = ChatPanel()
+    left, right = chat.compare("Hi", model="second")
+    left.result(WAIT)
+    second.step(2)
+    right.result(WAIT)
+    assert free == [True, True]
+    assert chat.messages[1]["pieces"] == [["Nor this", False]]
+
+
+def test_many_pairs_are_compared_once():
+    pairs = [(f"Left {number}", f"Right {number}") for number in range(200)]
+    two._differences.cache_clear()
+    for _ in range(2):
+        two.with_differences(
+            {"status": "done", "content": left, "beside": {"status": "done", "content": right}}
+            for left, right in pairs
+        )
+    assert two._differences.cache_info().misses == 400
 
 
 def test_a_page_that_joins_gets_both_texts_so_far(monkeypatch: pytest.MonkeyPatch):

@@ -38,6 +38,7 @@ export class Settings {
     this.tabs = SIDES.map((name, side) => h("button", { type: "button", class: "inb-button", "aria-label": `Settings of the ${name.toLowerCase()} answer`, onclick: () => this.#turn(side) }, name));
     this.model = h("select", { id: `${this.id}-model`, onchange: () => onchange("other_model", this.model.value) });
     this.models = labelled("Model of the right answer", this.model);
+    show(this.models, false);
     this.both = h("div", { class: "inb-row inb-turn", role: "group", "aria-label": "Which answer", hidden: true }, ...this.tabs);
     this.full = h("select", { id: `${this.id}-full`, onchange: () => onchange("when_full", this.full.value) });
     fill(this.full, ...WHEN_FULL.map(([value, label]) => h("option", { value }, label)));

@@ -90,7 +90,10 @@ test("a side that failed says why, and the other one stands", () => {
 test("the switch opens the settings of the second answer, and a message is sent for two", () => {
   const { model, root, button, write, box } = chat({ loaded: ["starter/chat", "another"], other_sampling: { temperature: 1.2 } });
   assert.equal(button("Two at once").getAttribute("aria-pressed"), "false");
+  const choice = root.querySelector(".inb-drawer select[id$=model]")?.closest(".inb-field");
+  assert.equal(choice?.hasAttribute("hidden"), true);
   button("Two at once").click();
+  assert.equal(choice?.hasAttribute("hidden"), false);
   assert.equal(model.get("two"), true);
   assert.equal(button("Two at once").getAttribute("aria-pressed"), "true");
   assert.equal(button("Settings of the right answer").getAttribute("aria-pressed"), "true");
