@@ -40,11 +40,13 @@ def starting(ready: list[float]) -> float:
                 asking.request("GET", "/health")
                 said = json.loads(asking.getresponse().read())
                 break
-            except OSError:  # nobody listens yet
+            except (
+                OSError
+            ):  # nobody listens yet: asking without a pause would take a core from what is measured
                 time.sleep(0.002)
         answered = time.perf_counter() - began
         while not said["ready"]:
-            time.sleep(0.02)
+            time.sleep(0.02)  # each look takes the interpreter from what is being loaded
             asking.request("GET", "/health")
             said = json.loads(asking.getresponse().read())
         ready.append(time.perf_counter() - began)

@@ -15,6 +15,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from influence_nb.lazy import lazy
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
@@ -111,16 +113,11 @@ _MODULES = ("errors", "widgets")
 __all__ = [*_HOMES, *_MODULES, "__version__"]
 
 
+_named = lazy(__name__, _HOMES)
+
+
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
-    try:
-        home = _HOMES[name]
-    except KeyError:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
-    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
+    return importlib.import_module(f"{__name__}.{name}") if name in _MODULES else _named(name)
 
 
 def __dir__() -> list[str]:

@@ -7,8 +7,9 @@ something of it is asked for, so that a command or a server that needs one of th
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from influence_nb.lazy import lazy
 
 if TYPE_CHECKING:
     from influence_nb.api.fitting import fit
@@ -19,17 +20,17 @@ if TYPE_CHECKING:
     from influence_nb.hub.plan import plan
 
 _HOMES = {
-    "awake": "api.loading",
-    "download": "api.hubs",
-    "fit": "api.fitting",
-    "judge": "api.hubs",
-    "library": "api.shelf",
-    "load": "api.loading",
-    "load_encoder": "api.loading",
-    "loaded": "api.loading",
-    "plan": "hub.plan",
-    "search": "api.hubs",
-    "tokenizer": "api.tokenizing",
+    "awake": "loading",
+    "download": "hubs",
+    "fit": "fitting",
+    "judge": "hubs",
+    "library": "shelf",
+    "load": "loading",
+    "load_encoder": "loading",
+    "loaded": "loading",
+    "plan": ".hub.plan",
+    "search": "hubs",
+    "tokenizer": "tokenizing",
 }
 
 __all__ = [
@@ -37,9 +38,4 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"influence_nb.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy(__name__, _HOMES)

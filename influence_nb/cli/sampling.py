@@ -62,7 +62,7 @@ def parsed(name: str, text: str) -> Any:
     one, text = known[name], text.strip()
     if one.kind == "strings":
         return (text,)
-    if one.nullable and text.lower() in ("none", "off"):
+    if one.nullable and text.lower() in ("", "none", "off"):
         return None
     for kind in (int, float):
         try:

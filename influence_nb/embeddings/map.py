@@ -246,8 +246,13 @@ class EmbeddingMap:
             earliest text that it is near to), similarity, the text, that text (as `first`) and the other columns.
 
         Raises:
-            InvalidData: `least` is out of its range.
+            InvalidData: `least` is out of its range, or the data has columns called `of` or `first`.
         """
+        if taken := [name for name in ("of", "first") if name in self._table.columns]:
+            raise InvalidData(
+                f"A list of duplicates has a column of its own called {taken[0]!r}.",
+                f"Rename yours: frame.rename(columns={{{taken[0]!r}: 'my_{taken[0]}'}}).",
+            )
         rows, found = first_near(self.vectors, real("least", least, -1, 1) - 1e-6)
         later = np.flatnonzero(rows >= 0)
         later = later[np.argsort(-found[later], kind="stable")]

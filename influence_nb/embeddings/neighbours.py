@@ -75,12 +75,10 @@ def nearest(
         some = slice(begin, begin + _QUERIES)
         best = _Best(len(queries[some]), k)
         asked = unit(np.asarray(queries[some], np.float32))
-        for start, block in _blocks(vectors):
-            similarities = asked @ block.T
-            similarities /= size[start : start + len(block)]
+        for start, similarities in _similarities(asked, vectors, size):
             if skip is not None:
                 here = skip[some] - start
-                inside = np.flatnonzero((here >= 0) & (here < len(block)))
+                inside = np.flatnonzero((here >= 0) & (here < similarities.shape[1]))
                 similarities[inside, here[inside]] = -np.inf
             best.add(similarities, start)
         rows[some], found[some] = best.sorted()
@@ -102,9 +100,9 @@ def first_near(vectors: NDArray[np.floating], least: float) -> tuple[Rows, Float
     for begin in range(0, len(vectors), _QUERIES):
         asked = unit(np.asarray(vectors[begin : begin + _QUERIES], np.float32))
         own = np.arange(begin, begin + len(asked))
-        for start, block in _blocks(vectors[: begin + len(asked)]):
-            similarities = (asked @ block.T) / size[start : start + len(block)]
-            near = (similarities >= least) & (np.arange(start, start + len(block)) < own[:, None])
+        for start, similarities in _similarities(asked, vectors[: begin + len(asked)], size):
+            before = np.arange(start, start + similarities.shape[1]) < own[:, None]
+            near = (similarities >= least) & before
             new = np.flatnonzero(near.any(axis=1) & (rows[own] < 0))
             first = near[new].argmax(axis=1)
             rows[own[new]], found[own[new]] = first + start, similarities[new, first]
@@ -142,6 +140,14 @@ class _Best:
             np.stack([rows[one] for rows, one in zip(self._rows, order, strict=True)]),
             np.stack([values[one] for values, one in zip(self._values, order, strict=True)]),
         )
+
+
+def _similarities(asked: Floats, vectors: NDArray[np.floating], size: Floats) -> Iterator[tuple[int, Floats]]:
+    """The cosines of queries of length 1 (m, d) with some vectors at a time, (m, b), and the number of the first."""
+    for start, block in _blocks(vectors):
+        similarities = asked @ block.T
+        similarities /= size[start : start + len(block)]
+        yield start, similarities
 
 
 def _blocks(vectors: NDArray[np.floating]) -> Iterator[tuple[int, Floats]]:

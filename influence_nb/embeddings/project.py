@@ -121,11 +121,7 @@ class Umap:
     neighbours: int
     _reducer: Any
     title: str = "UMAP"
-
-    @property
-    def axes(self) -> tuple[str, str]:
-        """Axis labels: the units mean nothing."""
-        return "UMAP 1 (arbitrary units)", "UMAP 2 (arbitrary units)"
+    axes: tuple[str, str] = ("UMAP 1 (arbitrary units)", "UMAP 2 (arbitrary units)")
 
     def place(self, vectors: Floats) -> Floats:
         """Place (m, d) among the points that are there, by the neighbours each has: (m, 2)."""
@@ -150,11 +146,7 @@ class Tsne:
     points: Floats
     perplexity: float
     title: str = "t-SNE"
-
-    @property
-    def axes(self) -> tuple[str, str]:
-        """Axis labels: the units mean nothing."""
-        return "t-SNE 1 (arbitrary units)", "t-SNE 2 (arbitrary units)"
+    axes: tuple[str, str] = ("t-SNE 1 (arbitrary units)", "t-SNE 2 (arbitrary units)")
 
     def place(self, vectors: Floats) -> Floats:
         """Nowhere: every point has its place by all others.

@@ -119,7 +119,9 @@ def check_size(lists: Mapping[str, Any], limit: int) -> None:
     """Go on only if there is something to vary, each axis has values, and together no more cells than `limit`."""
     if not lists:
         raise InvalidData(
-            "A grid needs an axis.", "Give at least one list: model.grid(prompt, temperature=[0.5, 1.0])."
+            "A grid needs an axis.",
+            "Give at least one list: model.grid(prompt, temperature=[0.5, 1.0]); of stop and order, which are lists "
+            "themselves, a list of lists.",
         )
     for name, value in lists.items():
         if not hasattr(value, "__len__") or isinstance(value, set | frozenset):

@@ -64,6 +64,8 @@ def write(path: str | Path, grid: Grid) -> Path:
 def read(path: str | Path) -> Grid:
     """See `Grid.load`."""
     expect_path(path=path)
+    if not Path(path).is_file():
+        raise InvalidData(f"There is no file {path}.", _HINT)
     pa = _pyarrow()
     from pyarrow import parquet
 

@@ -60,7 +60,12 @@ def plant(
 def checked(width: int, mass: float | None, depth: int, limit: int) -> Growth:
     """The numbers, once it is sure that they can be; errors as those of `Model.tree`."""
     depth, width = whole("depth", depth, 1), whole("width", width, 1)
-    limit = whole("limit", limit, width)
+    limit = whole("limit", limit, 1)
+    if width > limit:
+        raise InvalidData(
+            f"A node alone would have width={width:,} children, and the tree has room for limit={limit:,} nodes.",
+            "Choose a smaller width, or a larger limit.",
+        )
     if mass is not None and (
         isinstance(mass, bool) or not isinstance(mass, int | float) or not 0 < mass <= 1
     ):

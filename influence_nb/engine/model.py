@@ -242,7 +242,7 @@ class Model(Resident):
         Args:
             prompt: as `stream` takes it.
             sampling: how tokens are chosen; `Sampling()` by default.
-            steps: how many tokens, >= 1 (max_new_tokens does not count here); a text that ends has fewer.
+            steps: how many tokens, >= 1; a text that ends has fewer. (Not max_new_tokens, which decides nothing here.)
             cancel: set it, from any thread, to stop at the next token; what has come is told.
             on_place: called with each `Place` as it comes and `steps`, in the calling thread.
             overrides: single parameters of `sampling`.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
@@ -254,6 +254,7 @@ class Xray(Sequence[XrayStep]):
         Raises:
             InvalidSampling: unknown or out of range, or another grammar.
         """
+        expect_choices(overrides)
         changed = checked(sampling or self.sampling, overrides)
         if changed.seed is None:
             changed = changed.replace(seed=self.sampling.seed)
@@ -314,6 +315,22 @@ class Xray(Sequence[XrayStep]):
             "</details>"
             for step in self[:8]
         )
+
+
+def expect_choices(overrides: Mapping[str, Any]) -> None:
+    """Go on only if none of the overrides says where a text ends: an X-ray looks at so many tokens as it is told.
+
+    Raises:
+        InvalidSampling: one does.
+    """
+    for name in ("max_new_tokens", "stop"):
+        if name in overrides:
+            error = InvalidSampling(
+                f"{name} does not decide between tokens, so an X-ray has nothing to show of it.",
+                "How many tokens are looked at is told by steps: model.xray(prompt, steps=8).",
+            )
+            error.field = name
+            raise error
 
 
 def entropy(logprobs: torch.Tensor) -> torch.Tensor:

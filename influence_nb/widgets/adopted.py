@@ -52,6 +52,6 @@ def adopted(before: Conversation, prompt: Prompt, completion: Completion) -> tup
         last = after.add(role, content, last).id
     receipt = completion.receipt
     facts: dict[str, Any] = {"model": receipt.model, "sampling": dict(receipt.sampling), "seed": receipt.seed}
-    came = outcome(completion, None, "")
+    came = outcome(completion)
     after.add("assistant", came.pop("content"), last, sent=made_with(system, ()), **facts, **came)
     return after, system

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from influence_nb import api
 from influence_nb.engine.batch import Request
@@ -102,12 +103,11 @@ class Answering(ChatTraits):
             in_background(lambda: self._write_together(begun))
         else:
             for place, one in enumerate(begun):
-                in_background(lambda place=place, one=one: self._write(one, place))  # type: ignore[misc]
+                in_background(partial(self._write, one, place))
         return tuple(one.reply for one in begun)
 
     def _write(self, one: Writing, side: int) -> None:
-        completion: Completion | None = None
-        failure: InfluenceError | None = None
+        result: Completion | InfluenceError
         used: int | None = None
         answer = one.answer
         try:
@@ -121,17 +121,17 @@ class Answering(ChatTraits):
                     one.stream.add(event)
                 # a server says only by answering how much it takes
                 self._keep_sent(answer, session.dropped, session.prompt_ids)
-                completion, used = tokens.completion, session.context_used
+                result, used = tokens.completion, session.context_used
         except Exception as error:
-            failure = readable(error)
-        self._finish(one, completion, failure, used)
+            result = readable(error)
+        self._finish(one, result, used)
 
     def _write_together(self, begun: Sequence[Writing]) -> None:
         """Two answers of one model, in one batch where its runtime can."""
         failure = InfluenceError("The model gave no answer.", "Ask again.")
         try:
             with self._awake(begun[0].model) as present:
-                session: TokenSession = self._session_with(present, 0)  # type: ignore[assignment]  # a TokenModel's
+                session = cast("TokenSession", self._session_with(present, 0))  # as all of a TokenModel's are
                 set_up(session, begun[0].answer.sent or {})
                 session.messages = self.conversation.for_model(begun[0].answer.parent)
                 requests = []
@@ -143,10 +143,8 @@ class Answering(ChatTraits):
                 with closing(present._batch(requests, None)) as outcomes:
                     for place, outcome in outcomes:
                         one = begun[place]
-                        if isinstance(outcome, InfluenceError):
-                            self._finish(one, None, outcome)
-                        elif not isinstance(outcome, TokenEvent):
-                            self._finish(one, outcome, None)
+                        if not isinstance(outcome, TokenEvent):
+                            self._finish(one, outcome)
                         else:
                             if outcome.index == 0:
                                 one.stream.begin_again()
@@ -155,7 +153,7 @@ class Answering(ChatTraits):
             failure = readable(error)
         for one in begun:
             if not one.reply.done():
-                self._finish(one, None, failure)
+                self._finish(one, failure)
 
     @contextmanager
     def _awake(self, model: Model) -> Iterator[Model]:
@@ -164,36 +162,28 @@ class Answering(ChatTraits):
                 self._take("model", present)
             yield present
 
-    def _finish(
-        self,
-        one: Writing,
-        completion: Completion | None,
-        failure: InfluenceError | None,
-        used: int | None = None,
-    ) -> None:
+    def _finish(self, one: Writing, result: Completion | InfluenceError, used: int | None = None) -> None:
         """Commit an answer that has ended, and complete its future."""
         try:
-            self._commit(one, completion, outcome(completion, failure, one.stream.text), used)
+            self._commit(one, result, used)
         finally:
-            if failure is not None:
-                one.reply.set_exception(failure)
+            if isinstance(result, InfluenceError):
+                one.reply.set_exception(result)
             else:
-                one.reply.set_result(completion)  # type: ignore[arg-type]  # one of the two is there
+                one.reply.set_result(result)
 
     def _keep_sent(self, answer: Message, dropped: int, ids: Iterable[int]) -> None:
         with self._lock:
             self.conversation.update(answer.id, sent=and_sent(answer.sent or {}, dropped, ids))
 
-    def _commit(
-        self, one: Writing, completion: Completion | None, changes: dict[str, Any], used: int | None
-    ) -> None:
-        id = one.answer.id
+    def _commit(self, one: Writing, result: Completion | InfluenceError, used: int | None) -> None:
+        id, changes = one.answer.id, outcome(result, one.stream.text)
         self._compare(id, changes)
         with self._lock:
             one.stream.end()
             self._writing.pop(id, None)
-            if completion is not None:
-                self._completions[id] = completion
+            if not isinstance(result, InfluenceError):
+                self._completions[id] = result
             with self.hold_sync():  # a page sees the whole text and the end of the answer as one change
                 self._take("running", next(iter(self._writing), ""))
                 self._despite_faults(lambda: self.conversation.update(id, **changes))
@@ -274,18 +264,18 @@ class Answering(ChatTraits):
         return "drop_oldest" if self.when_full == "drop_oldest" else "stop"
 
 
-def outcome(completion: Completion | None, failure: InfluenceError | None, text: str) -> dict[str, Any]:
+def outcome(result: Completion | InfluenceError, text: str = "") -> dict[str, Any]:
     """What becomes of an answer's message: its content, status and figures, or what went wrong after `text`."""
-    if completion is None or failure is not None:
-        said = {"message": failure.message, "hint": failure.hint} if failure is not None else None
+    if isinstance(result, InfluenceError):
+        said = {"message": result.message, "hint": result.hint}
         return {"content": text, "status": "error", "error": said}
-    usage, timings = completion.usage, completion.timings
+    usage, timings = result.usage, result.timings
     stats = {
         "prompt_tokens": usage.prompt_tokens,
         "cached_tokens": usage.cached_tokens,
         "tokens": usage.completion_tokens,
         "first_token": timings.first_token,
         "tokens_per_second": timings.tokens_per_second or None,
-        "finish_reason": completion.finish_reason,
+        "finish_reason": result.finish_reason,
     }
-    return {"content": completion.text, "status": STATUS[completion.finish_reason], "stats": stats}
+    return {"content": result.text, "status": STATUS[result.finish_reason], "stats": stats}

@@ -265,7 +265,11 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
             self._layout.show(name, told)
 
             def work(turn: Turn) -> None:
-                layout = self.map.project(name, **told)
+                try:
+                    layout = self.map.project(name, **told)
+                except Exception:
+                    self._asked_for.pop(name, None)  # so that asking again tries again
+                    raise
                 turn.if_newest(lambda: self._laid(name, layout))
 
             words = f"Laying out {len(self.map):,} texts by {TITLES[name]} …"

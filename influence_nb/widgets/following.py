@@ -71,10 +71,8 @@ class Following(Answering):
 
     @traitlets.validate("model")
     def _known(self, proposal: Any) -> Model | None:
-        model = proposal["value"]
-        if not isinstance(model, str):
-            return model  # type: ignore[no-any-return]
-        return self.state.named(model)
+        model: Model | str | None = proposal["value"]
+        return self.state.named(model) if isinstance(model, str) else model
 
     @traitlets.observe("model")
     def _model_changed(self, change: Any) -> None:

@@ -94,7 +94,11 @@ class GridPanel(GridTraits):
         """Say what is varied, as `Model.grid` takes it; why they make no grid, if so, is said on the page."""
         with self._lock:
             axes = grid_axes.written(values)
-            self._put(axes=axes, counted=grid_axes.counted(axes))
+            self._put(axes=axes, counted=self._counted(axes))
+
+    def _counted(self, rows: list[dict[str, str]]) -> dict[str, Any]:
+        known = None if self.state.selected is None else [one["name"] for one in self.choices]
+        return grid_axes.counted(rows, known)
 
     def run(self, prompt: Any = None) -> Future[Grid]:
         """Run every combination, in the background; cells appear as they finish.
@@ -313,7 +317,7 @@ class GridPanel(GridTraits):
         match content:
             case {"type": "axes", "axes": list(axes)}:
                 rows = [{"name": str(one["name"]), "text": str(one["text"])} for one in axes]
-                self._put(axes=rows, counted=grid_axes.counted(rows))
+                self._put(axes=rows, counted=self._counted(rows))
             case {"type": "run", "prompt": str(prompt), "chat": bool(chat), "length": int(length)}:
                 self._put(prompt=prompt, chat=chat, length=length)
                 self.run()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from influence_nb.arguments import quoted
 from influence_nb.engine import axes
 from influence_nb.engine.sampling import FIELDS
-from influence_nb.errors import InfluenceError, InvalidSampling
+from influence_nb.errors import InfluenceError, InvalidData, InvalidSampling
 
 if TYPE_CHECKING:
     from influence_nb.engine.model import Model
@@ -76,8 +76,12 @@ def read(rows: Sequence[Mapping[str, str]]) -> dict[str, list[Any]]:
     return found
 
 
-def counted(rows: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+def counted(rows: Sequence[Mapping[str, str]], known: Sequence[str] | None = None) -> dict[str, Any]:
     """How many cells they make, in words, and what is wrong with them.
+
+    Args:
+        rows: the axes as they are typed.
+        known: the names of what may be varied, where a model says.
 
     Returns:
         {"words": such as "3 × 2 = 6 cells", "problem": {"message", "hint", "field"} or None}.
@@ -85,6 +89,9 @@ def counted(rows: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     field = None
     try:
         given = read(rows)
+        if unknown := [name for name in given if known is not None and name not in known]:
+            field = unknown[0]
+            raise InvalidData(f"There is no axis {quoted(field)}.", f"There are: {', '.join(known or ())}.")
         field = next((name for name, values in given.items() if not values), None)
         axes.check_size(given, LIMIT)
         for field, values in given.items():

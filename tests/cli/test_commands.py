@@ -179,7 +179,10 @@ def test_completion_of_commands_and_options() -> None:
     assert done.stdout.split() == ["config"]
     done = influence(COMP_WORDS="influence config --ex", COMP_CWORD="2", **environment)
     assert done.stdout.split() == ["--example"]
-    done = influence("--show-completion", "bash")
+    named = {
+        "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"
+    }  # the tests may run without a shell around them
+    done = influence("--show-completion", "bash", **named)
     assert done.returncode == 0
     assert "_INFLUENCE_COMPLETE" in done.stdout
 

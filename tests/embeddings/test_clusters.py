@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
@@ -66,6 +67,9 @@ def test_duplicates_lead_to_the_first_of_their_kind() -> None:
     assert near["of"].to_dict() == {7: 2, 11: 2, 9: 4}
     assert near["similarity"].is_monotonic_decreasing
     assert atlas.duplicates(-1)["of"].tolist() == [0] * 11
+    frame = pd.DataFrame({"text": texts, "first": 1})
+    with pytest.raises(InvalidData, match="column of its own called 'first'"):
+        EmbeddingMap(frame, vectors=vectors, projection="pca").duplicates()
     with pytest.raises(InvalidData, match="least=2"):
         atlas.duplicates(2)
 

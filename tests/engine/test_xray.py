@@ -172,6 +172,8 @@ def test_what_it_shows_is_a_completion(model: inb.Model, xray: inb.Xray) -> None
         ({"steps": "two"}, InvalidData, "steps"),
         ({"top_q": 1}, InvalidSampling, "top_q"),
         ({"temperature": -1}, InvalidSampling, "temperature"),
+        ({"max_new_tokens": 3}, InvalidSampling, "max_new_tokens does not decide"),
+        ({"stop": ["a"]}, InvalidSampling, "stop does not decide"),
         ({"steps": MOST}, OutOfMemory, "at most 2.1 GB"),
         ({"logit_bias": {10**7: 1.0}}, InvalidSampling, "10000000"),
     ],
@@ -183,6 +185,12 @@ def test_what_is_refused(
         model.xray(PROMPT, **options)
     assert refused.value.hint
     assert len(model.xray(PROMPT)) == 1
+
+
+def test_where_a_text_ends_is_no_setting_to_look_under(xray: inb.Xray) -> None:
+    with pytest.raises(InvalidSampling, match="max_new_tokens does not decide") as refused:
+        xray.under(max_new_tokens=1)
+    assert "steps=" in refused.value.hint
 
 
 def test_prompts_that_do_not_fit_and_counts_that_are_none(model: inb.Model, xray: inb.Xray) -> None:

@@ -34,7 +34,7 @@ class FakeModel:
         path: str = "/models/fake",
     ) -> None:
         self.name = name
-        self.local = SimpleNamespace(path=path)
+        self.local = SimpleNamespace(path=path, revision=None)
         self.pieces = pieces or ["Hello", " there", "."]
         self.fault: Exception | None = None
         self.fault_at = 0

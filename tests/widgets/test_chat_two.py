@@ -159,7 +159,7 @@ def test_a_second_model_that_somebody_unloads_is_asked_no_more():
 
 def test_a_second_model_is_followed_when_its_name_changes():
     first, second = two_models()
-    chat = ChatPanel(model=first)  # type: ignore[arg-type]
+    chat = ChatPanel(model=first)
     chat.other_model = "second"
     FakeModel("second", path="/models/there/fake")
     assert chat.other_model != "second"
@@ -170,7 +170,7 @@ def test_a_second_model_is_followed_when_its_name_changes():
 
 def test_a_second_model_that_went_by_itself_is_loaded_again(monkeypatch: pytest.MonkeyPatch):
     first, second = two_models()
-    chat = ChatPanel(model=first)  # type: ignore[arg-type]
+    chat = ChatPanel(model=first)
     chat.other_model = "second"
     again: list[FakeModel] = []
 
@@ -180,7 +180,7 @@ def test_a_second_model_that_went_by_itself_is_loaded_again(monkeypatch: pytest.
         return again[0]
 
     monkeypatch.setattr(loading, "load", load)
-    second.arguments, second.keep_alive = {"model": "second"}, 1  # type: ignore[attr-defined]
+    second.arguments, second.keep_alive = {"model": "second"}, 1
     assert second.use.claim(leaves=True)
     second.unload()
     assert chat.other_model == "second"
@@ -248,11 +248,11 @@ def test_bad_input_is_refused_and_the_conversation_is_as_before():
     with pytest.raises(InvalidSampling):
         chat.compare("Hi", temperature=-1)
     with pytest.raises(InvalidSampling):
-        chat.compare("Hi", "hot")  # type: ignore[arg-type]
+        chat.compare("Hi", "hot")
     with pytest.raises(InvalidData, match="3 is no model"):
-        chat.compare("Hi", model=3)  # type: ignore[arg-type]
+        chat.compare("Hi", model=3)
     with pytest.raises(InvalidData):
-        chat.compare(3)  # type: ignore[arg-type]
+        chat.compare(3)
     with pytest.raises(InvalidData, match="no two answers"):
         chat.choose(0)
     assert (chat.messages, chat.running) == ([], "")
@@ -326,7 +326,7 @@ def real(model: inb.Model) -> ChatPanel:
 def test_the_same_settings_and_seed_give_the_same_text_in_one_batch(real: ChatPanel):
     left, right = real.compare("Hi", seed=7)
     assert left.result(WAIT).ids == right.result(WAIT).ids
-    assert left.result().receipt.batch_shape[0] == 2  # type: ignore[index]
+    assert left.result().receipt.batch_shape[0] == 2
     assert all(same for _, same in real.messages[1]["pieces"])
 
 

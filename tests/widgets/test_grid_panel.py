@@ -272,6 +272,15 @@ def test_a_text_that_was_gone_on_with_is_adopted_by_a_chat(model: inb.Model) -> 
     chat.close()
 
 
+def test_an_axis_that_the_model_has_not_is_said_before_anything_runs(panel: GridPanel) -> None:
+    panel.vary(temperature=[0.5], foo=[1])
+    assert panel.counted["problem"]["field"] == "foo"
+    assert "There is no axis 'foo'." in panel.counted["problem"]["message"]
+    assert "temperature" in panel.counted["problem"]["hint"]
+    panel.vary(temperature=[0.5])
+    assert panel.counted == {"words": "1 cell", "problem": None}
+
+
 def test_settings_are_checked(panel: GridPanel) -> None:
     with pytest.raises(InvalidSampling):
         panel.vary(temperature=["hot"])

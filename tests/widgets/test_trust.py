@@ -8,9 +8,10 @@ import pytest
 from waiting import WAIT, until
 
 from influence_nb.embeddings import map as maps
+from influence_nb.embeddings import project as projecting
 from influence_nb.embeddings.map import EmbeddingMap
 from influence_nb.embeddings.quality import measure
-from influence_nb.errors import InvalidData
+from influence_nb.errors import InfluenceError, InvalidData
 from influence_nb.widgets import EmbeddingExplorer
 from influence_nb.widgets import trust as trusting
 
@@ -116,6 +117,24 @@ def test_the_last_that_is_asked_for_is_what_stays(made: EmbeddingMap) -> None:
     np.testing.assert_array_equal(explorer._scatter._points, first)
 
 
+def test_a_layout_that_failed_can_be_asked_for_again(
+    made: EmbeddingMap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explorer = EmbeddingExplorer(made)
+
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setitem(projecting.PROJECTIONS, "umap", fail)
+        with pytest.raises(InfluenceError):
+            explorer.show("umap", neighbours=5).result(WAIT)
+    assert explorer.problem
+    explorer.show("umap", neighbours=5).result(WAIT)
+    assert made.parameters("umap") == {"neighbours": 5, "min_dist": 0.1}
+    assert explorer.problem == ""
+
+
 def test_a_typed_text_has_neighbours_where_it_has_no_place(made: EmbeddingMap) -> None:
     explorer = EmbeddingExplorer(made, projection="tsne")
     assert explorer.type("1.5").result(WAIT) is explorer.neighbours is not None
@@ -142,6 +161,10 @@ def test_lines_lead_from_the_point_under_the_pointer_to_its_true_neighbours(made
     plot = explorer.scatter
     plot.hovering = 30
     until(plot, lambda: len(plot.annotations or []) == 10, "annotations")
+    points = explorer._scatter._points
+    drawn = {tuple(map(tuple, line.vertices)) for line in explorer._scatter._rays}
+    near = made.neighbours(30, k=10).index
+    assert drawn == {(tuple(points[30].tolist()), tuple(points[row].tolist())) for row in near}
     plot.hovering = None
     until(plot, lambda: not plot.annotations, "annotations")
     explorer.type("1.5").result(WAIT)
@@ -150,6 +173,7 @@ def test_lines_lead_from_the_point_under_the_pointer_to_its_true_neighbours(made
     explorer._rays.control.value = False
     plot.hovering = 4
     until(plot, lambda: len(plot.annotations) == 2, "annotations")
+    assert explorer._scatter._rays == []
 
 
 def test_two_texts_have_nothing_to_measure(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -165,6 +165,8 @@ def test_without_a_model_it_says_what_to_do() -> None:
         panel.regenerate()
     with pytest.raises(InvalidSampling):
         panel.set(temperature=-1)
+    with pytest.raises(InvalidSampling, match="max_new_tokens does not decide"):
+        panel.set(max_new_tokens=3)
     with pytest.raises(TypeError, match="heat"):
         XrayPanel(heat=1)  # type: ignore[call-arg]
     panel.close()

@@ -39,7 +39,7 @@ from influence_nb.engine.sampling import Sampling, checked
 from influence_nb.engine.score import OnTokens, TokenScores, score
 from influence_nb.engine.trace import OnTraced, Trace, Traces
 from influence_nb.engine.worker import Worker
-from influence_nb.engine.xray import Xray
+from influence_nb.engine.xray import Xray, expect_choices
 from influence_nb.errors import ContextTooLong, InfluenceError, OutOfMemory
 from influence_nb.memory import ModelShape
 from influence_nb.store.heads import read_heads
@@ -285,6 +285,7 @@ class TransformersModel(WithTokenizer):
         **overrides: Any,
     ) -> Xray:
         """See `Model`."""
+        expect_choices(overrides)
         sampling = checked(sampling, overrides)
         self.check_request(sampling, cancel)
         steps = whole("steps", steps, 1)
