@@ -83,12 +83,18 @@ def _together(
 def _groups(model: TransformersModel, rows: dict[int, Row], stopped: bool) -> list[list[int]]:
     """The places in groups, the longest prompts first."""
     places = list(rows)
-    ways = model.together() if len(places) > 1 and not stopped else Together(rows=False, mixed=False)
-    if not ways.rows:
+    if stopped:
         return [[place] for place in places]
     sizes = [Size(len(rows[place].prompt), rows[place].limit) for place in places]
-    groups = packed(sizes, ways.mixed, ways.mixed_below, _room(model))
-    return [[places[index] for index in group] for group in groups]
+    return [[places[index] for index in group] for group in grouped(model, sizes)]
+
+
+def grouped(model: TransformersModel, sizes: Sequence[Size]) -> list[list[int]]:
+    """The places of prompts in groups that run together, as many as fit what is free now, the longest first."""
+    ways = model.together() if len(sizes) > 1 else Together(rows=False, mixed=False)
+    if not ways.rows:
+        return [[place] for place in range(len(sizes))]
+    return packed(sizes, ways.mixed, ways.mixed_below, _room(model))
 
 
 def _room(model: TransformersModel) -> Fits:

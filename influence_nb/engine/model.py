@@ -26,6 +26,7 @@ from influence_nb.engine.session import Session, WhenFull
 from influence_nb.errors import CapabilityMissing, InfluenceError
 
 if TYPE_CHECKING:
+    from influence_nb.engine.likelihood import Likelihood, OnPairs
     from influence_nb.engine.receipts import Receipt
     from influence_nb.engine.replay import OnReplayed, Replay
     from influence_nb.engine.trace import OnTraced
@@ -45,16 +46,13 @@ class Model(Resident):
         load_seconds: how long loading took.
         memory_peak: the most bytes that it took at once, from before it was loaded until it had run once.
         forwards: how many forward passes it has run, where the runtime can tell.
-        quantization: how its weights are packed, such as "nf4" or "Q4_1"; None for plain ones, or where that is not
-            known.
+        quantization: how its weights are packed, such as "nf4" or "Q4_1"; None for plain or unknown ones.
         devices: all devices that it lies on, `device` first.
         use: who uses it, and how long it may stay idle.
         arguments: those of `influence_nb.load` that load it again.
     """
 
     runtime: ClassVar[str]
-
-    # -- generating -----------------------------------------------------------------------------------------------
 
     def generate(
         self,
@@ -224,6 +222,29 @@ class Model(Resident):
             CapabilityMissing: the runtime cannot.
         """
         self._lacks("score a text")
+
+    def likelihoods(
+        self,
+        pairs: Sequence[tuple[Prompt, str]],
+        cancel: threading.Event | None = None,
+        on_progress: OnPairs | None = None,
+    ) -> list[Likelihood]:
+        """How probable the model finds continuations, each after its context; one that several follow is run once.
+
+        Args:
+            pairs: (context, continuation); texts are parted into tokens as lm-evaluation-harness does.
+            cancel: set it, from any thread, to stop.
+            on_progress: called with the continuations done and in all, in the calling thread.
+
+        Raises:
+            InvalidData: no pairs, a context that is no prompt, an empty continuation.
+            ContextTooLong: the two together do not fit the model's context.
+            CapabilityMissing: the runtime cannot.
+            InfluenceError: it was cancelled.
+        """
+        from influence_nb.engine.likelihood import likelihoods
+
+        return likelihoods(self, pairs, cancel, on_progress)
 
     def xray(
         self,

@@ -181,6 +181,8 @@ def test_prompts_that_it_cannot_take(model: Any, prompt: Any, error: type[Except
 def test_other_things_that_it_cannot(model: Any) -> None:
     with pytest.raises(CapabilityMissing, match=r"llama\.cpp runtime cannot score"):
         model.score("text")
+    with pytest.raises(CapabilityMissing, match=r"llama\.cpp runtime cannot tell how probable"):
+        model.likelihoods([("a", " b")])
     with pytest.raises(InvalidSampling, match="outside the vocabulary"):
         model.stream("x", logit_bias={10**6: 1.0})
     with pytest.raises(InvalidSampling, match="no token to draw"):
