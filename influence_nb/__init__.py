@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from influence_nb.engine.benched import Bench
     from influence_nb.engine.completion import Completion, TokenEvent
     from influence_nb.engine.grid import Cell, Grid
+    from influence_nb.engine.likelihood import Likelihood
     from influence_nb.engine.model import Model
     from influence_nb.engine.receipts import Receipt
     from influence_nb.engine.replay import Replay
@@ -45,8 +46,16 @@ if TYPE_CHECKING:
     from influence_nb.engine.what_if import WhatIf
     from influence_nb.engine.xray import Xray
     from influence_nb.errors import InfluenceError
+    from influence_nb.evaluation.audit import Audit, Repeat, audit, repeat
+    from influence_nb.evaluation.compare import Comparison, compare_runs
     from influence_nb.evaluation.diversity import diversity
     from influence_nb.evaluation.heat import heat_map
+    from influence_nb.evaluation.intervals import Metric
+    from influence_nb.evaluation.judges import Judge, Similarity
+    from influence_nb.evaluation.run import Result, evaluate
+    from influence_nb.evaluation.runs import Run, import_run, runs
+    from influence_nb.evaluation.scorers import ExactMatch, Matches, MultipleChoice, Perplexity
+    from influence_nb.evaluation.tasks import Task
     from influence_nb.hub.hits import ModelHit
     from influence_nb.hub.plan import DownloadPlan
     from influence_nb.hub.progress import Progress
@@ -58,31 +67,45 @@ if TYPE_CHECKING:
     from influence_nb.widgets.workbench import Workbench
 
 _HOMES = {
+    "Audit": "evaluation.audit",
     "BatchProgress": "engine.batch",
     "Bench": "engine.benched",
     "BenchProgress": "engine.bench",
     "Cell": "engine.grid",
+    "Clusters": "embeddings.clusters",
+    "Comparison": "evaluation.compare",
     "Completion": "engine.completion",
     "DownloadPlan": "hub.plan",
     "EmbeddingMap": "embeddings.map",
-    "Quality": "embeddings.quality",
-    "Clusters": "embeddings.clusters",
     "Encoder": "embeddings.encode",
+    "ExactMatch": "evaluation.scorers",
     "FitReport": "memory.report",
     "Grid": "engine.grid",
     "InfluenceError": "errors",
+    "Judge": "evaluation.judges",
     "Library": "store.library",
+    "Likelihood": "engine.likelihood",
     "LocalModel": "store.models",
+    "Matches": "evaluation.scorers",
+    "Metric": "evaluation.intervals",
     "Model": "engine.model",
     "ModelHit": "hub.hits",
+    "MultipleChoice": "evaluation.scorers",
     "Node": "engine.tree",
+    "Perplexity": "evaluation.scorers",
     "Progress": "hub.progress",
+    "Quality": "embeddings.quality",
     "Receipt": "engine.receipts",
+    "Repeat": "evaluation.audit",
     "Replay": "engine.replay",
+    "Result": "evaluation.run",
+    "Run": "evaluation.runs",
     "Sampling": "engine.sampling",
     "SearchResults": "hub.results",
     "Server": "server",
     "Session": "engine.session",
+    "Similarity": "evaluation.judges",
+    "Task": "evaluation.tasks",
     "Token": "engine.tokens",
     "TokenComparison": "engine.token_comparison",
     "TokenCosts": "engine.token_costs",
@@ -94,16 +117,22 @@ _HOMES = {
     "WhatIf": "engine.what_if",
     "Workbench": "widgets.workbench",
     "Xray": "engine.xray",
+    "audit": "evaluation.audit",
     "bench": "engine.bench",
+    "compare_runs": "evaluation.compare",
     "diversity": "evaluation.diversity",
     "download": "api",
+    "evaluate": "evaluation.run",
     "fit": "api",
     "heat_map": "evaluation.heat",
+    "import_run": "evaluation.runs",
     "library": "api",
     "load": "api",
     "load_encoder": "api",
     "loaded": "api",
     "plan": "api",
+    "repeat": "evaluation.audit",
+    "runs": "evaluation.runs",
     "search": "api",
     "serve": "server",
     "tokenizer": "api",

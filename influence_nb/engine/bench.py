@@ -8,21 +8,18 @@ It knows models that take token ids, and what runs several at once; what is made
 
 from __future__ import annotations
 
-import os
-import platform
 import random
-import re
 import statistics
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from influence_nb.arguments import expect_call, expect_event, quoted
 from influence_nb.engine import device as devices
 from influence_nb.engine.benched import Bench, Cell
 from influence_nb.engine.completion import Completion
+from influence_nb.engine.machine import machine
 from influence_nb.engine.model import Model
 from influence_nb.engine.receipts import package_versions
 from influence_nb.engine.runtimes.transformers import TransformersModel
@@ -124,7 +121,7 @@ def bench(
             break
         cells.append(Cell(length, size, note=note) if note else _medians(length, size, found))
         tell(BenchProgress(done + repeats, total, length, size, cells[-1]))
-    hardware, versions = _hardware(model.device), dict(package_versions())
+    hardware, versions = machine(model.device), dict(package_versions())
     return Bench(_facts(model), hardware, versions, tuple(cells), new_tokens, repeats, cancelled, len(todo))
 
 
@@ -220,36 +217,6 @@ def _facts(model: TokenModel) -> dict[str, Any]:
         "device": model.device,
         "runtime": model.runtime,
     }
-
-
-def _hardware(device: str) -> dict[str, Any]:
-    import psutil
-    import torch
-
-    gpu = (
-        torch.cuda.get_device_name(device)
-        if device.startswith("cuda")
-        else device
-        if device != "cpu"
-        else None
-    )
-    return {
-        "system": platform.platform(),
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "memory": devices.memory(device)[1] if gpu else psutil.virtual_memory().total,
-        "accelerator": gpu,
-    }
-
-
-def _processor() -> str:
-    """The processor's name, as well as the system tells it."""
-    try:
-        said = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    except OSError:
-        said = None
-    return said[1].strip() if said else platform.processor() or platform.machine()
 
 
 def _sizes(name: str, values: Any) -> list[int]:

@@ -2,7 +2,7 @@
 
     model.likelihoods([("The sky is", " blue"), ("The sky is", " green")])
 
-A context that several continuations follow is run once. It knows token ids and logits; it does not know tasks or scores.
+A context that several continuations follow is run once. It knows token ids and logits; it does not know tasks.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ def _pairs(pairs: Any) -> list[Any]:
     except TypeError:
         pass
     raise InvalidData(
-        f"{quoted(pairs)} are no pairs.", "Give pairs of a context and a continuation: [('The sky is', ' blue')]."
+        f"{quoted(pairs)} are no pairs.",
+        "Give pairs of a context and a continuation: [('The sky is', ' blue')].",
     )
 
 

@@ -44,6 +44,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "create table if not exists peaks (name text, device text, dtype text, quantization text, peak integer,"
         " measured text, primary key (name, device, dtype, quantization))",
     ),
+    (
+        "create table if not exists runs (id text primary key, kind text, name text, model text, status text,"
+        " started text, seconds real, data text, metrics text, parameters text)",
+        "create index if not exists runs_started on runs (started)",
+    ),
 )
 """What turns an older file into a newer one, in order; `pragma user_version` counts those that are done."""
 

@@ -91,9 +91,7 @@ def test_a_group_that_finds_no_room_is_halved(
     monkeypatch.setattr(model.network, "forward", narrow)
     found = model.likelihoods(PAIRS)
     assert [one.logprob for one in found] == pytest.approx([one.logprob for one in expected], abs=1e-4)
-    monkeypatch.setattr(
-        model.network, "forward", lambda *args, **given: (_ for _ in ()).throw(MemoryError())
-    )
+    monkeypatch.setattr(model.network, "forward", lambda *args, **given: (_ for _ in ()).throw(MemoryError()))
     with pytest.raises(OutOfMemory):
         model.likelihoods(PAIRS[:2])
 
@@ -131,5 +129,3 @@ def test_what_is_refused(
 
 def test_none_are_none(load: Callable[..., inb.Model]) -> None:
     assert load("llama").likelihoods([]) == []
-
-

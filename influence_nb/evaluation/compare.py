@@ -1,0 +1,296 @@
+"""Comparing runs, paired: which items flipped, and whether what differs can be chance.
+
+    inb.compare_runs(first, second)
+
+It knows numbers by item; it does not know models.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from influence_nb.arguments import expect_bool
+from influence_nb.errors import InvalidData
+from influence_nb.evaluation.intervals import Values, resampled
+from influence_nb.evaluation.judging import Figure
+from influence_nb.evaluation.run import Result, values
+from influence_nb.evaluation.runs import Run
+from influence_nb.picture import new_figure
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.figure import Figure as Picture
+
+Given = Result | Run | str | Path
+
+
+@dataclass(frozen=True)
+class Test:
+    """Whether two runs differ in a metric, item by item.
+
+    Attributes:
+        first, second: the runs' ids.
+        metric: its name.
+        difference: second minus first.
+        low, high: the interval of `confidence` for the difference, by paired bootstrap.
+        p: the probability of at least such a difference were there none: by McNemar's exact test where items are right
+            or wrong, else by the bootstrap; NaN where it cannot be told.
+        adjusted: p after Holm's correction for all tests of this comparison.
+        better, worse: how many items the second has right and the first wrong, and the other way round; of other
+            metrics how many are higher and lower.
+        count: how many items both have a value for.
+        missing: how many were left out because one has none.
+        method: "McNemar" or "bootstrap".
+    """
+
+    __test__ = False  # no test of pytest's
+
+    first: str
+    second: str
+    metric: str
+    difference: float
+    low: float
+    high: float
+    p: float
+    adjusted: float
+    better: int
+    worse: int
+    count: int
+    missing: int
+    method: str
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """Runs beside each other. `influence_nb` gives it from `compare_runs`.
+
+    Attributes:
+        results: the results, in the order given.
+        tests: each other one against the first, for every metric.
+        same_data: whether all ran over the same items.
+    """
+
+    results: tuple[Result, ...]
+    tests: tuple[Test, ...]
+    same_data: bool
+
+    def to_frame(self) -> pandas.DataFrame:
+        """A row for each test."""
+        import pandas as pd
+
+        return pd.DataFrame([vars(one) for one in self.tests])
+
+    def flipped(self, metric: str | None = None, second: int = 1) -> pandas.DataFrame:
+        """The items on which two runs differ, with both outputs: those that got worse first.
+
+        Args:
+            metric: by default the scorer's first.
+            second: which of the runs is held against the first, from 1.
+
+        Raises:
+            InvalidData: no such metric or run.
+        """
+        import pandas as pd
+
+        one, other = self.results[0], _at(self.results, second)
+        figure = _figure(one, metric)
+        part = figure.part or figure.name
+        rows = []
+        others = {item["id"]: item for item in other.items}
+        prompts = {row["id"]: one.task.prompt(row) for row in one.task.rows}
+        for item in one.items:
+            now = others.get(item["id"])
+            if now is None:
+                continue
+            before, after = values([item, now], part)
+            if before != after and not (math.isnan(before) and math.isnan(after)):
+                rows.append(
+                    {
+                        "id": item["id"],
+                        "prompt": _text(prompts[item["id"]]),
+                        "first": item["output"],
+                        "second": now["output"],
+                        f"first {part}": before,
+                        f"second {part}": after,
+                        "change": after - before,
+                    }
+                )
+        frame = pd.DataFrame(
+            rows,
+            columns=["id", "prompt", "first", "second", f"first {part}", f"second {part}", "change"],
+        )
+        ascending = figure.better == "higher"
+        return frame.sort_values("change", ascending=ascending, kind="stable").set_index("id")
+
+    def plot(self, metric: str | None = None) -> Picture:
+        """Each run's value with its interval.
+
+        Raises:
+            InvalidData: no such metric.
+        """
+        name = _figure(self.results[0], metric).name
+        figure = new_figure(6, 0.5 * len(self.results) + 1.2)
+        ax = figure.add_subplot()
+        for place, one in enumerate(self.results):
+            found = one.metrics[name]
+            spread = [[found.value - found.low], [found.high - found.value]]
+            ax.errorbar(
+                [found.value], [place], xerr=np.nan_to_num(spread), fmt="o", capsize=4, color="#1f77b4"
+            )
+        ax.set_yticks(range(len(self.results)), [_label(one) for one in self.results])
+        ax.invert_yaxis()
+        ax.set_ylim(len(self.results) - 0.5, -0.5)
+        ax.set_xlabel(f"{name}, with its {self.results[0].metrics[name].confidence:.0%} interval")
+        return figure
+
+    def __repr__(self) -> str:
+        return f"Comparison({', '.join(_label(one) for one in self.results)})"
+
+    def _repr_html_(self) -> str:
+        head = "".join(
+            f"<th>{name}</th>" for name in ("", "metric", "first", "second", "difference", "interval", "p")
+        )
+        names = {one.run.id: one for one in self.results}
+        rows = "".join(
+            f"<tr><td>{html.escape(_label(names[one.second]))}</td><td>{one.metric}</td>"
+            f"<td>{names[one.first].metrics[one.metric].value:.3f}</td>"
+            f"<td>{names[one.second].metrics[one.metric].value:.3f}</td><td>{one.difference:+.3f}</td>"
+            f"<td>{one.low:+.3f} to {one.high:+.3f}</td><td>{one.adjusted:.3g} ({one.method})</td></tr>"
+            for one in self.tests
+        )
+        return (
+            f"<p>Against {html.escape(_label(self.results[0]))}, item by item; p after Holm's correction for "
+            f"{len(self.tests)} tests</p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        )
+
+
+def compare_runs(*given: Given, other_data: bool = False) -> Comparison:
+    """Hold runs against the first of them, item by item.
+
+    For items that are right or wrong McNemar's exact test is taken (McNemar 1947: the discordant pairs are coin tosses
+    where nothing differs); for other numbers a paired bootstrap, which draws items, both runs' values together. p is
+    corrected for the number of tests as Holm (1979) does.
+
+    Args:
+        given: two runs or more: results, runs, ids or folders.
+        other_data: compare runs over different data too, by the ids that they share.
+
+    Raises:
+        InvalidData: fewer than two, runs that did not end, of different scorers, or over different data.
+    """
+    from influence_nb.evaluation.run import result
+
+    expect_bool(other_data=other_data)
+    results = tuple(one if isinstance(one, Result) else result(one) for one in given)
+    if len(results) < 2:
+        raise InvalidData("One run alone cannot be compared.", "Give two or more.")
+    kinds = {one.task.scorer.kind for one in results}
+    if len(kinds) > 1:
+        raise InvalidData(
+            f"The runs were judged in different ways: {', '.join(sorted(kinds))}.",
+            "Compare runs of one scorer.",
+        )
+    same = len({one.run.data for one in results}) == 1
+    if not same and not other_data:
+        named = ", ".join(f"{one.task.name} ({len(one.task)} items)" for one in results)
+        raise InvalidData(
+            f"The runs are over different data: {named}.",
+            "Compare what both have in common with other_data=True.",
+        )
+    tests = [
+        _test(results[0], other, figure) for other in results[1:] for figure in results[0].task.scorer.figures
+    ]
+    corrected = holm([one.p for one in tests])
+    tests = [Test(**{**vars(one), "adjusted": p}) for one, p in zip(tests, corrected, strict=True)]
+    return Comparison(results, tuple(tests), same)
+
+
+def mcnemar(better: int, worse: int) -> float:
+    """The two-sided p of McNemar's exact test from the counts of discordant pairs; 1 where there are none."""
+    from scipy.stats import binomtest
+
+    return float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """P values corrected for how many they are, step by step from the smallest (Holm 1979); NaN stays NaN."""
+    known = [place for place in np.argsort(ps) if not math.isnan(ps[place])]
+    found, least = [math.nan] * len(ps), 0.0
+    for rank, place in enumerate(known):
+        least = max(least, min(1.0, (len(known) - rank) * ps[place]))
+        found[place] = least
+    return found
+
+
+def _test(first: Result, second: Result, figure: Figure) -> Test:
+    part = figure.part or figure.name
+    others = {item["id"]: item for item in second.items}
+    pairs = [(item, others[item["id"]]) for item in first.items if item["id"] in others]
+    if not pairs:
+        raise InvalidData("The runs share no item.", "Items are the same where their ids are.")
+    sides = [[pair[side] for pair in pairs] for side in (0, 1)]
+    above = [np.array(values(side, part)) for side in sides]
+    below = [
+        np.ones(len(pairs)) if figure.over is None else np.array(values(side, figure.over)) for side in sides
+    ]
+    known = np.isfinite(above[0]) & np.isfinite(above[1]) & np.isfinite(below[0]) & np.isfinite(below[1])
+    above, below = [one[known] for one in above], [one[known] for one in below]
+    each = [a / b for a, b in zip(above, below, strict=True)]
+    counts = int((each[1] > each[0]).sum()), int((each[1] < each[0]).sum())
+    if not known.any():
+        nan = math.nan
+        return Test(
+            first.run.id, second.run.id, figure.name, nan, nan, nan, nan, nan, *counts, 0, len(pairs), "none"
+        )
+    drawn = [
+        np.vectorize(figure.of)(resampled(a, b)) for a, b in zip(above, below, strict=True)
+    ]  # the same items on both sides
+    difference = figure.of(above[1].sum() / below[1].sum()) - figure.of(above[0].sum() / below[0].sum())
+    spread = drawn[1] - drawn[0]
+    low, high = (float(one) for one in np.nanpercentile(spread, [2.5, 97.5]))
+    binary = figure.over is None and set(np.unique(np.concatenate(above))) <= {0.0, 1.0}
+    p = mcnemar(*counts) if binary else _bootstrap_p(spread)
+    method = "McNemar" if binary else "bootstrap"
+    return Test(
+        first.run.id, second.run.id, figure.name, float(difference), low, high, p, p, *counts,
+        int(known.sum()), int(len(pairs) - known.sum()), method,
+    )  # fmt: skip
+
+
+def _bootstrap_p(spread: Values) -> float:
+    """Twice the smaller share of draws on one side of zero, 1 over their number at least (Efron, Tibshirani 1993)."""
+    share = min((spread <= 0).mean(), (spread >= 0).mean())
+    return float(min(1.0, max(2 * share, 1 / len(spread))))
+
+
+def _figure(given: Result, metric: str | None) -> Figure:
+    known = {one.name: one for one in given.task.scorer.figures}
+    if metric is None:
+        return next(iter(known.values()))
+    if metric not in known:
+        raise InvalidData(f"There is no metric {metric!r}.", f"There are: {', '.join(known)}.")
+    return known[metric]
+
+
+def _at(results: Sequence[Result], place: int) -> Result:
+    if not 1 <= place < len(results):
+        raise InvalidData(f"There is no run {place} to compare.", f"Give 1 to {len(results) - 1}.")
+    return results[place]
+
+
+def _label(given: Result) -> str:
+    facts: Mapping[str, Any] = given.run.determined_by
+    how = facts.get("quantization") or facts.get("dtype") or ""
+    more = ", ".join(f"{name}={one}" for name, one in given.run.parameters.items() if name != "seed")
+    return f"{given.run.model} {how}{f' {more}' if more else ''} ({given.run.id[:6]})"
+
+
+def _text(prompt: Any) -> str:
+    return prompt if isinstance(prompt, str) else "\n".join(str(one["content"]) for one in prompt)

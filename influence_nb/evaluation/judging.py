@@ -1,0 +1,131 @@
+"""What a scorer is: it asks a model about items and gives numbers for each, and figures over all of them.
+
+It knows the rows of a task; it does not know any one way to judge (`scorers.py`), nor where results are kept.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from influence_nb.errors import InvalidData
+
+if TYPE_CHECKING:
+    from influence_nb.engine.model import Model
+    from influence_nb.engine.prompts import Prompt
+    from influence_nb.engine.sampling import Sampling
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A metric of a whole task: a ratio of sums over its items, and a function of it.
+
+    Attributes:
+        name: such as "acc".
+        part: the value of each item that is summed above; its own name by default.
+        over: the value that is summed below; None counts items, which gives the mean.
+        through: "" for the ratio as it is; "exp" for its exponential, as perplexity; "bits" for it over ln 2.
+        better: "higher" or "lower".
+    """
+
+    name: str
+    part: str = ""
+    over: str | None = None
+    through: str = ""
+    better: str = "higher"
+
+    def of(self, ratio: float) -> float:
+        """The metric, from the ratio of sums."""
+        if self.through == "exp":
+            return math.exp(ratio)
+        return ratio / math.log(2) if self.through == "bits" else ratio
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of one item.
+
+    Attributes:
+        values: numbers by name; NaN where there is none.
+        output: what the model said or chose.
+        detail: how it came about: the choices' log-probabilities, what a judge said...
+        receipt: of the completion, as JSON-friendly values; None where nothing was generated.
+        error: what went wrong with this item alone; "" for nothing.
+    """
+
+    values: Mapping[str, float]
+    output: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    receipt: Mapping[str, Any] | None = None
+    error: str = ""
+
+
+class Scorer(ABC):
+    """A way to judge. Its fields name columns of the data."""
+
+    kind: ClassVar[str]
+    figures: ClassVar[tuple[Figure, ...]]
+
+    @abstractmethod
+    def check(self, rows: Sequence[Row]) -> None:
+        """Refuse rows that cannot be judged.
+
+        Raises:
+            InvalidData: a column that is not there, or items without a correct answer; names them.
+        """
+
+    @abstractmethod
+    def answers(
+        self,
+        model: Model,
+        prompts: Sequence[Prompt],
+        rows: Sequence[Row],
+        sampling: Sampling,
+        cancel: threading.Event | None,
+    ) -> list[Answer]:
+        """Ask the model about some items and judge what it says, one answer a row."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The scorer as JSON-friendly values; `Task.from_dict` makes it again."""
+        given: Any = self
+        return {"kind": self.kind, **asdict(given)}
+
+
+def is_list(value: Any) -> bool:
+    """Whether it is several values, and no text."""
+    return not isinstance(value, str | bytes | Mapping) and hasattr(value, "__iter__")
+
+
+def expect_columns(rows: Sequence[Row], *names: str) -> None:
+    """Refuse rows without a column; InvalidData names them."""
+    for name in names:
+        without = [row for row in rows if name not in row]
+        if without:
+            raise InvalidData(
+                f"{items_have(without)} no column {name!r}.", f"There are: {', '.join(map(str, without[0]))}."
+            )
+
+
+def expect_answers(rows: Sequence[Row], name: str) -> None:
+    """Refuse rows without an answer in a column; InvalidData names them."""
+
+    def none(value: Any) -> bool:
+        return value is None or value == "" or value != value or (is_list(value) and not list(value))
+
+    if wrong := [row for row in rows if none(row[name])]:
+        raise InvalidData(
+            f"{items_have(wrong)} no correct answer in {name!r}.", "Give one, or leave such items out."
+        )
+
+
+def items_have(rows: Sequence[Row]) -> str:
+    """As the beginning of a sentence that says what some items lack."""
+    named = ", ".join(str(row["id"]) for row in rows[:5])
+    more = f" and {len(rows) - 5:,} more" if len(rows) > 5 else ""
+    return f"Item {named} has" if len(rows) == 1 else f"Items {named}{more} have"

@@ -1,0 +1,308 @@
+"""Evaluating: a model answers a task item by item, and everything that decided the outcome is kept.
+
+    result = inb.evaluate(model, "facts")
+    result.metrics["acc"]
+
+Items run in chunks, always the same ones, so that a run which was interrupted goes on with the chunks that are missing
+and gives what it would have given. It does not know where runs are kept on the disk (`runs.py`).
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from influence_nb.arguments import expect_bool, expect_call, expect_event, quoted, whole
+from influence_nb.engine.machine import machine
+from influence_nb.engine.model import Model
+from influence_nb.engine.receipts import package_versions
+from influence_nb.engine.sampling import Sampling, checked
+from influence_nb.errors import InfluenceError, InvalidData
+from influence_nb.evaluation import runs
+from influence_nb.evaluation.intervals import Metric, metric
+from influence_nb.evaluation.judging import Answer, Scorer
+from influence_nb.evaluation.runs import Run
+from influence_nb.evaluation.tasks import Task
+
+if TYPE_CHECKING:
+    import pandas
+
+OnItems = Callable[[int, int], object]
+"""Called with how many items are done, and how many there are."""
+
+CHUNK = 64
+"""Items that are asked together, and kept together."""
+
+
+@dataclass(frozen=True, repr=False)
+class Result:
+    """What a model made of a task. `influence_nb` gives it from `evaluate`.
+
+    Attributes:
+        run: what was run, on what; `inb.runs()` lists it.
+        task: the task.
+        metrics: {name: Metric}, each with its interval.
+        items: what became of each item, in the task's order: id, values, output, detail, receipt, error.
+    """
+
+    run: Run
+    task: Task
+    metrics: Mapping[str, Metric]
+    items: Sequence[Mapping[str, Any]]
+
+    def to_frame(self) -> pandas.DataFrame:
+        """A row for each item: its columns, `output`, its values, `error`; the index is its id."""
+        import pandas as pd
+
+        rows = [
+            {**dict(row), "output": item["output"], **item["values"], "error": item["error"]}
+            for row, item in zip(self.task.rows, self.items, strict=True)
+        ]
+        return pd.DataFrame(rows).set_index("id")
+
+    def __repr__(self) -> str:
+        told = "; ".join(map(str, self.metrics.values()))
+        return f"Result({self.task.name} by {self.run.model}, run {self.run.id}: {told})"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th>{html.escape(one.name)}</th><td>{one.value:.3f}</td><td>{one.low:.3f} to {one.high:.3f}</td>"
+            f"<td>{one.count:,}</td><td>{one.missing:,}</td></tr>"
+            for one in self.metrics.values()
+        )
+        return (
+            f"<p><b>{html.escape(self.task.name)}</b>, {len(self.task):,} items, by {html.escape(self.run.model)} "
+            f"({html.escape(str(self.run.determined_by.get('dtype')))}); run <code>{self.run.id}</code></p>"
+            "<table><thead><tr><th></th><th>value</th><th>95% interval</th><th>items</th><th>without a value</th></tr>"
+            f"</thead><tbody>{rows}</tbody></table>"
+        )
+
+
+def evaluate(
+    model: Model,
+    task: Task | str,
+    sampling: Sampling | None = None,
+    seed: int = 0,
+    limit: int | None = None,
+    again: bool = False,
+    cancel: threading.Event | None = None,
+    on_progress: OnItems | None = None,
+) -> Result:
+    """Have a model answer a task, and keep what came of every item.
+
+    What has been run already is not run again: the same task, model files, sampling, seed and versions on the same kind
+    of device give the run that is there. One that was interrupted goes on where it was.
+
+    Args:
+        model: from `inb.load()`.
+        task: a `Task`, or the name of one that comes with the package: "facts", "arithmetic", "grammar", "sentiment".
+        sampling: how text is generated, where it is; None takes the task's own.
+        seed: of that sampling.
+        limit: only so many items, the first ones.
+        again: run it anew although it is there.
+        cancel: set it, from any thread, to stop; what is done is kept, and the next call goes on.
+        on_progress: called with the items done and in all, in the calling thread.
+
+    Raises:
+        InvalidData: no such task, or no model.
+        NotEnoughDisk: what was done cannot be kept; what was kept before stays.
+        CapabilityMissing: the model's runtime cannot do what the scorer asks.
+        InfluenceError: it was cancelled.
+    """
+    if not isinstance(model, Model):
+        raise InvalidData(f"{quoted(model)} is no loaded model.", "Give one: inb.evaluate(inb.load(), task).")
+    expect_bool(again=again)
+    expect_event(cancel)
+    expect_call(on_progress=on_progress)
+    task = Task.named(task) if isinstance(task, str) else task
+    if not isinstance(task, Task):
+        raise InvalidData(f"{quoted(task)} is no task.", "Give a Task, or the name of one: 'facts'.")
+    if limit is not None:
+        task = task.head(whole("limit", limit, 1))
+    chosen = checked(task.sampling if sampling is None else sampling, {}).replace(seed=whole("seed", seed, 0))
+    determined = {"kind": "task", "task": task.sha256, "data": task.data_sha256} | facts_of(model)
+    determined |= {"sampling": chosen.to_dict(), "versions": dict(package_versions())}
+    identifier = runs.identity(determined)
+    with _alone(identifier):
+        before = runs.known(identifier)
+        if before is not None and before.status == "done" and not again:
+            return result(before)
+        parameters = {
+            "seed": seed,
+            **_told(chosen, task.sampling),
+            **({} if limit is None else {"limit": limit}),
+        }
+        facts = machine(model.device)
+        run = Run(
+            identifier, "task", task.name, model.name, "running", now(), math.nan, determined, facts, parameters
+        ).save()  # fmt: skip
+        runs.put(run.folder / "task.json", task.to_dict())
+        if again or before is None:
+            (run.folder / "items.jsonl").unlink(missing_ok=True)
+        return _finish(run, task, model, chosen, cancel, on_progress)
+
+
+def result(run: Run | str | Path) -> Result:
+    """The result of a run that was done.
+
+    Raises:
+        InvalidData: no such run, one of a notebook, or one that did not end.
+    """
+    run = runs.find(run)
+    if run.kind != "task" or run.status != "done":
+        raise InvalidData(
+            f"Run {run.id} is {'a notebook' if run.kind != 'task' else run.status}.",
+            "Run it again: it goes on where it was.",
+        )
+    return Result(run, run.task(), run.metrics, run.items())
+
+
+def metrics_of(scorer: Scorer, items: Sequence[Mapping[str, Any]]) -> dict[str, Metric]:
+    """The scorer's figures over some items."""
+    return {
+        one.name: metric(
+            one.name,
+            values(items, one.part or one.name),
+            None if one.over is None else values(items, one.over),
+            one.of,
+            one.better,
+        )
+        for one in scorer.figures
+    }
+
+
+def values(items: Sequence[Mapping[str, Any]], name: str) -> list[float]:
+    """A value of each item; NaN where there is none."""
+    found = (item["values"].get(name) for item in items)
+    return [math.nan if one is None else float(one) for one in found]
+
+
+def facts_of(model: Model) -> dict[str, Any]:
+    """What of a model decides its answers: its files' hashes and how it was loaded."""
+    made = getattr(model, "receipt", None)
+    if made is None:  # elsewhere: no more is known
+        return {"model": model.name, "endpoint": model.device, "runtime": model.runtime, "dtype": model.dtype}
+    attention = getattr(model, "attention", "")
+    receipt = made((), Sampling(), (), None, attention, {})
+    names = (
+        "revision",
+        "files",
+        "template_sha256",
+        "dtype",
+        "quantization",
+        "device",
+        "attention",
+        "runtime",
+    )
+    return {"model": receipt.model} | {name: getattr(receipt, name) for name in names}
+
+
+def now() -> str:
+    """The time, ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def asked(
+    model: Model,
+    task: Task,
+    sampling: Sampling,
+    done: Collection[str] = (),
+    chunk: int | None = None,
+    cancel: threading.Event | None = None,
+    on_progress: OnItems | None = None,
+) -> Iterator[list[dict[str, Any]]]:
+    """What became of the items, a chunk at a time; nothing is kept.
+
+    Args:
+        model: who is asked.
+        task: the task.
+        sampling: with its seed.
+        done: ids of items that are not asked any more, where all of their chunk are.
+        chunk: how many items are asked together; `CHUNK` by default.
+        cancel: set it to stop.
+        on_progress: called with the items done and in all.
+
+    Raises:
+        InfluenceError: it was cancelled.
+    """
+    size = CHUNK if chunk is None else chunk
+    count = len(done)
+    if on_progress is not None:
+        on_progress(count, len(task))
+    for begin in range(0, len(task), size):
+        rows = task.rows[begin : begin + size]
+        if all(row["id"] in done for row in rows):
+            continue
+        answers: Sequence[Answer] = ()
+        if cancel is None or not cancel.is_set():
+            answers = task.scorer.answers(model, [task.prompt(row) for row in rows], rows, sampling, cancel)
+        if cancel is not None and cancel.is_set():  # what was cut short is no answer
+            raise InfluenceError(
+                f"Stopped after {count} of {len(task)} items.", "Run it again: what is kept stays."
+            )
+        count += sum(row["id"] not in done for row in rows)
+        yield [_item(row, answer) for row, answer in zip(rows, answers, strict=True)]
+        if on_progress is not None:
+            on_progress(count, len(task))
+
+
+def _finish(
+    run: Run,
+    task: Task,
+    model: Model,
+    sampling: Sampling,
+    cancel: threading.Event | None,
+    on_progress: OnItems | None,
+) -> Result:
+    path = run.folder / "items.jsonl"
+    done = {item["id"]: item for item in runs.lines(path)}
+    begun = time.perf_counter()
+    for items in asked(model, task, sampling, frozenset(done), None, cancel, on_progress):
+        runs.append(path, items)
+        done |= {item["id"]: item for item in items}
+    found = [done[row["id"]] for row in task.rows]
+    seconds = time.perf_counter() - begun
+    run = replace(run, status="done", seconds=seconds, metrics=metrics_of(task.scorer, found)).save()
+    return Result(run, task, run.metrics, found)
+
+
+def _item(row: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
+    numbers = {name: None if math.isnan(one) else one for name, one in answer.values.items()}
+    return {
+        "id": row["id"],
+        "values": numbers,
+        "output": answer.output,
+        "detail": dict(answer.detail),
+        "receipt": None if answer.receipt is None else dict(answer.receipt),
+        "error": answer.error,
+    }
+
+
+def _told(sampling: Sampling, usual: Sampling) -> dict[str, Any]:
+    """What of a sampling is not the task's own."""
+    base = usual.to_dict()
+    return {name: one for name, one in sampling.to_dict().items() if one != base[name] and name != "seed"}
+
+
+@contextmanager
+def _alone(identifier: str) -> Iterator[None]:
+    """While another process runs the same, wait for it."""
+    from filelock import FileLock
+
+    folder = runs.home() / identifier
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InfluenceError(
+            f"{folder} cannot be written: {error}.", "Set INFLUENCE_HOME to another folder."
+        ) from error
+    with FileLock(folder / ".lock"):
+        yield

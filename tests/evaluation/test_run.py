@@ -1,0 +1,246 @@
+"""`inb.evaluate`: numbers that can be worked out by hand, runs that are kept, taken up, exported and refused."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import threading
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import influence_nb as inb
+from influence_nb.errors import CapabilityMissing, InfluenceError, InvalidData, NotEnoughDisk
+from influence_nb.evaluation import run as running
+from influence_nb.evaluation import runs
+from influence_nb.evaluation.judging import Answer
+from influence_nb.settings import settings
+
+CHOICES: list[dict[str, Any]] = [
+    {"q": "The quick brown", "choices": ["fox", "dog jumps", "Zwölf"], "answer": place % 3}
+    for place in range(5)
+]
+
+
+def choosing(**more: Any) -> inb.Task:
+    return inb.Task([{**row, **more} for row in CHOICES], "{{ q }}", inb.MultipleChoice(), "choosing")
+
+
+@pytest.fixture(autouse=True)
+def _home(home: Path) -> None:
+    """Every test here keeps its runs by itself."""
+
+
+def test_multiple_choice_by_hand(model: inb.Model) -> None:
+    found = inb.evaluate(model, choosing())
+    logprobs = [
+        one.logprob
+        for one in model.likelihoods([("The quick brown", " " + c) for c in CHOICES[0]["choices"]])
+    ]
+    normed = [one / len(c) for one, c in zip(logprobs, CHOICES[0]["choices"], strict=True)]
+    best, best_normed = logprobs.index(max(logprobs)), normed.index(max(normed))
+    for item, row in zip(found.items, CHOICES, strict=True):
+        assert item["detail"]["logprobs"] == pytest.approx(logprobs, abs=1e-5)
+        assert item["values"]["acc"] == (row["answer"] == best)
+        assert item["values"]["acc_norm"] == (row["answer"] == best_normed)
+        assert item["output"] == row["choices"][best]
+    assert found.metrics["acc"].value == pytest.approx(sum(r["answer"] == best for r in CHOICES) / 5)
+    assert found.metrics["acc"].low < found.metrics["acc"].value < found.metrics["acc"].high
+    frame = found.to_frame()
+    assert list(frame["acc"]) == [item["values"]["acc"] for item in found.items]
+    assert found.run.id in found._repr_html_()
+
+
+def test_generated_text_is_matched(model: inb.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"a": "The answer is 1,200.", "b": "I think 7, no, 8!", "c": "No idea."}
+
+    def batch(prompts: Any, sampling: Any, cancel: Any) -> Any:
+        made = type(model).batch(model, prompts, sampling.replace(max_new_tokens=1), cancel=cancel)
+        from dataclasses import replace
+
+        return [replace(one, text=said[prompt]) for one, prompt in zip(made, prompts, strict=True)]
+
+    monkeypatch.setattr(model, "batch", batch, raising=False)
+    rows = [{"q": "a", "answer": 1200}, {"q": "b", "answer": ["8", "9"]}, {"q": "c", "answer": "no idea"}]
+    number = r"(\d[\d,]*)"
+    last = inb.evaluate(model, inb.Task(rows, "{{ q }}", inb.Matches(number, last=True)))
+    assert [item["values"] for item in last.items] == [
+        {"exact_match": 1.0, "found": 1.0},
+        {"exact_match": 1.0, "found": 1.0},
+        {"exact_match": 0.0, "found": 0.0},
+    ]
+    first = inb.evaluate(model, inb.Task(rows, "{{ q }}", inb.Matches(number)))
+    assert [item["values"]["exact_match"] for item in first.items] == [1.0, 0.0, 0.0]
+    exact = inb.evaluate(model, inb.Task(rows, "{{ q }}", inb.ExactMatch()))
+    assert [item["values"]["exact_match"] for item in exact.items] == [0.0, 0.0, 1.0]
+    strict = inb.evaluate(model, inb.Task(rows, "{{ q }}", inb.ExactMatch(strict=True)))
+    assert strict.metrics["exact_match"].value == 0
+    assert exact.items[2]["receipt"]["model"] == model.name
+
+
+def test_perplexity_is_of_all_texts_together(model: inb.Model) -> None:
+    texts = ["The quick brown fox jumps.", "hello world"]
+    found = inb.evaluate(model, inb.Task([{"t": text} for text in texts], "{{ t }}", inb.Perplexity()))
+    scores = [model.score(text) for text in texts]
+    nll = sum(one.negative_log_likelihood for one in scores)
+    assert found.metrics["perplexity"].value == pytest.approx(
+        math.exp(nll / sum(one.scored for one in scores))
+    )
+    bits = nll / math.log(2) / sum(one.bytes for one in scores)
+    assert found.metrics["bits_per_byte"].value == pytest.approx(bits)
+    assert found.metrics["perplexity"].better == "lower"
+
+
+def test_what_was_run_is_not_run_again(model: inb.Model) -> None:
+    first = inb.evaluate(model, choosing())
+    passes = model.forwards
+    again = inb.evaluate(model, choosing())
+    assert model.forwards == passes
+    assert (again.run, again.metrics) == (first.run, first.metrics)
+    assert inb.evaluate(model, choosing(), again=True).metrics == first.metrics
+    assert model.forwards > passes
+    other = inb.evaluate(model, choosing(), seed=1)
+    assert other.run.id != first.run.id
+    assert inb.evaluate(model, choosing(), limit=2).run.id != first.run.id
+    frame = inb.runs()
+    assert len(frame) == 3
+    assert frame.loc[first.run.id, "acc"] == first.metrics["acc"].value
+    assert frame.loc[inb.evaluate(model, choosing(), limit=2).run.id, "p.limit"] == 2
+
+
+def test_a_run_that_is_stopped_goes_on(model: inb.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "CHUNK", 2)
+    stop, seen = threading.Event(), []
+
+    def told(done: int, total: int) -> None:
+        seen.append((done, total))
+        if done == 2:
+            stop.set()
+
+    with pytest.raises(InfluenceError, match="Stopped after 2 of 5 items"):
+        inb.evaluate(model, choosing(), cancel=stop, on_progress=told)
+    [kept] = inb.runs().index
+    assert inb.runs().loc[kept, "status"] == "running"
+    with pytest.raises(InvalidData, match="is running"):
+        running.result(kept)
+    items = runs.find(kept).folder / "items.jsonl"
+    with items.open("a") as file:
+        file.write('{"id": "2", "val')  # cut off
+    asked: list[int] = []
+    answers = inb.MultipleChoice.answers
+
+    def counted(self: Any, model: Any, prompts: Any, *rest: Any) -> list[Answer]:
+        asked.append(len(prompts))
+        return answers(self, model, prompts, *rest)
+
+    monkeypatch.setattr(inb.MultipleChoice, "answers", counted)
+    found = inb.evaluate(model, choosing())
+    assert asked == [2, 1]
+    assert [item["id"] for item in found.items] == ["0", "1", "2", "3", "4"]
+    assert seen[:2] == [(0, 5), (2, 5)]
+    assert found.run.id == kept
+
+
+def test_a_full_disk_records_nothing_as_done(model: inb.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "CHUNK", 2)
+    real, calls = runs.os.fsync, []
+
+    def full(handle: int) -> None:
+        calls.append(handle)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        real(handle)
+
+    monkeypatch.setattr(runs.os, "fsync", full)
+    with pytest.raises(NotEnoughDisk, match="cannot be kept"):
+        inb.evaluate(model, choosing())
+    [kept] = inb.runs().index
+    assert [item["id"] for item in runs.find(kept).items()] == ["0", "1"]
+    assert len(inb.evaluate(model, choosing()).items) == 5
+
+
+def test_a_value_that_is_none_is_counted_and_not_averaged(
+    model: inb.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = inb.MultipleChoice.answers
+
+    def some(self: Any, *given: Any) -> list[Answer]:
+        found = answers(self, *given)
+        return [Answer({"acc": math.nan, "acc_norm": 1.0, "margin": 0.0}), *found[1:]]
+
+    monkeypatch.setattr(inb.MultipleChoice, "answers", some)
+    found = inb.evaluate(model, choosing(kind="none"))
+    assert (found.metrics["acc"].count, found.metrics["acc"].missing) == (4, 1)
+    assert "1 without a value" in repr(found)
+    assert "NaN" not in (found.run.folder / "items.jsonl").read_text()
+
+
+def test_a_run_goes_elsewhere_and_is_the_same(
+    model: inb.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = inb.evaluate(model, choosing())
+    path = found.run.export(tmp_path / "run.zip")
+    monkeypatch.setenv("INFLUENCE_HOME", str(tmp_path / "elsewhere"))
+    settings.cache_clear()
+    assert not len(inb.runs())
+    taken = inb.import_run(path)
+    assert taken == found.run
+    assert taken.folder.parent.parent == tmp_path / "elsewhere"
+    assert running.result(taken).items == found.items
+    assert list(inb.runs().index) == [found.run.id]
+    assert inb.import_run(path) == taken, "once is enough"
+    passes = model.forwards
+    assert inb.evaluate(model, taken.task()).items == found.items
+    assert model.forwards == passes
+
+
+def test_files_that_are_no_runs_are_refused(model: inb.Model, tmp_path: Path) -> None:
+    found = inb.evaluate(model, choosing())
+    path = found.run.export(tmp_path / "run.zip")
+    changed = tmp_path / "changed.zip"
+    with zipfile.ZipFile(path) as before, zipfile.ZipFile(changed, "w") as after:
+        for name in before.namelist():
+            text = before.read(name).decode()
+            if name.endswith("run.json"):
+                values = json.loads(text)
+                values["determined_by"]["sampling"]["temperature"] = 2.0
+                text = json.dumps(values)
+            after.writestr(name, text)
+    with zipfile.ZipFile(tmp_path / "outside.zip", "w") as outside:
+        outside.writestr("../run.json", "{}")
+    (tmp_path / "text.zip").write_text("hello")
+    shutil.rmtree(found.run.folder)
+    for name in ("changed.zip", "outside.zip", "text.zip", "none.zip"):
+        with pytest.raises(InvalidData) as caught:
+            inb.import_run(tmp_path / name)
+        assert caught.value.hint
+    assert not len(inb.runs())
+    assert not (tmp_path / "run.json").exists()
+
+
+def test_the_list_is_made_again_from_the_folders(model: inb.Model, home: Path) -> None:
+    found = inb.evaluate(model, choosing())
+    for file in home.glob("influence.sqlite*"):
+        file.unlink()
+    assert list(inb.runs().index) == [found.run.id]
+    shutil.rmtree(found.run.folder)
+    assert not len(inb.runs())
+    with pytest.raises(InvalidData, match="no run"):
+        runs.find(found.run.id)
+
+
+def test_what_is_refused(model: inb.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidData, match="no loaded model"):
+        inb.evaluate("starter/chat", choosing())  # type: ignore[arg-type]
+    with pytest.raises(InvalidData, match="no task"):
+        inb.evaluate(model, 7)  # type: ignore[arg-type]
+    with pytest.raises(InvalidData, match="no task 'nonsense'"):
+        inb.evaluate(model, "nonsense")
+    chat = inb.Task([{"q": "a", "answer": "b"}], "{{ q }}", inb.ExactMatch(), chat=True)
+    monkeypatch.setattr(model.tokenizer, "chat_template", None)
+    with pytest.raises(CapabilityMissing):
+        inb.evaluate(model, chat)
+    assert len(inb.evaluate(model, choosing()).items) == 5

@@ -1,0 +1,105 @@
+"""Tasks: what they take in, what they refuse by name, and that they come back from JSON as they were."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import influence_nb as inb
+from influence_nb.errors import InvalidData
+
+ROWS: list[dict[str, Any]] = [
+    {"question": "2 + 2 =", "choices": ["4", "5"], "answer": 0},
+    {"question": "3 + 3 =", "choices": ["7", "6"], "answer": 1},
+]
+
+
+def test_items_come_from_lists_frames_and_files(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, ROWS)) + "\n", encoding="utf-8")
+    frame = pd.DataFrame(ROWS)
+    frame.to_parquet(tmp_path / "a.parquet")
+    sources: list[Any] = [ROWS, frame, tmp_path / "a.jsonl", str(tmp_path / "a.parquet"), iter(ROWS)]
+    tasks = [inb.Task(source, "{{ question }}", inb.MultipleChoice()) for source in sources]
+    assert len({task.sha256 for task in tasks}) == 1
+    assert tasks[0].rows[1] == {"id": "1", **ROWS[1]}
+    assert tasks[0].prompt(tasks[0].rows[0]) == "2 + 2 ="
+    assert list(tasks[0].to_frame()["prompt"]) == ["2 + 2 =", "3 + 3 ="]
+
+
+def test_a_task_comes_back_from_json() -> None:
+    task = inb.Task(
+        ROWS, "{{ question }}", inb.Matches(r"(\d)"), "sums", "Be brief.", chat=True,
+        sampling=inb.Sampling(temperature=0.5, stop=("\n",)),
+    )  # fmt: skip
+    back = inb.Task.from_dict(json.loads(json.dumps(task.to_dict())))
+    assert back.to_dict() == task.to_dict()
+    assert back.sha256 == task.sha256
+    assert back.prompt(back.rows[0]) == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "2 + 2 ="},
+    ]
+    other = inb.Task(ROWS, "{{ question }}?", inb.Matches(r"(\d)"))
+    assert other.sha256 != task.sha256
+    assert other.data_sha256 == task.data_sha256
+    assert task.head(1).data_sha256 != task.data_sha256
+
+
+@pytest.mark.parametrize(
+    ("rows", "template", "scorer", "words"),
+    [
+        ([], "{{ question }}", inb.MultipleChoice(), "no items"),
+        ([{"id": "a", **ROWS[0]}, {"id": "a", **ROWS[1]}], "x", inb.MultipleChoice(), "'a' is there more than once"),
+        ([{"id": "a", **ROWS[0]}, ROWS[1]], "x", inb.MultipleChoice(), "Item 1 has no id"),
+        (ROWS, "{{ quest }}", inb.MultipleChoice(), "column 'quest'"),
+        (ROWS, "{{ question", inb.MultipleChoice(), "cannot be read"),
+        (ROWS, "{{ question + 1 }}", inb.MultipleChoice(), "fails on an item"),
+        (ROWS, "", inb.MultipleChoice(), "is none"),
+        (ROWS, "x", "acc", "scorer='acc'"),
+        (ROWS, "x", inb.MultipleChoice(choices="options"), "no column 'options'"),
+        (ROWS, "x", inb.MultipleChoice(answer="right"), "no column 'right'"),
+        ([*ROWS, {**ROWS[0], "answer": 2}], "x", inb.MultipleChoice(), "Item 2 has no correct answer"),
+        ([*ROWS, {**ROWS[0], "answer": "3"}], "x", inb.MultipleChoice(), "but '3'"),
+        ([*ROWS, {**ROWS[0], "answer": True}], "x", inb.MultipleChoice(), "Item 2 has no correct answer"),
+        ([*ROWS, {**ROWS[0], "choices": ["4"]}], "x", inb.MultipleChoice(), "Item 2 has no two choices"),
+        ([{"q": "x", "answer": None}, {"q": "y", "answer": ""}], "x", inb.ExactMatch(), "Items 0, 1 have no correct"),
+        ([{"q": "x"}], "x", inb.ExactMatch(), "no column 'answer'"),
+    ],
+)  # fmt: skip
+def test_what_is_refused(rows: Any, template: str, scorer: Any, words: str) -> None:
+    with pytest.raises(InvalidData) as caught:
+        inb.Task(rows, template, scorer)
+    assert words in caught.value.message
+    assert caught.value.hint
+
+
+def test_broken_lines_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"question": "a", "answer": "b"}\n{"question": \n\n[1]\n', encoding="utf-8")
+    with pytest.raises(InvalidData, match="no JSON objects: 2, 4"):
+        inb.Task(path, "{{ question }}", inb.ExactMatch())
+    with pytest.raises(InvalidData, match="cannot be read"):
+        inb.Task(tmp_path / "none.jsonl", "x", inb.ExactMatch())
+    with pytest.raises(InvalidData, match="no file of items"):
+        inb.Task(tmp_path / "a.txt", "x", inb.ExactMatch())
+
+
+def test_other_refusals() -> None:
+    with pytest.raises(InvalidData, match="needs a chat"):
+        inb.Task(ROWS, "x", inb.MultipleChoice(), system="Be brief.")
+    with pytest.raises(InvalidData, match="no regular expression"):
+        inb.Matches("(")
+    with pytest.raises(InvalidData, match="no task 'nonsense'"):
+        inb.Task.named("nonsense")
+    with pytest.raises(InvalidData, match="no scorer 'acc'"):
+        inb.Task.from_dict({"rows": ROWS, "template": "x", "scorer": {"kind": "acc"}, "name": "a"})
+    with pytest.raises(InvalidData, match="That is no task"):
+        inb.Task.from_dict({"rows": ROWS})
+
+
+def test_a_template_reaches_nothing_but_the_item() -> None:
+    with pytest.raises(InvalidData):
+        inb.Task(ROWS, "{{ ''.__class__.__mro__[1].__subclasses__() }}", inb.MultipleChoice())
