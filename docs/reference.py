@@ -64,11 +64,13 @@ CHAPTERS: list[tuple[str, str, str, list[str]]] = [
         "",
         "inb",
         "influence_nb",
-        ["MultipleChoice", "ExactMatch", "Matches", "Perplexity", "Similarity", "Judge"],
+        ["MultipleChoice", "ExactMatch", "Matches", "Perplexity", "SemanticSimilarity", "Judge"],
     ),
     ("", "inb", "influence_nb", ["repeat", "Repeat", "audit", "Audit", "Likelihood"]),
     ("", "inb", "influence_nb", ["runs", "Run", "import_run", "compare_runs", "Comparison"]),
+    ("", "inb", "influence_nb", ["first_difference", "fact_differences", "FactDifference", "plot_runs"]),
     ("", "influence_nb.evaluation.compare", "influence_nb.evaluation.compare", ["Test", "mcnemar", "holm"]),
+    ("Notebooks as runs", "inb", "influence_nb", ["run_notebook", "record"]),
     ("Trees", "inb", "influence_nb", ["TokenTree", "Node"]),
     ("Tokenizers", "inb", "influence_nb", ["tokenizer", "Tokenizer", "Tokens", "Token"]),
     ("", "inb", "influence_nb", ["TokenComparison", "TokenCosts"]),
@@ -78,8 +80,25 @@ CHAPTERS: list[tuple[str, str, str, list[str]]] = [
     ("Measure", "inb", "influence_nb", ["bench", "Bench", "BenchProgress"]),
     ("", "influence_nb.engine.benched", "influence_nb.engine.benched", ["Cell"]),
     ("Serve", "inb", "influence_nb", ["serve", "Server"]),
-    ("Embeddings", "inb", "influence_nb", ["Encoder", "EmbeddingMap", "Quality", "Clusters"]),
+    ("Embeddings", "inb", "influence_nb", ["Encoder", "Encoded", "clear_vector_cache"]),
+    (
+        "",
+        "inb",
+        "influence_nb",
+        ["EndpointEncoder", "token_vectors", "TokenVectors", "read_texts", "iter_texts", "encode_bulk"],
+    ),
+    ("", "inb", "influence_nb", ["EmbeddingMap", "Quality", "Clusters"]),
     ("", "influence_nb.embeddings.corpus", "influence_nb.embeddings.corpus", ["corpus"]),
+    ("", "inb", "influence_nb", ["compare_maps", "MapComparison", "layer_similarity", "LayerSimilarity"]),
+    ("", "inb", "influence_nb", ["similarity", "Similarity", "retrieval", "Retrieval"]),
+    (
+        "",
+        "influence_nb.embeddings.compare",
+        "influence_nb.embeddings.compare",
+        ["aligned", "neighbour_change"],
+    ),
+    ("", "influence_nb.embeddings.cka", "influence_nb.embeddings.cka", ["cka"]),
+    ("", "influence_nb.embeddings.corpus", "influence_nb.embeddings.corpus", ["corpus", "docstrings"]),
     ("Panels", "inb", "influence_nb", ["Workbench"]),
     ("", "inb.widgets", "influence_nb.widgets", ["SearchPanel", "DownloadPanel", "LibraryPanel"]),
     (
@@ -92,14 +111,25 @@ CHAPTERS: list[tuple[str, str, str, list[str]]] = [
         "",
         "inb.widgets",
         "influence_nb.widgets",
-        ["TokenInspector", "TokenTreeView", "TokenizerExplorer", "EmbeddingExplorer"],
+        ["TokenInspector", "TokenTreeView", "TokenizerExplorer", "EmbeddingExplorer", "RunBrowser"],
     ),
+    ("", "inb.widgets", "influence_nb.widgets", ["CompareExplorer", "LayerExplorer"]),
     ("", "influence_nb.widgets.xray", "influence_nb.widgets.xray", ["XrayPanel"]),
     ("", "influence_nb.widgets.reply", "influence_nb.widgets.reply", ["Reply"]),
 ]
 """(title, how the module is written, the module, names); a chapter without a title goes on with the one before."""
 
-GIVEN = ("Model", "Encoder", "Session", "Reply", "TokenStream", "Server", "Tokenizer", "Tokens")
+GIVEN = (
+    "Model",
+    "Encoder",
+    "TextEncoder",
+    "Session",
+    "Reply",
+    "TokenStream",
+    "Server",
+    "Tokenizer",
+    "Tokens",
+)
 """Classes whose objects are handed out by calls: nobody writes their constructors."""
 
 PLUMBING = ("static_html", "update_static", "on_static_change", "set_state")

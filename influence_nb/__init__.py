@@ -22,10 +22,20 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from influence_nb import errors, widgets
     from influence_nb.api import download, fit, library, load, load_encoder, loaded, plan, search, tokenizer
+    from influence_nb.embeddings.bulk import encode_bulk
+    from influence_nb.embeddings.cache import clear_vector_cache
     from influence_nb.embeddings.clusters import Clusters
+    from influence_nb.embeddings.compare import MapComparison, compare_maps
     from influence_nb.embeddings.encode import Encoder
+    from influence_nb.embeddings.endpoint import EndpointEncoder
+    from influence_nb.embeddings.layers import LayerSimilarity, layer_similarity
     from influence_nb.embeddings.map import EmbeddingMap
     from influence_nb.embeddings.quality import Quality
+    from influence_nb.embeddings.reading import iter_texts, read_texts
+    from influence_nb.embeddings.retrieval import Retrieval, retrieval
+    from influence_nb.embeddings.similarity import Similarity, similarity
+    from influence_nb.embeddings.text_encoder import Encoded
+    from influence_nb.embeddings.token_vectors import TokenVectors, token_vectors
     from influence_nb.engine.batch import BatchProgress
     from influence_nb.engine.bench import BenchProgress, bench
     from influence_nb.engine.benched import Bench
@@ -49,10 +59,14 @@ if TYPE_CHECKING:
     from influence_nb.evaluation.audit import Audit, Repeat, audit, repeat
     from influence_nb.evaluation.compare import Comparison, compare_runs
     from influence_nb.evaluation.diversity import diversity
+    from influence_nb.evaluation.facts import FactDifference, fact_differences, first_difference
     from influence_nb.evaluation.heat import heat_map
     from influence_nb.evaluation.intervals import Metric
-    from influence_nb.evaluation.judges import Judge, Similarity
+    from influence_nb.evaluation.judges import Judge, SemanticSimilarity
+    from influence_nb.evaluation.notebooks import run_notebook
+    from influence_nb.evaluation.record import record
     from influence_nb.evaluation.run import Result, evaluate
+    from influence_nb.evaluation.run_picture import plot_runs
     from influence_nb.evaluation.runs import Run, import_run, runs
     from influence_nb.evaluation.scorers import ExactMatch, Matches, MultipleChoice, Perplexity
     from influence_nb.evaluation.tasks import Task
@@ -77,15 +91,20 @@ _HOMES = {
     "Completion": "engine.completion",
     "DownloadPlan": "hub.plan",
     "EmbeddingMap": "embeddings.map",
+    "Encoded": "embeddings.text_encoder",
     "Encoder": "embeddings.encode",
+    "EndpointEncoder": "embeddings.endpoint",
     "ExactMatch": "evaluation.scorers",
+    "FactDifference": "evaluation.facts",
     "FitReport": "memory.report",
     "Grid": "engine.grid",
     "InfluenceError": "errors",
     "Judge": "evaluation.judges",
+    "LayerSimilarity": "embeddings.layers",
     "Library": "store.library",
     "Likelihood": "engine.likelihood",
     "LocalModel": "store.models",
+    "MapComparison": "embeddings.compare",
     "Matches": "evaluation.scorers",
     "Metric": "evaluation.intervals",
     "Model": "engine.model",
@@ -99,12 +118,14 @@ _HOMES = {
     "Repeat": "evaluation.audit",
     "Replay": "engine.replay",
     "Result": "evaluation.run",
+    "Retrieval": "embeddings.retrieval",
     "Run": "evaluation.runs",
     "Sampling": "engine.sampling",
     "SearchResults": "hub.results",
+    "SemanticSimilarity": "evaluation.judges",
     "Server": "server",
     "Session": "engine.session",
-    "Similarity": "evaluation.judges",
+    "Similarity": "embeddings.similarity",
     "Task": "evaluation.tasks",
     "Token": "engine.tokens",
     "TokenComparison": "engine.token_comparison",
@@ -112,6 +133,7 @@ _HOMES = {
     "TokenEvent": "engine.completion",
     "TokenScores": "engine.score",
     "TokenTree": "engine.tree",
+    "TokenVectors": "embeddings.token_vectors",
     "Tokenizer": "engine.tokenizer",
     "Tokens": "engine.tokens",
     "WhatIf": "engine.what_if",
@@ -119,22 +141,36 @@ _HOMES = {
     "Xray": "engine.xray",
     "audit": "evaluation.audit",
     "bench": "engine.bench",
+    "clear_vector_cache": "embeddings.cache",
+    "compare_maps": "embeddings.compare",
     "compare_runs": "evaluation.compare",
     "diversity": "evaluation.diversity",
     "download": "api",
+    "encode_bulk": "embeddings.bulk",
     "evaluate": "evaluation.run",
+    "fact_differences": "evaluation.facts",
+    "first_difference": "evaluation.facts",
     "fit": "api",
     "heat_map": "evaluation.heat",
     "import_run": "evaluation.runs",
+    "iter_texts": "embeddings.reading",
+    "layer_similarity": "embeddings.layers",
     "library": "api",
     "load": "api",
     "load_encoder": "api",
     "loaded": "api",
     "plan": "api",
+    "plot_runs": "evaluation.run_picture",
+    "read_texts": "embeddings.reading",
+    "record": "evaluation.record",
     "repeat": "evaluation.audit",
+    "retrieval": "embeddings.retrieval",
+    "run_notebook": "evaluation.notebooks",
     "runs": "evaluation.runs",
     "search": "api",
     "serve": "server",
+    "similarity": "embeddings.similarity",
+    "token_vectors": "embeddings.token_vectors",
     "tokenizer": "api",
 }
 _MODULES = ("errors", "widgets")

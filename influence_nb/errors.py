@@ -21,6 +21,7 @@ It knows nothing of torch, the Hub or the widgets: foreign errors are translated
       EndpointError         a remote server failed
       InvalidData           data of the wrong shape or kind
       BatchIncomplete       some prompts of a batch failed; the others are done
+      NotebookFailed        a notebook that was run broke off
       SettingsError         an INFLUENCE_* setting that cannot be read
       PortInUse             another program listens where a server was to
 """
@@ -47,6 +48,7 @@ __all__ = [
     "MissingExtra",
     "ModelNotFound",
     "NotEnoughDisk",
+    "NotebookFailed",
     "OutOfMemory",
     "PortInUse",
     "SettingsError",
@@ -158,6 +160,15 @@ class BatchIncomplete(InfluenceError):
         super().__init__(message, hint)
         self.completions: list[Any] = list(completions)
         self.failures = dict(sorted((failures or {}).items()))
+
+
+class NotebookFailed(InfluenceError):
+    """A notebook that was run broke off: a cell failed, or its kernel died.
+
+    `run` is the run that is kept, marked failed, with the notebook up to there; None where none is.
+    """
+
+    run: Any = None
 
 
 class SettingsError(InfluenceError):

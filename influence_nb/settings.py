@@ -49,7 +49,7 @@ class Settings(BaseSettings):
 
     home: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("influence_nb", appauthor=False)),
-        description="Where our own state lives: the starter models, one SQLite file and its journal.",
+        description="Where our own state lives: the starter models, one SQLite file and its journal, computed vectors.",
     )
     offline: bool = Field(default=False, description="Ask no package index and no hub for anything.")
     mirror: str | None = Field(
@@ -76,6 +76,11 @@ class Settings(BaseSettings):
         gt=0,
         description="The most memory that loaded models may hold on one device, such as 8GB; unset means all there is.",
     )
+    vector_cache: Annotated[int, BeforeValidator(_bytes)] = Field(
+        default=4_000_000_000,
+        ge=0,
+        description="The most bytes of computed vectors that are kept for next time, such as 4GB; 0 keeps none.",
+    )
     warmup_tokens: int | None = Field(
         default=None,
         ge=0,
@@ -84,6 +89,10 @@ class Settings(BaseSettings):
     )
     threads: int | None = Field(
         default=None, ge=1, le=4096, description="CPU threads that compute; unset means what torch chooses."
+    )
+    receipts: Path | None = Field(
+        default=None,
+        description="A file that the receipt of every completion is added to, a line of JSON each; unset means none.",
     )
     model_path: str | None = Field(
         default=None,

@@ -1,6 +1,7 @@
 """Fixtures for every test, and which tests run where.
 
-INFLUENCE_HOME stays the user's own unless a test asks for `tmp_home`: the starter models are fetched once.
+INFLUENCE_HOME stays the user's own unless a test asks for `tmp_home`: the starter models are fetched once. No vectors
+are kept there: a test that is about the cache has a home of its own and says how much it may hold.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import hypothesis
 import pytest
 
 from influence_nb.settings import settings
+
+os.environ["INFLUENCE_VECTOR_CACHE"] = "0"
 
 hypothesis.settings.register_profile("influence_nb", deadline=None)  # a busy machine is no bug
 hypothesis.settings.load_profile("influence_nb")

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast, overload
 
 from influence_nb.api.shelf import here, starter
 from influence_nb.arguments import expect_bool, expect_call
@@ -24,6 +24,7 @@ from influence_nb.store.models import LocalModel
 
 if TYPE_CHECKING:
     from influence_nb.embeddings.encode import Encoder
+    from influence_nb.embeddings.endpoint import EndpointEncoder
     from influence_nb.engine.model import Model
 
 _loading = threading.Lock()
@@ -163,6 +164,7 @@ def loaded() -> list[Model]:
     return registry.loaded()
 
 
+@overload
 def load_encoder(
     model: str | Path | LocalModel | None = None,
     device: str = "auto",
@@ -170,21 +172,59 @@ def load_encoder(
     layer: int | None = None,
     pooling: str | None = None,
     trust_remote_code: bool = False,
-) -> Encoder:
-    """Load a model that turns texts into vectors.
+    endpoint: None = None,
+    key: str | None = None,
+) -> Encoder: ...
+
+
+@overload
+def load_encoder(model: str | None = None, *, endpoint: str, key: str | None = None) -> EndpointEncoder: ...
+
+
+def load_encoder(
+    model: str | Path | LocalModel | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    layer: int | None = None,
+    pooling: str | None = None,
+    trust_remote_code: bool = False,
+    endpoint: str | None = None,
+    key: str | None = None,
+) -> Encoder | EndpointEncoder:
+    """Load a model that turns texts into vectors, or connect to one on a server.
 
     Args:
-        model: the name of a model in the library, a folder, or a `LocalModel`; None is "starter/embedding".
+        model: the name of a model in the library, a folder, or a `LocalModel`; None is "starter/embedding". With
+            `endpoint`, the name that the server has for it; None is the only one there.
         device: as in `load`.
         dtype: as in `load`.
         layer: the hidden layer to take, 0 for the embeddings before the first; None for the last.
-        pooling: "mean", "cls", "last" or "weighted_mean"; None for what the model says.
+        pooling: "mean", "cls", "last" or "weighted_mean"; None for what the model says, and the mean where it says
+            nothing. For a model that was made to generate text that is a guess, so a warning says it.
         trust_remote_code: as in `load`.
+        endpoint: the address of a server with `/v1/embeddings`, such as "http://127.0.0.1:11434/v1".
+        key: as in `load`.
+
+    Returns:
+        An `Encoder`; with `endpoint` an `EndpointEncoder`, which has the same methods and no layers.
 
     Raises:
-        ModelNotFound, BrokenModel, DeviceUnavailable, OutOfMemory: as in `load`.
-        InvalidData: no such layer or pooling.
+        ModelNotFound, BrokenModel, DeviceUnavailable, OutOfMemory, EndpointError: as in `load`.
+        InvalidData: no such layer or pooling, or what is given is for the server to choose.
     """
+    if endpoint is not None:
+        if (device, dtype, layer, pooling, trust_remote_code) != ("auto", "auto", None, None, False):
+            raise InvalidData(
+                "device, dtype, layer, pooling and trust_remote_code cannot be chosen for an encoder on a server.",
+                "Leave them out: the server has chosen.",
+            )
+        from influence_nb.embeddings.endpoint import connect_encoder
+
+        return connect_encoder(endpoint, model, key)
+    if key is not None:
+        raise InvalidData(
+            "A key was given, and no endpoint to use it at.", "Give endpoint= too, or leave the key out."
+        )
     from influence_nb.embeddings.encode import open_encoder
 
     return open_encoder(

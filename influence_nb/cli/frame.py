@@ -1,6 +1,7 @@
 """What all commands have in common: imported when called, logged, their errors printed, options in groups.
 
-It does not know the commands.
+A module of a command has a function `command`; one of a group has COMMANDS, a function by name, and HELP. It does not
+know the commands.
 """
 
 from __future__ import annotations
@@ -101,17 +102,34 @@ class Table(TyperGroup):
 
 
 def load(name: str, more: Sequence[Any] = ()) -> Any:
-    """Import the command of that name, and give it the options that all have."""
+    """Import the command of that name, or the group of commands, and give it the options that all have."""
     module = importlib.import_module(f"influence_nb.cli.{name}")
+    if not hasattr(module, "COMMANDS"):
+        return _command(name, module.command, module, more)
+    app = typer.Typer(add_completion=False, no_args_is_help=True)
+    app.callback(help=_paragraphs(module.HELP))(lambda: None)
+    group: Any = _with(get_command(app), more)
+    for one, function in module.COMMANDS.items():
+        group.add_command(_command(one, function, module, more))
+    return group
+
+
+def _command(name: str, function: Callable[..., None], module: Any, more: Sequence[Any]) -> Any:
     app = typer.Typer(add_completion=False)
-    help = "\n\n".join(" ".join(one.split()) for one in (module.command.__doc__ or "").split("\n\n"))
     cls, context = getattr(module, "CLASS", Command), getattr(module, "CONTEXT", None)
-    app.command(name, cls=cls, context_settings=context, help=help)(module.command)
-    command = get_command(app)
+    app.command(name, cls=cls, context_settings=context, help=_paragraphs(function.__doc__ or ""))(function)
+    return _with(get_command(app), more)
+
+
+def _with(command: Any, more: Sequence[Any]) -> Any:
     for option in more:
         option.expose_value = False
         command.params.append(option)
     return command
+
+
+def _paragraphs(text: str) -> str:
+    return "\n\n".join(" ".join(one.split()) for one in text.split("\n\n"))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A small corpus to map: 360 short texts in twelve topics, written for this project.
+"""Texts to map: 360 short ones in twelve topics, written for this project, and Python's own docstrings.
 
 It knows no models. Some texts sit between two topics on purpose, and some words (bank, pitch, cell, python,
 bridge, bar, key, scale) mean one thing here and another there.
@@ -9,8 +9,12 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from influence_nb.embeddings.docstrings import docstrings
+
 if TYPE_CHECKING:
     import pandas
+
+__all__ = ["corpus", "docstrings"]
 
 
 def corpus() -> pandas.DataFrame:

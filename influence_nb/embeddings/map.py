@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from influence_nb.arguments import real, whole
 from influence_nb.embeddings import picture
 from influence_nb.embeddings.clusters import Clusters, find
-from influence_nb.embeddings.encode import Encoder, open_encoder
+from influence_nb.embeddings.encode import open_encoder
 from influence_nb.embeddings.neighbours import first_near, lengths, nearest
 from influence_nb.embeddings.project import Projection, checked, find_projection
 from influence_nb.embeddings.quality import Quality, measure
 from influence_nb.embeddings.table import OWN, table
+from influence_nb.embeddings.text_encoder import TextEncoder
 from influence_nb.embeddings.vectors import brought, check_finite
 from influence_nb.errors import CapabilityMissing, InvalidData
 from influence_nb.picture import png
@@ -42,15 +43,16 @@ class EmbeddingMap:
         text: the column that holds the texts.
         vectors: (n, d) float32, row by row as in `frame`.
         encoder: what made them, and embeds typed texts; None where the vectors were brought and no encoder with them.
+        cut: the rows whose texts are longer than the encoder reads: the rest of them is not in their vectors.
         projection: the name of the projection in use, "umap", "tsne" or "pca".
         seed: what the projection draws its random numbers from.
     """
 
     def __init__(
         self,
-        data: pandas.DataFrame | Iterable[Any],
+        data: pandas.DataFrame | Iterable[Any] | Path,
         text: str = "text",
-        encoder: Encoder | str | Path | None = None,
+        encoder: TextEncoder | str | Path | None = None,
         projection: str = "umap",
         seed: int = 0,
         on_progress: Callable[[int, int], None] | None = None,
@@ -58,9 +60,11 @@ class EmbeddingMap:
     ) -> None:
         """Embed the texts, or take the vectors that are given, and lay them out.
 
+        Vectors that the encoder computed for the same texts before are reused (`Encoder.encode`, `cache`).
+
         Args:
-            data: a list of texts, of dicts or of (text, label) pairs, or a DataFrame. Columns called x and y
-                are replaced by the map's own; columns' names become strings.
+            data: a list of texts, of dicts or of (text, label) pairs, a DataFrame, a data set of `datasets`, or a file
+                (see `inb.read_texts`). Columns called x and y are replaced by the map's own; names become strings.
             text: the column that holds the texts.
             encoder: from `inb.load_encoder()`, or a model's name or folder; None opens `starter/embedding`.
             projection: "umap", "tsne" or "pca".
@@ -80,14 +84,17 @@ class EmbeddingMap:
         self._table = table(data, text)
         self.text = str(text)
         self.projection = projection
-        self.encoder: Encoder | None
-        if isinstance(encoder, Encoder):
+        self.encoder: TextEncoder | None
+        if isinstance(encoder, TextEncoder):
             self.encoder = encoder
         else:
             self.encoder = None if encoder is None and vectors is not None else open_encoder(encoder)
         self.vectors: Floats
+        self.cut: tuple[int, ...] = ()
         if vectors is None:
-            self.vectors = self.encode(list(self._table[self.text]), on_progress=on_progress)
+            assert self.encoder is not None
+            made = self.encoder.encoded(list(self._table[self.text]), on_progress=on_progress, cache=True)
+            self.vectors, self.cut = made.vectors, made.cut
             check_finite(self.vectors)
         else:
             self.vectors = brought(vectors, self._table)

@@ -35,11 +35,14 @@ MOST_CATEGORIES = 24
 
 
 def is_continuous(values: pandas.Series[Any]) -> bool:
-    """Whether a column is to be shown on a scale: numbers, and more different ones than can be told apart."""
+    """Whether a column is to be shown on a scale: numbers, more different ones than can be told apart, or fractions."""
     from pandas.api.types import is_bool_dtype, is_complex_dtype, is_numeric_dtype
 
     real = is_numeric_dtype(values) and not is_bool_dtype(values) and not is_complex_dtype(values)
-    return real and len(np.unique(finite(values))) > len(PALETTE)
+    if not real:
+        return False
+    found = np.unique(finite(values))
+    return len(found) > len(PALETTE) or (len(found) > 2 and bool((found % 1).any()))
 
 
 def numbers(values: pandas.Series[Any]) -> NDArray[np.float64]:

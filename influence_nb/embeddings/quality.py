@@ -139,16 +139,19 @@ def measure(
 
 
 def _beyond(away: Floats, rows: Rows, k: int) -> Floats:
-    """By how much the ranks of some rows exceed k, summed for each point: (b,).
+    """By how much the ranks of some rows exceed k, summed for each point: (b,); see `ranks`."""
+    beyond: Floats = np.maximum(ranks(away, rows) - k, 0).sum(axis=1).astype(np.float32)
+    return beyond
+
+
+def ranks(away: Floats, rows: Rows) -> Rows:
+    """The how manieth some rows are by distance, from 1: (b, k).
 
     Args:
         away: distances (b, n); a rank counts those that are nearer, so that equal ones share the better rank. Sorted
             in place.
         rows: (b, k).
-        k: the last rank that costs nothing.
     """
     asked = np.take_along_axis(away, rows, axis=1)
     away.sort(axis=1)
-    ranks = np.stack([np.searchsorted(line, one) for line, one in zip(away, asked, strict=True)]) + 1
-    beyond: Floats = np.maximum(ranks - k, 0).sum(axis=1).astype(np.float32)
-    return beyond
+    return np.stack([np.searchsorted(line, one) for line, one in zip(away, asked, strict=True)]) + 1

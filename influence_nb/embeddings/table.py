@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from influence_nb.embeddings.reading import KINDS, is_file_name, read_texts
+from influence_nb.embeddings.texts import named
 from influence_nb.errors import InvalidData
 
 if TYPE_CHECKING:
@@ -20,11 +23,12 @@ RANKED = ("rank", "similarity")
 """Columns that lists of neighbours add; data that has them is refused."""
 
 
-def table(data: pandas.DataFrame | Iterable[Any], text: str = "text") -> pandas.DataFrame:
+def table(data: pandas.DataFrame | Iterable[Any] | Path, text: str = "text") -> pandas.DataFrame:
     """A copy of the data, the text column first, rows numbered from 0, the columns' names as strings.
 
     Args:
-        data: a DataFrame, or texts, or dicts, or pairs (text, label); pairs get the columns `text` and `label`.
+        data: a DataFrame, or texts, or dicts, or pairs (text, label), which get the columns `text` and `label`; a file
+            that `read_texts` reads; or what has `to_pandas`, such as a data set of `datasets`.
         text: the column that holds the texts.
 
     Raises:
@@ -44,7 +48,7 @@ def table(data: pandas.DataFrame | Iterable[Any], text: str = "text") -> pandas.
     wrong = [row for row, value in enumerate(frame[text]) if not isinstance(value, str)]
     if wrong:
         value = frame[text].iloc[wrong[0]]
-        more = f", and in {len(wrong) - 1} rows more" if len(wrong) > 1 else ""
+        more = f", and in {len(wrong) - 1} rows more ({named(wrong)})" if len(wrong) > 1 else ""
         raise InvalidData(
             f"Row {wrong[0]} of the column {text!r} holds {value!r}, which is not a string{more}.",
             f"Leave such rows out (frame.dropna(subset=[{text!r}])) or turn them into strings.",
@@ -71,15 +75,25 @@ def _named(frame: pandas.DataFrame, text: str) -> pandas.DataFrame:
     return frame.set_axis(names, axis=1)
 
 
-def _frame(data: pandas.DataFrame | Iterable[Any], text: str) -> pandas.DataFrame:
+def _frame(data: pandas.DataFrame | Iterable[Any] | Path, text: str) -> pandas.DataFrame:
     import pandas as pd
 
+    if is_file_name(data):
+        return read_texts(data, text)  # type: ignore[arg-type]
+    if callable(convert := getattr(data, "to_pandas", None)):  # of `datasets`, pyarrow or polars
+        data = convert()
     if isinstance(data, pd.DataFrame):
         return data
+    if isinstance(data, Mapping) and data and hasattr(data, "column_names"):
+        raise InvalidData(
+            f"This data set has several parts: {', '.join(map(str, data))}.",
+            f"Give one of them, such as data[{next(iter(data))!r}].",
+        )
     if isinstance(data, (str, Mapping)) or not isinstance(data, Iterable):
         raise InvalidData(
             f"A map needs many texts, and this is one {type(data).__name__}.",
-            "Give a list of texts, a list of dicts, a list of (text, label) pairs, or a DataFrame.",
+            "Give a list of texts, a list of dicts, a list of (text, label) pairs, a DataFrame, or a file that ends "
+            f"in {', '.join(KINDS)}.",
         )
     rows = list(data)
     first = rows[0] if rows else None

@@ -26,7 +26,7 @@ _NAMED = 5
 
 
 def brought(vectors: Any, frame: pandas.DataFrame) -> Floats:
-    """Vectors as a matrix, one row for each row of the data, float32 (n, d).
+    """Vectors as a matrix, one row for each row of the data, float32 (n, d); a file of float16 stays as it lies.
 
     Args:
         vectors: (n, d) numbers, as an array, a DataFrame or rows of equal length; a path of a file that `numpy.save`
@@ -82,8 +82,9 @@ def _read(path: Path, frame: pandas.DataFrame) -> Any:
 def _matrix(vectors: Any) -> Floats:
     if isinstance(vectors, Sequence):
         _check_lengths(vectors)
+    kept = isinstance(vectors, np.memmap) and vectors.dtype in (np.float16, np.float32)
     try:
-        matrix = np.asarray(vectors, np.float32)
+        matrix = vectors if kept else np.asarray(vectors, np.float32)
     except (TypeError, ValueError) as error:
         raise InvalidData(
             f"{quoted(vectors)} is no matrix of numbers.", "Give an array of shape (n, d)."

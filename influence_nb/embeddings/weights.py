@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from influence_nb.errors import BrokenModel, UnsupportedModel
+from influence_nb.store.models import CHAT_HEADS
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +49,7 @@ def load(
     how: dict[str, Any] = {"local_files_only": True, "trust_remote_code": trust_remote_code}
     with translated(f"loading {name}", BrokenModel, AGAIN), quiet():
         import torch
-        from transformers import AutoConfig, AutoModel, AutoTokenizer
+        from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTokenizer
 
         try:
             config = AutoConfig.from_pretrained(folder, **how)
@@ -61,7 +62,8 @@ def load(
             ) from error
         chosen = dtype if isinstance(dtype, torch.dtype) else resolve_dtype(dtype, device, config.dtype)
         tokenizer = AutoTokenizer.from_pretrained(folder, **how)
-        network, info = AutoModel.from_pretrained(
+        kind = AutoModelForTextEncoding if _has_both(config) else AutoModel
+        network, info = kind.from_pretrained(
             folder,
             config=config,
             dtype=chosen,
@@ -78,3 +80,14 @@ def load(
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token or tokenizer.bos_token
         return network.to(device).eval(), tokenizer
+
+
+def decodes(config: Any) -> bool:
+    """Whether a model was made to generate text: its hidden states were not trained to be compared."""
+    heads = getattr(config, "architectures", None) or []
+    return any(head.endswith(CHAT_HEADS) for head in heads) and not _has_both(config)
+
+
+def _has_both(config: Any) -> bool:
+    """Whether a model is an encoder and a decoder, such as T5: texts are read by the former."""
+    return bool(getattr(config, "is_encoder_decoder", False))

@@ -253,11 +253,16 @@ class TokenStream(Iterator[TokenEvent]):
         self._whole: Completion | None = None
 
     def __next__(self) -> TokenEvent:
-        return next(self._events)
+        try:
+            return next(self._events)
+        except StopIteration:
+            self.finished()  # its receipt may be wanted though it is not
+            raise
 
     def close(self) -> None:
         """Stop generating; the model takes no further step."""
         self._events.close()
+        self.finished()
 
     def finished(self) -> Completion | None:
         """The whole, or None as long as there is none."""

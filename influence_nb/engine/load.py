@@ -19,6 +19,7 @@ from influence_nb.engine.abilities import sees_ahead
 from influence_nb.engine.faults import translated
 from influence_nb.engine.fitting import needed, with_what_fits
 from influence_nb.engine.quiet import quiet
+from influence_nb.engine.receipts import passed_over
 from influence_nb.engine.runtimes.transformers import TransformersModel
 from influence_nb.engine.watch import Watch
 from influence_nb.errors import BrokenModel, OutOfMemory, UnsupportedModel
@@ -113,7 +114,8 @@ def load_model(
         watch.forget_peak()
         model = TransformersModel(local, network, tokenizer, time.perf_counter() - started, quantization)
         if steps := devices.warmup_tokens(place.device):
-            model.generate([0], temperature=0.0, min_new_tokens=steps, max_new_tokens=steps)
+            with passed_over():
+                model.generate([0], temperature=0.0, min_new_tokens=steps, max_new_tokens=steps)
         model.forwards = 0
         model.memory_peak = max(watch.taken(), model.weights_size)
     except BaseException as error:

@@ -1,11 +1,16 @@
 """`Receipt`: everything that determined a completion, so that it can be repeated and compared.
 
-A plain value; it does not know how to repeat anything.
+A plain value; it does not know how to repeat anything. Where INFLUENCE_RECEIPTS names a file, the receipt of every
+completion goes there as soon as there is one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -15,7 +20,8 @@ from typing import Any
 from influence_nb.arguments import quoted
 from influence_nb.engine import jsons
 from influence_nb.engine.sampling import Sampling
-from influence_nb.errors import InvalidData, InvalidSampling
+from influence_nb.errors import InvalidData, InvalidSampling, NotEnoughDisk
+from influence_nb.settings import settings
 
 _HINT = "Use a receipt that this version made: completion.receipt, its to_dict(), or a file that its save() wrote."
 
@@ -133,6 +139,40 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "Mapping[str, Any]": lambda value: _named(value, object),
 }
 """Whether a value is of a kind, by how the fields' types are written."""
+
+
+_WRITING = threading.Lock()
+_PASSED_OVER = ContextVar("passed_over", default=False)
+
+
+def promised(make: Callable[[], Receipt]) -> Callable[[], Receipt]:
+    """What makes a receipt, once, when it is first asked for; at once where INFLUENCE_RECEIPTS wants it kept.
+
+    Raises:
+        NotEnoughDisk: it cannot be kept.
+    """
+    made = cache(make)
+    if (path := settings().receipts) is not None and not _PASSED_OVER.get():
+        line = json.dumps(made().to_dict()) + "\n"
+        try:
+            with _WRITING, path.open("a", encoding="utf-8") as file:
+                file.write(line)
+        except OSError as error:
+            raise NotEnoughDisk(
+                f"The receipt of a completion cannot be kept in {path}: {error}.",
+                "Free some space, or unset INFLUENCE_RECEIPTS.",
+            ) from error
+    return made
+
+
+@contextmanager
+def passed_over() -> Iterator[None]:
+    """Completions of this thread are nobody's until the end: their receipts are not kept."""
+    token = _PASSED_OVER.set(True)
+    try:
+        yield
+    finally:
+        _PASSED_OVER.reset(token)
 
 
 @cache

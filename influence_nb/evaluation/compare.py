@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 Given = Result | Run | str | Path
 
+_GREY = "#808790"
+
 
 @dataclass(frozen=True)
 class Test:
@@ -147,7 +149,12 @@ class Comparison:
         ax.set_yticks(range(len(self.results)), [_label(one) for one in self.results])
         ax.invert_yaxis()
         ax.set_ylim(len(self.results) - 0.5, -0.5)
-        ax.set_xlabel(f"{name}, with its {self.results[0].metrics[name].confidence:.0%} interval")
+        ax.set_xlabel(
+            f"{name}, with its {self.results[0].metrics[name].confidence:.0%} interval", color=_GREY
+        )
+        ax.tick_params(colors=_GREY)
+        for spine in ax.spines.values():
+            spine.set_color(_GREY)
         return figure
 
     def __repr__(self) -> str:

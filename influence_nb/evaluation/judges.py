@@ -1,6 +1,6 @@
 """Judging answers in free words: how near they are to one that is right, and what another model thinks of them.
 
-    Similarity(answer="reference")         the cosine of their vectors
+    SemanticSimilarity(answer="reference")         the cosine of their vectors
     Judge("starter/chat")                  a grade that a model gives
 
 They know models and encoders; they do not know templates of tasks, nor where results are kept.
@@ -32,7 +32,7 @@ PROMPT = (
 
 
 @dataclass(frozen=True)
-class Similarity(Generated):
+class SemanticSimilarity(Generated):
     """How near what is generated is to an answer that is right: the cosine of their vectors, -1 to 1.
 
     Args:

@@ -71,6 +71,8 @@ class Scorer(ABC):
 
     kind: ClassVar[str]
     figures: ClassVar[tuple[Figure, ...]]
+    alone: ClassVar[bool] = False
+    """Whether it can judge without a prompt."""
 
     @abstractmethod
     def check(self, rows: Sequence[Row]) -> None:

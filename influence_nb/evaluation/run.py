@@ -131,7 +131,7 @@ def evaluate(
     determined = {"kind": "task", "task": task.sha256, "data": task.data_sha256} | facts_of(model)
     determined |= {"sampling": chosen.to_dict(), "versions": dict(package_versions())}
     identifier = runs.identity(determined)
-    with _alone(identifier):
+    with alone(identifier):
         before = runs.known(identifier)
         if before is not None and before.status == "done" and not again:
             return result(before)
@@ -293,7 +293,7 @@ def _told(sampling: Sampling, usual: Sampling) -> dict[str, Any]:
 
 
 @contextmanager
-def _alone(identifier: str) -> Iterator[None]:
+def alone(identifier: str) -> Iterator[None]:
     """While another process runs the same, wait for it."""
     from filelock import FileLock
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from influence_nb.arguments import expect_path, quoted
 from influence_nb.engine import jsons
+from influence_nb.engine.receipts import Receipt
 from influence_nb.errors import InvalidData, NotEnoughDisk
 from influence_nb.evaluation.intervals import Metric
 from influence_nb.evaluation.tasks import Task, digest
@@ -37,10 +38,13 @@ if TYPE_CHECKING:
 
 Status = Literal["running", "done", "failed"]
 
+NOTEBOOK, RECEIPTS = "notebook.ipynb", "receipts.jsonl"
 _RUN, _TASK, _ITEMS = "run.json", "task.json", "items.jsonl"
 _HINT = "Give the folder, the id or its beginning of a run on this machine: inb.runs() lists them."
 _ID = 16
-_COLUMNS = ("id", "kind", "name", "model", "status", "started", "seconds", "data", "metrics", "parameters")
+COLUMNS = ("id", "kind", "name", "model", "status", "started", "seconds", "data")
+"""What the table says of every run, beside its metrics and parameters."""
+_COLUMNS = (*COLUMNS, "metrics", "parameters")
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,11 @@ class Run:
         """The SHA-256 of what it ran over: runs of the same data can be compared."""
         return str(self.determined_by.get("data", ""))
 
+    @property
+    def notebook(self) -> Path:
+        """Where the executed notebook is, of a notebook's run."""
+        return self.folder / NOTEBOOK
+
     def task(self) -> Task:
         """The task with its items.
 
@@ -97,6 +106,14 @@ class Run:
     def items(self) -> list[dict[str, Any]]:
         """What became of each item that is done: id, values, output, detail, receipt, error."""
         return list(lines(self.folder / _ITEMS))
+
+    def receipts(self) -> list[Receipt]:
+        """Of each generation that was part of it, in their order; `model.replay` takes one."""
+        if self.kind == "notebook":
+            kept: Iterable[dict[str, Any]] = lines(self.folder / RECEIPTS)
+        else:
+            kept = (item["receipt"] for item in self.items() if item["receipt"] is not None)
+        return [Receipt.from_dict(one) for one in kept]
 
     def to_frame(self) -> pandas.DataFrame:
         """A row for each item that is done: its columns, `output`, its values and `error`; the index is its id."""
@@ -193,11 +210,11 @@ def runs() -> pandas.DataFrame:
 
     rows = []
     for row in listed():
-        values = {name: row[name] for name in _COLUMNS[:8]}
+        values = {name: row[name] for name in COLUMNS}
         values |= {name: one.get("value") for name, one in json.loads(row["metrics"]).items()}
         values |= {f"p.{name}": one for name, one in json.loads(row["parameters"]).items()}
         rows.append(values)
-    frame = pd.DataFrame(rows, columns=None if rows else list(_COLUMNS[:8]))
+    frame = pd.DataFrame(rows, columns=None if rows else list(COLUMNS))
     frame["started"] = pd.to_datetime(frame["started"], utc=True, format="ISO8601")
     return frame.set_index("id")
 
@@ -329,7 +346,8 @@ def _whole(file: Any) -> int:
 
 def _folders() -> list[Path]:
     try:
-        return [one for one in home().iterdir() if not one.name.startswith(".") and one.is_dir()]
+        with os.scandir(home()) as found:  # which tells folders without asking for each
+            return [Path(one.path) for one in found if not one.name.startswith(".") and one.is_dir()]
     except OSError:
         return []
 

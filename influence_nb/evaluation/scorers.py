@@ -48,7 +48,7 @@ class MultipleChoice(Scorer):
     Args:
         choices: the column that holds a list of texts, or the same texts for all items.
         answer: the column that holds the right one: its place from 0, or its text.
-        separator: stands between prompt and choice.
+        separator: stands between prompt and choice; "" for choices that are whole sentences without a prompt.
     """
 
     choices: str | tuple[str, ...] = "choices"
@@ -56,6 +56,7 @@ class MultipleChoice(Scorer):
     separator: str = " "
 
     kind = "multiple_choice"
+    alone = True
     figures = (Figure("acc"), Figure("acc_norm"))
 
     def __post_init__(self) -> None:

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from influence_nb.arguments import expect_bool, expect_text, quoted
+from influence_nb.engine import jsons
 from influence_nb.engine.sampling import Sampling, checked
 from influence_nb.errors import InvalidData
-from influence_nb.evaluation.judges import Judge, Similarity
+from influence_nb.evaluation.judges import Judge, SemanticSimilarity
 from influence_nb.evaluation.judging import Row, Scorer
 from influence_nb.evaluation.scorers import ExactMatch, Matches, MultipleChoice, Perplexity
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 GREEDY = Sampling(temperature=0, repetition_penalty=1.0, max_new_tokens=64)
 """How a task generates where nobody says: the most probable token each time, without penalties."""
 
-SCORERS: tuple[type[Any], ...] = (MultipleChoice, ExactMatch, Matches, Perplexity, Similarity, Judge)
+SCORERS: tuple[type[Any], ...] = (MultipleChoice, ExactMatch, Matches, Perplexity, SemanticSimilarity, Judge)
 """Those that a task can be read with from JSON."""
 
 
@@ -65,8 +66,9 @@ class Task:
         Args:
             data: a JSONL, CSV or Parquet file, a DataFrame, a data set of `datasets`, or dicts. Where there is no
                 column `id`, items are numbered from 0.
-            template: Jinja, such as "Question: {{ question }} Answer:".
-            scorer: MultipleChoice, ExactMatch, Matches, Perplexity, Similarity or Judge.
+            template: Jinja, such as "Question: {{ question }} Answer:"; "" where the choices of MultipleChoice are
+                judged by themselves, as whole sentences are.
+            scorer: MultipleChoice, ExactMatch, Matches, Perplexity, SemanticSimilarity or Judge.
             name: what it is called.
             system: the system prompt; needs `chat`.
             chat: put the prompt to the model as a user's message, through its chat template.
@@ -88,6 +90,8 @@ class Task:
         self.template, self.scorer = template, scorer
         self.sampling = checked(GREEDY if sampling is None else sampling, {})
         self.rows: tuple[Row, ...] = _rows(data)
+        if template == "" and not scorer.alone:
+            raise InvalidData("template='' is none.", "Give Jinja, such as '{{ question }}'.")
         self._compiled = _compiled(template, self.rows)
         scorer.check(self.rows)
 
@@ -130,6 +134,23 @@ class Task:
             raise InvalidData(
                 f"That is no task: {type(error).__name__} {error}.", "Use what to_dict() gave."
             ) from error
+
+    @classmethod
+    def load(cls, path: str | Path) -> Task:
+        """The task in a file that `save` wrote.
+
+        Raises:
+            InvalidData: the file holds none.
+        """
+        return cls.from_dict(jsons.read(path, "a task", "Give a file that task.save() wrote."))
+
+    def save(self, path: str | Path) -> Path:
+        """Write it whole, items included, as JSON; `load` and `influence evaluate` read it.
+
+        Raises:
+            InvalidData: there is no writing there.
+        """
+        return jsons.write(path, self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
         """Everything it is, as JSON-friendly values."""
@@ -298,7 +319,7 @@ def _compiled(template: Any, rows: Sequence[Row]) -> Any:
     from jinja2.meta import find_undeclared_variables
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    if not isinstance(template, str) or not template:
+    if not isinstance(template, str):
         raise InvalidData(f"template={quoted(template)} is none.", "Give Jinja, such as '{{ question }}'.")
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
     try:

@@ -12,13 +12,16 @@ from influence_nb.lazy import lazy
 
 if TYPE_CHECKING:
     from influence_nb.widgets.chat import ChatPanel
+    from influence_nb.widgets.compare import CompareExplorer
     from influence_nb.widgets.download import DownloadPanel
     from influence_nb.widgets.explorer import EmbeddingExplorer
     from influence_nb.widgets.grid import GridPanel
     from influence_nb.widgets.inspector import TokenInspector
     from influence_nb.widgets.lab import SamplingLab
+    from influence_nb.widgets.layers import LayerExplorer
     from influence_nb.widgets.library import LibraryPanel
     from influence_nb.widgets.load import LoadPanel
+    from influence_nb.widgets.runs import RunBrowser
     from influence_nb.widgets.search import SearchPanel
     from influence_nb.widgets.tokenizer import TokenizerExplorer
     from influence_nb.widgets.tree import TokenTreeView
@@ -26,11 +29,14 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ChatPanel": "chat",
+    "CompareExplorer": "compare",
     "DownloadPanel": "download",
     "EmbeddingExplorer": "explorer",
     "GridPanel": "grid",
+    "LayerExplorer": "layers",
     "LibraryPanel": "library",
     "LoadPanel": "load",
+    "RunBrowser": "runs",
     "SamplingLab": "lab",
     "SearchPanel": "search",
     "TokenInspector": "inspector",
@@ -41,11 +47,14 @@ _HOMES = {
 
 __all__ = [
     "ChatPanel",
+    "CompareExplorer",
     "DownloadPanel",
     "EmbeddingExplorer",
     "GridPanel",
+    "LayerExplorer",
     "LibraryPanel",
     "LoadPanel",
+    "RunBrowser",
     "SamplingLab",
     "SearchPanel",
     "TokenInspector",

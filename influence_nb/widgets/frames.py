@@ -24,7 +24,10 @@ FRAME_STYLE = """<style>
 </style>"""
 
 _TABLE = "border-collapse:collapse;width:100%;font-size:12px;line-height:1.45;margin:0"
-_CELL = "text-align:left;vertical-align:top;padding:3px 12px 3px 0;border-top:1px solid rgba(128,128,128,.25)"
+_CELL = (
+    "text-align:left;vertical-align:top;padding:3px 12px 3px 0;border-top:1px solid rgba(128,128,128,.25);"
+    "overflow-wrap:break-word"  # so that narrow columns keep their words whole
+)
 
 
 def rows_html(title: str, frame: pd.DataFrame, index: bool = True, most: int = 100) -> str:

@@ -41,9 +41,9 @@ class Newest:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._running: Turn | None = None
-        self._waiting: tuple[Turn, Future[Any], Callable[[], None]] | None = None
+        self._waiting: tuple[Turn, Future[Any], Callable[[], object]] | None = None
 
-    def ask(self, work: Callable[[Turn], T], begin: Callable[[], None] = lambda: None) -> Future[T]:
+    def ask(self, work: Callable[[Turn], T], begin: Callable[[], object] = lambda: None) -> Future[T]:
         """Run `work` as soon as nothing else runs.
 
         Args:
@@ -83,7 +83,7 @@ class Newest:
             if self._running is not None:
                 self._running.over.set()
 
-    def _start(self, first: tuple[Turn, Future[Any], Callable[[], None]]) -> None:
+    def _start(self, first: tuple[Turn, Future[Any], Callable[[], object]]) -> None:
         self._running = first[0]
 
         def whole() -> None:

@@ -18,6 +18,7 @@ from influence_nb.widgets.form import STYLE, message, page_button
 from influence_nb.widgets.lab import SamplingLab
 from influence_nb.widgets.library import LibraryPanel
 from influence_nb.widgets.load import LoadPanel
+from influence_nb.widgets.runs import RunBrowser
 from influence_nb.widgets.search import SearchPanel
 from influence_nb.widgets.state import State
 from influence_nb.widgets.tokenizer import TokenizerExplorer
@@ -76,7 +77,7 @@ class EmbeddingsTab(ipywidgets.VBox):
 
 
 class Workbench(StaticFallback, ipywidgets.Tab):
-    """All panels in tabs: Search, Download, Library, Load, Chat, Sampling, Tokens, Embeddings, the way a model goes.
+    """All panels in tabs: Search, Download, Library, Load, Chat, Sampling, Tokens, Embeddings and Runs.
 
     What is found, fetched or loaded in one is there in the others. It opens at Load; a model that is to be planned
     brings the Download tab to the front, a text of the sampling lab that is to be gone on with the Chat, and an answer
@@ -84,7 +85,7 @@ class Workbench(StaticFallback, ipywidgets.Tab):
 
     Attributes:
         state: the selected model, the loaded ones, and the one wanted from the Hub.
-        search, download, library, load, chat, sampling, tokens, embeddings: the panels.
+        search, download, library, load, chat, sampling, tokens, embeddings, runs: the panels.
 
     Raises:
         TypeError: an unknown keyword.
@@ -102,6 +103,7 @@ class Workbench(StaticFallback, ipywidgets.Tab):
         self.chat = ChatPanel(open_with=looks, state=self.state)
         self.tokens = TokenizerExplorer(state=self.state)
         self.embeddings = EmbeddingsTab()
+        self.runs = RunBrowser(state=self.state)
         tabs = {
             "Search": self.search,
             "Download": self.download,
@@ -111,11 +113,13 @@ class Workbench(StaticFallback, ipywidgets.Tab):
             "Sampling": self.sampling,
             "Tokens": self.tokens,
             "Embeddings": self.embeddings,
+            "Runs": self.runs,
         }
         super().__init__(list(tabs.values()), titles=list(tabs), selected_index=list(tabs).index("Load"))
         self.add_class("inb-workbench")
         self.add_class("live")
         self.state.observe(self._wanted, "wanted")
+        self.observe(self._brought_to_front, "selected_index")
         for panel in (self.load, self.chat, self.sampling):
             panel.on_static_change(self.update_static)
 
@@ -140,6 +144,10 @@ class Workbench(StaticFallback, ipywidgets.Tab):
             self.selected_index = self.titles.index("Sampling")
 
         return opened
+
+    def _brought_to_front(self, change: dict[str, Any]) -> None:
+        if change["new"] == self.titles.index("Runs"):
+            self.runs.refresh()  # a cell may have made some since
 
     def _wanted(self, change: dict[str, Any]) -> None:
         if change["new"]:

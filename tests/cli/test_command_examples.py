@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.commands import Influence
+from tests.evaluation.notebook import write
 from tests.surroundings import surroundings
 
 ROOT = Path(__file__).parents[2]
@@ -21,9 +24,13 @@ def examples(page: str) -> list[str]:
 
 
 @pytest.mark.starter
-def test_the_command_lines_of_the_usage_page(influence: Influence, folder: str) -> None:
+def test_the_command_lines_of_the_usage_page(
+    influence: Influence, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lines = examples("usage.md")
     assert lines
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+    write(tmp_path / "study.ipynb", "print(seed)", parameters="seed = 0")  # a reader's own
     with surroundings():
         for line in lines:
             piped, _, command = line.rpartition(" | ")

@@ -19,6 +19,11 @@ from influence_nb.cli.output import visible
 from influence_nb.settings import settings
 
 RUN = "from influence_nb.cli import main; main()"
+GROUPS = {"notebook": ["run"], "run": ["show", "export", "import"]}
+"""The commands that have commands of their own."""
+LINES = [[name] for name in COMMANDS if name not in GROUPS]
+LINES += [[name, one] for name, inside in GROUPS.items() for one in inside]
+"""Every command as it is typed."""
 
 
 def influence(*args: str, code: str = RUN, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -41,7 +46,9 @@ def test_help_of_anything_loads_nothing_heavy() -> None:
 import sys
 from typer.testing import CliRunner
 from influence_nb.cli import COMMANDS, app
-for args in ([], *([name] for name in COMMANDS)):
+groups = {"notebook": ["run"], "run": ["show", "export", "import"]}
+whole = [[name, one] for name, inside in groups.items() for one in inside]
+for args in ([], *([name] for name in COMMANDS), *whole):
     assert CliRunner().invoke(app, [*args, "--help"]).exit_code == 0, args
 print(*sys.modules)
 """
@@ -61,21 +68,21 @@ def test_help_lists_the_commands_without_importing_them() -> None:
     assert len(modules.split()) * 4 < int(with_torch), "a quarter of what importing torch loads"
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, *ALIASES])
-def test_each_command_has_help(name: str) -> None:
-    done = here(name, "--help")
+@pytest.mark.parametrize("line", [*LINES, *([name] for name in (*GROUPS, *ALIASES))], ids=" ".join)
+def test_each_command_has_help(line: list[str]) -> None:
+    done = here(*line, "--help")
     assert done.exit_code == 0
-    assert f"{name} [OPTIONS]" in done.stdout
+    assert f"{' '.join(line)} [OPTIONS]" in done.stdout
     assert "--verbose" in done.stdout
 
 
 def test_each_command_that_prints_data_prints_json_and_each_that_loads_takes_a_device() -> None:
-    for name in COMMANDS:
-        text = here(name, "--help").stdout
-        assert ("--json" in text) == (name not in {"lab", "chat", "serve"}), name
-        loads = {"bench", "generate", "chat", "score", "embed", "serve", "fit", "search"}
-        assert ("--device" in text) == (name in loads), name
-        assert ("--device-index" in text) == (name in loads), name
+    loads = {"bench", "evaluate", "generate", "chat", "score", "embed", "serve", "fit", "search"}
+    for line in LINES:
+        text, name = here(*line, "--help").stdout, line[0]
+        assert ("--json" in text) == (name not in {"lab", "chat", "serve"}), line
+        assert ("--device" in text) == (name in loads), line
+        assert ("--device-index" in text) == (name in loads), line
 
 
 def test_version() -> None:

@@ -89,6 +89,36 @@ def test_embed_in_every_format(influence: Influence, tmp_path: Path) -> None:
 
 
 @pytest.mark.starter
+def test_embed_tables(influence: Influence, tmp_path: Path) -> None:
+    lines = ["n,body", *(f"{number},{text}" for number, text in enumerate(TEXTS))]
+    (tmp_path / "texts.csv").write_text("\n".join(lines), encoding="utf-8")
+    done = influence("embed", "-f", "texts.csv", "--text", "body", "--device", "cpu", "-o", "out.npy")
+    assert done.exit_code == 0, done.output
+    assert "Saved 3 vectors of 384 numbers to out.npy" in done.stderr
+    said = json.loads(influence("embed", "-f", "texts.csv", "--text", "body", "--device", "cpu").stdout)
+    assert said["texts"] == TEXTS
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), said["embeddings"], atol=1e-6)
+    done = influence("embed", *TEXTS, "--prompt", "query: ", "--device", "cpu")
+    plain = json.loads(influence("embed", *[f"query: {text}" for text in TEXTS], "--device", "cpu").stdout)
+    np.testing.assert_allclose(json.loads(done.stdout)["embeddings"], plain["embeddings"], atol=1e-6)
+    (tmp_path / "texts.csv").write_text("n,body\n1,a,b\n2,c\n")
+    done = influence("embed", "-f", "texts.csv", "--text", "body", "-o", "out.npy", "--device", "cpu")
+    assert done.exit_code == 1
+    assert "1 broken line: 2" in done.stderr
+
+
+@pytest.mark.starter
+def test_embed_on_a_server(influence: Influence) -> None:
+    with inb.serve(port=0) as running:
+        done = influence("embed", *TEXTS, "-m", "starter/embedding", "--endpoint", running.url)
+        assert done.exit_code == 0, done.output
+        said = json.loads(done.stdout)
+        assert (said["model"], said["dimension"]) == ("starter/embedding", 384)
+        done = influence("embed", "a", "--endpoint", running.url, "--layer", "1")
+        assert done.exit_code == 2
+
+
+@pytest.mark.starter
 def test_parquet_without_pyarrow(influence: Influence, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     done = influence("embed", "x", "--device", "cpu", "-o", "x.parquet")

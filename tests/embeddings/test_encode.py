@@ -252,8 +252,8 @@ def test_the_folder_says_how(tiny_bert: Path, tmp_path: Path, pooling: dict[str,
 def test_what_cannot_be_run_is_refused(tiny_bert: Path, tmp_path: Path) -> None:
     with pytest.raises(UnsupportedModel, match="max"):
         Encoder.open(sentence_folder(tiny_bert, tmp_path / "max", {"pooling_mode_max_tokens": True}))
-    with pytest.raises(UnsupportedModel, match="Dense"):
-        Encoder.open(sentence_folder(tiny_bert, tmp_path / "dense", {"pooling_mode": "mean"}, last="Dense"))
+    with pytest.raises(UnsupportedModel, match="CNN"):
+        Encoder.open(sentence_folder(tiny_bert, tmp_path / "cnn", {"pooling_mode": "mean"}, last="CNN"))
 
 
 @pytest.mark.parametrize(
@@ -277,6 +277,39 @@ def test_columns_and_arrays_of_texts(tiny_bert: Path) -> None:
 def test_odd_batch_sizes(tiny_bert: Path, size: object) -> None:
     with pytest.raises(InvalidData, match="batch_size"):
         Encoder.open(tiny_bert).encode(TEXTS, batch_size=size)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("pooling", ["mean", "last"])
+def test_all_layers_at_once_are_those_one_by_one(tiny_llama: Path, pooling: str) -> None:
+    seen: list[tuple[int, int]] = []
+    encoder = Encoder.open(tiny_llama, pooling=pooling)
+    every = encoder.encode_layers(TEXTS, batch_size=2, on_progress=lambda *done: seen.append(done))
+    assert every.dtype == np.float32
+    assert seen == [(2, 5), (4, 5), (5, 5)]
+    one_by_one = [Encoder.open(tiny_llama, layer=i, pooling=pooling).encode(TEXTS) for i in range(4)]
+    np.testing.assert_allclose(every, one_by_one, atol=1e-5)
+    np.testing.assert_allclose(encoder.encode_layers(TEXTS, [-1, 0]), every[[3, 0]], atol=1e-5)
+    assert encoder.encode_layers([], [1]).shape == (1, 0, 16)
+
+
+@pytest.mark.starter
+def test_the_last_layer_of_an_encoder_is_its_output(starter: Encoder) -> None:
+    every = starter.encode_layers(TEXTS)
+    assert every.shape == (starter.layers + 1, len(TEXTS), starter.dimension)
+    np.testing.assert_allclose(every[-1], starter.encode(TEXTS), atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(every, axis=2), 1, atol=1e-5)
+
+
+def test_layers_that_cannot_be_asked_for(tiny_llama: Path) -> None:
+    encoder = Encoder.open(tiny_llama)
+    for wrong in ([4], [-5], [1.0], "x", [], 2):
+        with pytest.raises(InvalidData, match="layer"):
+            encoder.encode_layers(TEXTS, wrong)  # type: ignore[arg-type]
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(InfluenceError, match="after 0 of 5"):
+        encoder.encode_layers(TEXTS, cancel=stop)
+    assert encoder.encode_layers(TEXTS).shape == (4, 5, 16)
 
 
 @pytest.mark.parametrize("layer", ["x", 1.0])

@@ -1,4 +1,4 @@
-"""Similarity to a right answer, and grades that a model gives."""
+"""SemanticSimilarity to a right answer, and grades that a model gives."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_similarity_is_the_cosine_of_vectors(model: inb.Model, monkeypatch: pyte
 
     monkeypatch.setattr(judges, "open_encoder", lambda name: Encoder())
     saying(model, monkeypatch, "4", "me")
-    found = inb.evaluate(model, inb.Task(ROWS, "{{ question }}", inb.Similarity()))
+    found = inb.evaluate(model, inb.Task(ROWS, "{{ question }}", inb.SemanticSimilarity()))
     assert [item["values"]["similarity"] for item in found.items] == pytest.approx([0.6, 1.0])
 
 

@@ -57,7 +57,8 @@ def test_a_task_comes_back_from_json() -> None:
         (ROWS, "{{ quest }}", inb.MultipleChoice(), "column 'quest'"),
         (ROWS, "{{ question", inb.MultipleChoice(), "cannot be read"),
         (ROWS, "{{ question + 1 }}", inb.MultipleChoice(), "fails on an item"),
-        (ROWS, "", inb.MultipleChoice(), "is none"),
+        (ROWS, None, inb.MultipleChoice(), "is none"),
+        (ROWS, "", inb.ExactMatch(), "is none"),
         (ROWS, "x", "acc", "scorer='acc'"),
         (ROWS, "x", inb.MultipleChoice(choices="options"), "no column 'options'"),
         (ROWS, "x", inb.MultipleChoice(answer="right"), "no column 'right'"),
@@ -103,3 +104,11 @@ def test_other_refusals() -> None:
 def test_a_template_reaches_nothing_but_the_item() -> None:
     with pytest.raises(InvalidData):
         inb.Task(ROWS, "{{ ''.__class__.__mro__[1].__subclasses__() }}", inb.MultipleChoice())
+
+
+def test_a_task_travels_as_a_file(tmp_path: Path) -> None:
+    task = inb.Task.named("arithmetic").head(3)
+    assert inb.Task.load(task.save(tmp_path / "task.json")).sha256 == task.sha256
+    (tmp_path / "task.json").write_text("{}")
+    with pytest.raises(InvalidData, match="no task"):
+        inb.Task.load(tmp_path / "task.json")

@@ -25,6 +25,8 @@ READABLE = {  # what a reader must find in the renderings that panels leave
     "04_sampling.ipynb": ["Sampler X-ray · starter/chat", "raw: the model itself"],
     "05_tokens.ipynb": ["Tokenizers · text", "starter/embedding", "unhappy"],
     "06_grids.ipynb": ["Grid · starter/chat", "The fisherman looked at the sea and"],
+    "07_layers.ipynb": ["Layers", "Nearest in layer 6 to: The pitch of the flute"],
+    "08_compare.ipynb": ["Two maps", "Moved most", "Nearest by starter/embedding, cls pooling"],
     "09_serve.ipynb": ["Loaded models", "Chat with", "Why is the sea salty?"],
 }
 SPEAKERS = ("starter/chat", "starter/embedding", ENCODER)

@@ -11,6 +11,7 @@ from influence_nb.embeddings import map as maps
 from influence_nb.embeddings import project as projecting
 from influence_nb.embeddings.map import EmbeddingMap
 from influence_nb.embeddings.quality import measure
+from influence_nb.embeddings.text_encoder import Encoded
 from influence_nb.errors import InfluenceError, InvalidData
 from influence_nb.widgets import EmbeddingExplorer
 from influence_nb.widgets import trust as trusting
@@ -25,6 +26,9 @@ class Angles:
         turns = np.array([float(text) for text in ([texts] if isinstance(texts, str) else texts)])
         parts = [np.cos(turns), np.sin(turns), np.cos(7 * turns), np.sin(5 * turns)]
         return np.stack(parts, 1).astype(np.float32)
+
+    def encoded(self, texts: object, **_: object) -> Encoded:
+        return Encoded(self.encode(texts), (), 0)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import influence_nb as inb
 from influence_nb.errors import InfluenceError
 from influence_nb.widgets.workbench import Workbench
 
-TABS = ("Search", "Download", "Library", "Load", "Chat", "Sampling", "Tokens", "Embeddings")
+TABS = ("Search", "Download", "Library", "Load", "Chat", "Sampling", "Tokens", "Embeddings", "Runs")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,7 +31,7 @@ from influence_nb.engine.prefix import PrefixCache
 from influence_nb.engine.prompts import Prompt
 from influence_nb.engine.quality import report as reported
 from influence_nb.engine.quiet import quiet
-from influence_nb.engine.receipts import package_versions
+from influence_nb.engine.receipts import package_versions, promised
 from influence_nb.engine.replay import margin
 from influence_nb.engine.row import Row
 from influence_nb.engine.runtimes.with_tokenizer import WithTokenizer
@@ -390,7 +390,7 @@ class TransformersModel(WithTokenizer):
         timings = row.clock.timings(self.load_seconds, made - max(row.given - 1, 0))
         usage = Usage(len(row.prompt), made, row.cached)
         ids, versions = row.ids, package_versions()
-        receipt = cache(
+        receipt = promised(
             lambda: replace(
                 self.receipt(row.prompt, row.sampling, ids, row.batch_shape, self.attention, versions),
                 given=row.given,

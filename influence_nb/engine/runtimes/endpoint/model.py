@@ -19,7 +19,7 @@ from influence_nb.engine.clock import Clock
 from influence_nb.engine.completion import Completion, FinishReason, TokenEvent, TokenStream, Usage
 from influence_nb.engine.model import Model
 from influence_nb.engine.quality import wanted
-from influence_nb.engine.receipts import Receipt, versions_of
+from influence_nb.engine.receipts import Receipt, promised, versions_of
 from influence_nb.engine.runtimes.endpoint import kinds
 from influence_nb.engine.runtimes.endpoint.parallel import side_by_side
 from influence_nb.engine.runtimes.endpoint.refusals import error_of, named
@@ -324,7 +324,7 @@ class EndpointModel(Model):
             output_ids=output if len(output) == len(reply.events) else (),
             endpoint=self.address.url,
         )
-        return Completion(reply.text, tuple(reply.events), reason, usage, timings, lambda: receipt)
+        return Completion(reply.text, tuple(reply.events), reason, usage, timings, promised(lambda: receipt))
 
 
 def check_text(text: str) -> None:

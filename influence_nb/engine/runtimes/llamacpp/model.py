@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from influence_nb.engine import device as devices
@@ -17,7 +16,7 @@ from influence_nb.engine import keeping, noise, template
 from influence_nb.engine.completion import Completion, TokenEvent, TokenStream, Usage
 from influence_nb.engine.prefix import PrefixCache
 from influence_nb.engine.quality import wanted
-from influence_nb.engine.receipts import versions_of
+from influence_nb.engine.receipts import promised, versions_of
 from influence_nb.engine.runtimes.llamacpp import mapping
 from influence_nb.engine.runtimes.llamacpp.answer import Answer
 from influence_nb.engine.runtimes.llamacpp.library import PACKAGE, Failure, Library, installed
@@ -259,7 +258,7 @@ class LlamaCppModel(TokenModel):
     def _completion(self, answer: Answer, prompt: Sequence[int], sampling: Sampling) -> Completion:
         made = len(answer.events)
         versions = {**versions_of("python", "influence_nb"), PACKAGE: installed() or ""}
-        receipt = cache(
+        receipt = promised(
             lambda: self.receipt(prompt, sampling, answer.ids or (), (1, len(prompt)), "", versions)
         )
         assert answer.finish_reason is not None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from influence_nb.arguments import quoted
 from influence_nb.engine import device as devices
 from influence_nb.engine import keeping
+from influence_nb.engine.receipts import passed_over
 from influence_nb.engine.runtimes.llamacpp.library import Library, expect_installed, has_gpu, installed
 from influence_nb.engine.runtimes.llamacpp.model import LlamaCppModel
 from influence_nb.engine.runtimes.llamacpp.words import TYPES, Words
@@ -110,7 +111,8 @@ def load_gguf(
         tell("warm-up", None)
         watch.forget_peak()
         model = LlamaCppModel(local, library, Words(header, library), context, str(target), threads)
-        model.generate([0], temperature=0.0, top_p=None, repetition_penalty=1.0, max_new_tokens=1)
+        with passed_over():
+            model.generate([0], temperature=0.0, top_p=None, repetition_penalty=1.0, max_new_tokens=1)
     except BaseException:
         library.close()
         raise
