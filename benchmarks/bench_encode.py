@@ -7,46 +7,26 @@ SMALL=1 a tenth of the texts.
 
 from __future__ import annotations
 
-import ast
 import os
-import pkgutil
 import statistics
 import sys
-import sysconfig
 import tempfile
-from collections.abc import Iterator
 from importlib.util import find_spec
-from pathlib import Path
+
+import numpy as np
+
+import influence_nb as inb
+from benchmarks.common import in_turns, ratio, seconds
+from influence_nb.embeddings.corpus import corpus
+from influence_nb.embeddings.docstrings import docstrings
+from influence_nb.settings import settings
 
 COUNT, ROUNDS = (500, 3) if os.environ.get("SMALL") else (5_000, 3)
-os.environ["INFLUENCE_VECTOR_CACHE"] = "1GB"
-
-import numpy as np  # noqa: E402
-
-import influence_nb as inb  # noqa: E402
-from benchmarks.common import in_turns, ratio, seconds  # noqa: E402
-from influence_nb.embeddings import cache  # noqa: E402
-from influence_nb.embeddings.corpus import corpus  # noqa: E402
-
-
-def docstrings() -> Iterator[str]:
-    """Those of the standard library's modules, read from their sources."""
-    folder = Path(sysconfig.get_paths()["stdlib"])
-    names = sorted(
-        {module.name for module in pkgutil.iter_modules([str(folder)])} & set(sys.stdlib_module_names)
-    )
-    for name in names:
-        for path in [folder / f"{name}.py", *sorted((folder / name).glob("*.py"))]:
-            if path.is_file():
-                for node in ast.walk(ast.parse(path.read_bytes())):
-                    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-                        yield ast.get_docstring(node) or ""
 
 
 def texts() -> list[str]:
     """Different ones, in an order that says nothing of their lengths."""
-    found = dict.fromkeys([*corpus()["text"], *(text for text in docstrings() if text)])
-    rows = list(found)[: COUNT * 10]
+    rows = list(dict.fromkeys([*corpus()["text"], *docstrings()["text"]]))
     return [rows[i] for i in np.random.default_rng(0).permutation(len(rows))[:COUNT]]
 
 
@@ -101,7 +81,8 @@ def beside(ours: dict[str, inb.Encoder], rows: list[str]) -> None:
 def cached(encoder: inb.Encoder, rows: list[str]) -> None:
     """The first run, which fills the cache, beside the second, in a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        cache.cache_folder = lambda: Path(folder)  # type: ignore[assignment]
+        os.environ |= {"INFLUENCE_HOME": folder, "INFLUENCE_VECTOR_CACHE": "1GB"}
+        settings.cache_clear()
         encoder.facts()  # the checksum of the weights is remembered from the first time on
         first = seconds(lambda: encoder.encode(rows, cache=True))
         second = [seconds(lambda: encoder.encode(rows, cache=True)) for _ in range(5)]

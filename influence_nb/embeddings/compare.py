@@ -5,9 +5,7 @@ It knows maps by their public calls; it does not know why they differ.
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +18,7 @@ from influence_nb.embeddings.map import EmbeddingMap
 from influence_nb.embeddings.neighbours import unit
 from influence_nb.embeddings.quality import ranks
 from influence_nb.errors import InvalidData
-from influence_nb.picture import new_figure, png
+from influence_nb.picture import GREY, image_html, new_figure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -176,7 +174,7 @@ class MapComparison:
             ax.set_xlim(low[0] - edge[0], high[0] + edge[0])
             ax.set_ylim(low[1] - edge[1], high[1] + edge[1])
         _join(figure, sides, points, rows)
-        figure.suptitle(self.title, color=picture.GREY, fontsize=10.5)
+        figure.suptitle(self.title, color=GREY, fontsize=10.5)
         return figure
 
     @property
@@ -188,9 +186,7 @@ class MapComparison:
         )
 
     def _repr_html_(self) -> str:
-        image = base64.b64encode(png(self.plot(), dpi=80)).decode()
-        title = escape(self.title)
-        return f'<img alt="{title}" style="max-width:100%" src="data:image/png;base64,{image}">'
+        return image_html(self.plot(), self.title, 80)
 
     def __repr__(self) -> str:
         return f"MapComparison({self.title})"

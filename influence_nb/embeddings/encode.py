@@ -100,6 +100,11 @@ def find_local(
     return Library()[name]
 
 
+def opened(encoder: TextEncoder | str | Path | LocalModel | None) -> TextEncoder:
+    """An encoder as it is, or the one of that name or folder; None opens `starter/embedding`."""
+    return encoder if isinstance(encoder, TextEncoder) else open_encoder(encoder)
+
+
 class Encoder(TextEncoder):
     """A model that turns a text into a vector. Open one with `inb.load_encoder()`.
 

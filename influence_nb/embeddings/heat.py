@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from influence_nb.embeddings.picture import GREY, MARK
-from influence_nb.picture import new_figure
+from influence_nb.embeddings.picture import MARK
+from influence_nb.picture import GREY, new_figure, without_frame, write_cells
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,17 +58,10 @@ def draw(
     ax.set_xlabel(axes[1], color=GREY)
     ax.set_title(title, color=GREY, fontsize=10.5, loc="left")
     ax.patch.set_alpha(0)
-    ax.tick_params(colors=GREY, length=0, labelsize=9)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
-    for y, x in np.ndindex(height, width) if written else ():
-        number = table[y, x]
-        if not np.isfinite(number):
-            ax.text(x, y, "–", ha="center", va="center", color=GREY)
-            continue
-        dark = image.norm(number) < 0.6  # of viridis
-        colour = "white" if dark else "black"
-        ax.text(x, y, f"{number:.2f}", ha="center", va="center", color=colour, fontsize=8.5)
+    ax.tick_params(labelsize=9)
+    without_frame(ax)
+    if written:
+        write_cells(ax, image, table, "{:.2f}".format, 8.5)
     if mark is not None:
         for place, size in (((-0.5, mark - 0.5), (width, 1)), ((mark - 0.5, -0.5), (1, height))):
             _frame(ax, place, size)

@@ -5,7 +5,6 @@ It knows encoders; it does not know maps.
 
 from __future__ import annotations
 
-import base64
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,8 +17,10 @@ from numpy.typing import NDArray
 from influence_nb.arguments import whole
 from influence_nb.embeddings import heat
 from influence_nb.embeddings.cka import cka
-from influence_nb.embeddings.encode import Encoder, open_encoder
-from influence_nb.picture import png
+from influence_nb.embeddings.encode import Encoder, opened
+from influence_nb.embeddings.text_encoder import TextEncoder
+from influence_nb.errors import CapabilityMissing
+from influence_nb.picture import image_html
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,8 +73,7 @@ class LayerSimilarity:
         return heat.draw(self.cka, down, across, axes, self.title, mark, "CKA")
 
     def _repr_html_(self) -> str:
-        image = base64.b64encode(png(self.plot())).decode()
-        return f'<img alt="{self.title}" style="max-width:100%" src="data:image/png;base64,{image}">'
+        return image_html(self.plot(), self.title)
 
     def __repr__(self) -> str:
         rows, columns = self.cka.shape
@@ -84,9 +84,9 @@ class LayerSimilarity:
 
 
 def layer_similarity(
-    encoder: Encoder | str | Path | None,
+    encoder: TextEncoder | str | Path | None,
     texts: Sequence[str],
-    other: Encoder | str | Path | None = None,
+    other: TextEncoder | str | Path | None = None,
     debiased: bool = True,
     on_progress: Callable[[int, int], None] | None = None,
     cancel: threading.Event | None = None,
@@ -103,13 +103,24 @@ def layer_similarity(
 
     Raises:
         InvalidData: fewer than four texts, or something among them that is none.
+        CapabilityMissing: an encoder runs on a server.
         InfluenceError: it was cancelled.
     """
-    found = [_opened(one) for one in ([encoder] if other is None else [encoder, other])]
+    found = [with_layers(one) for one in ([encoder] if other is None else [encoder, other])]
     sides = [one.encode_layers(texts, on_progress=on_progress, cancel=cancel) for one in found]
     matrix = cka(sides[0], None if other is None else sides[1], debiased)
     return LayerSimilarity(matrix, (found[0].name, found[-1].name), sides[0].shape[1], debiased)
 
 
-def _opened(encoder: Encoder | str | Path | None) -> Encoder:
-    return encoder if isinstance(encoder, Encoder) else open_encoder(encoder)
+def with_layers(encoder: TextEncoder | str | Path | None) -> Encoder:
+    """The encoder, once it is sure that its layers can be looked at.
+
+    Raises:
+        CapabilityMissing: it runs on a server, which gives vectors and no layers.
+    """
+    found = opened(encoder)
+    if not isinstance(found, Encoder):
+        raise CapabilityMissing(
+            f"{found.name} runs on a server, which does not show its layers.", "Load an encoder here."
+        )
+    return found

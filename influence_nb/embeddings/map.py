@@ -5,7 +5,6 @@ It knows encoders and projections; it does not know the widget that shows it.
 
 from __future__ import annotations
 
-import base64
 import operator
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +25,7 @@ from influence_nb.embeddings.table import OWN, table
 from influence_nb.embeddings.text_encoder import TextEncoder
 from influence_nb.embeddings.vectors import brought, check_finite
 from influence_nb.errors import CapabilityMissing, InvalidData
-from influence_nb.picture import png
+from influence_nb.picture import image_html
 
 if TYPE_CHECKING:
     import pandas
@@ -345,10 +344,7 @@ class EmbeddingMap:
         )
 
     def _repr_html_(self) -> str:
-        picture_of_it = base64.b64encode(png(self.plot())).decode()
-        return (
-            f'<img alt="{self.title()}" style="max-width:100%" src="data:image/png;base64,{picture_of_it}">'
-        )
+        return image_html(self.plot(), self.title())
 
     def __repr__(self) -> str:
         return f"EmbeddingMap({self.title()})"

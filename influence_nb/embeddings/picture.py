@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from influence_nb.errors import InvalidData
-from influence_nb.picture import new_figure
+from influence_nb.picture import GREY, new_figure
 
 if TYPE_CHECKING:
     import pandas
@@ -27,7 +27,6 @@ PALETTE = (
 """Twelve middle tones: each can be told from a white and from a near-black page."""
 PLAIN = PALETTE[0]
 MARK = "#f5470c"
-GREY = "#808790"
 MISSING = "(missing)"
 """The category of values that are not there (None, NaN, NA); it is drawn in grey."""
 LABELS = ("direct", "legend", "none")

@@ -9,7 +9,7 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from influence_nb.arguments import expect_path, expect_text, quoted
 from influence_nb.embeddings.csv_lines import Fault, read_csv
@@ -24,7 +24,7 @@ KINDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt")
 _SOME = 8192
 
 
-def is_file_name(data: object) -> bool:
+def is_file_name(data: object) -> TypeGuard[str | Path]:
     """Whether that names a file of texts, by how it ends."""
     return isinstance(data, Path) or (
         isinstance(data, str) and data.lower().endswith(KINDS) and "\n" not in data
@@ -52,15 +52,17 @@ def read_texts(
         InvalidData: no such file, column or encoding, a kind of file that is not read here, or broken lines.
         MissingExtra: pyarrow is not installed, which reads Parquet.
     """
-    import pandas as pd
+    expect_text(text=text)
+    return _whole(path, text, broken, encoding)
 
-    faults: list[Fault] = []
-    found = list(_frames(_path(path), text, encoding, faults))
-    lines = _judged(Path(path), faults, broken)
-    frame = pd.concat([piece for _, piece in found], ignore_index=True) if found else pd.DataFrame({text: []})
-    frame = frame.apply(_numbers) if Path(path).suffix.lower() in (".csv", ".tsv") else frame
-    frame.attrs["left_out"] = lines
-    return frame
+
+def read_rows(path: str | Path) -> pandas.DataFrame:
+    """A file as a DataFrame, whatever its columns hold; those of a .txt file get the column `text`.
+
+    Raises:
+        InvalidData, MissingExtra: as `read_texts`, but for what concerns the column of the texts.
+    """
+    return _whole(path, None, "raise", "utf-8")
 
 
 def iter_texts(
@@ -108,8 +110,20 @@ def _path(path: str | Path) -> Path:
     return found
 
 
-def _judged(path: Path, faults: list[Fault], broken: str) -> tuple[int, ...]:
-    """The places of what is broken, once that was said the way that was asked for."""
+def _whole(path: str | Path, text: str | None, broken: str, encoding: str) -> pandas.DataFrame:
+    import pandas as pd
+
+    faults: list[Fault] = []
+    found = [frame for _, frame in _frames(_path(path), text, encoding, faults)]
+    lines = _judged(Path(path), faults, broken, 4)
+    frame = pd.concat(found, ignore_index=True) if found else pd.DataFrame({text or "text": []})
+    frame = frame.apply(_numbers) if Path(path).suffix.lower() in (".csv", ".tsv") else frame
+    frame.attrs["left_out"] = lines
+    return frame
+
+
+def _judged(path: Path, faults: list[Fault], broken: str, depth: int = 3) -> tuple[int, ...]:
+    """The places of what is broken, once that was said the way that was asked for, `depth` calls above."""
     if broken not in ("raise", "skip"):
         raise InvalidData(f"broken={quoted(broken)} cannot be.", "Give 'raise' or 'skip'.")
     if not faults:
@@ -124,14 +138,14 @@ def _judged(path: Path, faults: list[Fault], broken: str) -> tuple[int, ...]:
             f"{what}.",
             f"Mend them, or go on without them: inb.read_texts({path.name!r}, text=..., broken='skip').",
         )
-    warnings.warn(f"{what}. They were left out.", stacklevel=3)
+    warnings.warn(f"{what}. They were left out.", stacklevel=depth)
     return places
 
 
 def _frames(
-    path: Path, text: str, encoding: str, faults: list[Fault]
+    path: Path, text: str | None, encoding: str, faults: list[Fault]
 ) -> Iterator[tuple[list[str], pandas.DataFrame]]:
-    """Some rows at a time: their texts, all of them whole, and all columns."""
+    """Some rows at a time: their texts, all of them whole, and all columns; of `text` None no texts, and every row."""
     expect_text(text=text, encoding=encoding)
     kind = path.suffix.lower()
     try:
@@ -141,7 +155,7 @@ def _frames(
             case ".parquet":
                 yield from _parquet(path, text, faults)
             case ".txt":
-                yield from _lines(path, text, encoding)
+                yield from _lines(path, text or "text", encoding)
             case _:
                 yield from _json(path, text, faults)
     except OSError as error:
@@ -153,38 +167,45 @@ def _frames(
 
 
 def _csv(
-    path: Path, text: str, encoding: str, faults: list[Fault]
+    path: Path, text: str | None, encoding: str, faults: list[Fault]
 ) -> Iterator[tuple[list[str], pandas.DataFrame]]:
     import pandas as pd
 
     for columns, some in read_csv(path, encoding, faults):
-        place = _column(columns, text, path)
-        whole = [record for line, record in some if _has_text(record[place], line, text, faults)]
+        whole, texts = [record for _, record in some], []
+        if text is not None:
+            place = _column(columns, text, path)
+            whole = [record for line, record in some if _has_text(record[place], line, text, faults)]
+            texts = [record[place] for record in whole]
         frame = pd.DataFrame(whole, columns=columns, dtype=object)
-        yield [record[place] for record in whole], frame.where(frame != "", None)
+        yield texts, frame.where(frame != "", None)
 
 
-def _json(path: Path, text: str, faults: list[Fault]) -> Iterator[tuple[list[str], pandas.DataFrame]]:
+def _json(path: Path, text: str | None, faults: list[Fault]) -> Iterator[tuple[list[str], pandas.DataFrame]]:
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
     found = False
     for place, value in _values(path, faults):
-        row = {text: value} if isinstance(value, str) else value
+        row = {text: value} if isinstance(value, str) and text is not None else value
         if not isinstance(row, Mapping):
             faults.append(Fault(place, f"a {type(value).__name__}, not an object"))
-        elif _has_text(row.get(text), place, text, faults):
+        elif text is None or _has_text(row.get(text), place, text, faults):
             rows.append(dict(row))
             found = True
         if len(rows) == _SOME:
-            yield [row[text] for row in rows], pd.DataFrame(rows)
+            yield _texts(rows, text), pd.DataFrame(rows)
             rows = []
-    if not found and faults and all(fault.why.startswith("no ") for fault in faults):
+    if text is not None and not found and faults and all(fault.why.startswith("no ") for fault in faults):
         raise InvalidData(
             f"{path.name} has no {text!r} in any of its rows.",
             "Name the field that holds the texts: text=...",
         )
-    yield [row[text] for row in rows], pd.DataFrame(rows)
+    yield _texts(rows, text), pd.DataFrame(rows)
+
+
+def _texts(rows: list[dict[str, Any]], text: str | None) -> list[str]:
+    return [] if text is None else [row[text] for row in rows]
 
 
 def _values(path: Path, faults: list[Fault]) -> Iterator[tuple[int, Any]]:
@@ -207,7 +228,9 @@ def _values(path: Path, faults: list[Fault]) -> Iterator[tuple[int, Any]]:
                     faults.append(Fault(number, f"not JSON: {error}"))
 
 
-def _parquet(path: Path, text: str, faults: list[Fault]) -> Iterator[tuple[list[str], pandas.DataFrame]]:
+def _parquet(
+    path: Path, text: str | None, faults: list[Fault]
+) -> Iterator[tuple[list[str], pandas.DataFrame]]:
     try:
         import pyarrow
         from pyarrow import parquet
@@ -219,6 +242,9 @@ def _parquet(path: Path, text: str, faults: list[Fault]) -> Iterator[tuple[list[
     first = 0
     try:
         file = parquet.ParquetFile(path)
+        if text is None:
+            yield [], file.read().to_pandas()
+            return
         _column(file.schema_arrow.names, text, path)
         for batch in file.iter_batches(_SOME):
             values = batch.column(text).to_pylist()

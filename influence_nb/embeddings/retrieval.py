@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from influence_nb.arguments import quoted, real, whole
-from influence_nb.embeddings.encode import Encoder, open_encoder
+from influence_nb.embeddings.encode import opened
 from influence_nb.embeddings.neighbours import unit
+from influence_nb.embeddings.text_encoder import TextEncoder
 from influence_nb.embeddings.vectors import brought
 from influence_nb.errors import InvalidData
 
@@ -179,7 +180,7 @@ def retrieval(
     queries: Sequence[str],
     documents: Sequence[str],
     answers: Sequence[Any],
-    encoder: Encoder | str | Path | None = None,
+    encoder: TextEncoder | str | Path | None = None,
     k: int = 10,
     vectors: tuple[Any, Any] | None = None,
 ) -> Retrieval:
@@ -203,11 +204,11 @@ def retrieval(
     grades = _graded(answers, asked, len(held))
     k = whole("k", k, 1, len(held))
     if vectors is None:
-        opened = encoder if isinstance(encoder, Encoder) else open_encoder(encoder)
-        name = opened.name
-        sides = [opened.encode(asked), opened.encode(held)]
+        found = opened(encoder)
+        name = found.name
+        sides = [found.encode(asked), found.encode(held)]
     else:
-        name = encoder.name if isinstance(encoder, Encoder) else "vectors that were brought"
+        name = encoder.name if isinstance(encoder, TextEncoder) else "vectors that were brought"
         sides = _brought(vectors, asked, held)
     ranks, first = _ranked(unit(sides[0]), unit(sides[1]), grades)
     return Retrieval(tuple(asked), tuple(held), tuple(ranks), tuple(grades), first, k, name)

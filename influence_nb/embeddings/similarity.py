@@ -5,7 +5,6 @@ It knows encoders; it does not know maps. For thousands of texts `EmbeddingMap.n
 
 from __future__ import annotations
 
-import base64
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,10 +17,11 @@ from numpy.typing import NDArray
 
 from influence_nb.arguments import expect_bool, whole
 from influence_nb.embeddings import heat
-from influence_nb.embeddings.encode import Encoder, open_encoder
+from influence_nb.embeddings.encode import opened
 from influence_nb.embeddings.neighbours import unit
+from influence_nb.embeddings.text_encoder import TextEncoder
 from influence_nb.errors import InvalidData
-from influence_nb.picture import png
+from influence_nb.picture import image_html
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,9 +130,7 @@ class Similarity:
     def _repr_html_(self) -> str:
         if max(self.matrix.shape) > MOST_DRAWN:
             return f"<pre>{escape(repr(self))}</pre>"
-        image = base64.b64encode(png(self.plot())).decode()
-        title = escape(self.title)
-        return f'<img alt="{title}" style="max-width:100%" src="data:image/png;base64,{image}">'
+        return image_html(self.plot(), self.title)
 
     def __repr__(self) -> str:
         others = "themselves" if self.itself else f"{len(self.others)} others"
@@ -141,7 +139,7 @@ class Similarity:
 
 def similarity(
     texts: Sequence[str],
-    encoder: Encoder | str | Path | None = None,
+    encoder: TextEncoder | str | Path | None = None,
     other_texts: Sequence[str] | None = None,
 ) -> Similarity:
     """How alike texts are to each other, or to other texts, as the cosine of their vectors.
@@ -154,15 +152,15 @@ def similarity(
     Raises:
         InvalidData: no texts, or something among them that is none.
     """
-    opened = encoder if isinstance(encoder, Encoder) else open_encoder(encoder)
+    found = opened(encoder)
     given = [texts] if other_texts is None else [texts, other_texts]
-    sides = [unit(opened.encode(one)) for one in given]
+    sides = [unit(found.encode(one)) for one in given]
     for side in sides:
         if not len(side):
             raise InvalidData("There are no texts to compare.", "Give at least one.")
     said = [(one,) if isinstance(one, str) else tuple(one) for one in given]
     matrix = np.clip(sides[0] @ sides[-1].T, -1, 1)
-    return Similarity(matrix, said[0], said[-1], opened.name, other_texts is None)
+    return Similarity(matrix, said[0], said[-1], found.name, other_texts is None)
 
 
 def _label(text: str) -> str:

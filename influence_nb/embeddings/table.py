@@ -79,7 +79,7 @@ def _frame(data: pandas.DataFrame | Iterable[Any] | Path, text: str) -> pandas.D
     import pandas as pd
 
     if is_file_name(data):
-        return read_texts(data, text)  # type: ignore[arg-type]
+        return read_texts(data, text)
     if callable(convert := getattr(data, "to_pandas", None)):  # of `datasets`, pyarrow or polars
         data = convert()
     if isinstance(data, pd.DataFrame):

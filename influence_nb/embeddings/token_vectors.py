@@ -121,16 +121,20 @@ def _read(folder: Path, names: list[str], prefix: str) -> NDArray[np.float32]:
     from safetensors import safe_open
 
     index = folder / "model.safetensors.index.json"
-    places = json.loads(index.read_text(encoding="utf-8"))["weight_map"] if index.is_file() else {}
-    for name in names:
-        for spelled in (name, name.removeprefix(f"{prefix}."), f"{prefix}.{name}"):
-            for file in (
-                [folder / places[spelled]] if spelled in places else sorted(folder.glob("*.safetensors"))
-            ):
-                with safe_open(file, "pt") as weights:
-                    if spelled in weights.keys():  # noqa: SIM118
-                        found: NDArray[np.float32] = weights.get_tensor(spelled).float().numpy()
-                        return found
+    if index.is_file():
+        held = {
+            name: folder / file for name, file in json.loads(index.read_text("utf-8"))["weight_map"].items()
+        }
+    else:
+        held = {}
+        for file in sorted(folder.glob("*.safetensors")):
+            with safe_open(file, "pt") as weights:
+                held |= dict.fromkeys(weights.keys(), file)
+    spelled = [one for name in names for one in (name, name.removeprefix(f"{prefix}."), f"{prefix}.{name}")]
+    if (name := next((one for one in spelled if one in held), None)) is not None:
+        with safe_open(held[name], "pt") as weights:
+            found: NDArray[np.float32] = weights.get_tensor(name).float().numpy()
+            return found
     raise BrokenModel(f"{folder} has no weight {names[0]!r}.", AGAIN)
 
 

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from influence_nb.arguments import expect_call, expect_event, quoted
@@ -153,7 +154,7 @@ def _run(
         some = [rows[places[index]] for index in group]
         try:
             at_once = len(some[0].context) <= SHORT or model.goes_on()
-            job = model.on_worker(lambda stopped: _together(model, some, at_once, stopped), "scoring", cancel)  # noqa: B023
+            job = model.on_worker(partial(_together, model, some, at_once), "scoring", cancel)
             with closing(job):
                 found = list(job)
         except OutOfMemory:

@@ -24,6 +24,11 @@ def loaded() -> list[Model]:
         return list(_models)
 
 
+def named(name: str) -> Model | None:
+    """The loaded model of that name, of several the one loaded last; None where there is none."""
+    return next((model for model in reversed(loaded()) if model.name == name), None)
+
+
 def add(model: Model) -> None:
     """Put a model on the list."""
     with _lock:

@@ -254,8 +254,7 @@ class Xray(Sequence[XrayStep]):
         Raises:
             InvalidSampling: unknown or out of range, or another grammar.
         """
-        expect_choices(overrides)
-        changed = checked(sampling or self.sampling, overrides)
+        changed = chosen(sampling or self.sampling, overrides)
         if changed.seed is None:
             changed = changed.replace(seed=self.sampling.seed)
         if changed.grammar != self.sampling.grammar:
@@ -317,11 +316,11 @@ class Xray(Sequence[XrayStep]):
         )
 
 
-def expect_choices(overrides: Mapping[str, Any]) -> None:
-    """Go on only if none of the overrides says where a text ends: an X-ray looks at so many tokens as it is told.
+def chosen(sampling: Sampling | None, overrides: Mapping[str, Any]) -> Sampling:
+    """`sampling` with some parameters changed; none of them says where a text ends, which steps do in an X-ray.
 
     Raises:
-        InvalidSampling: one does.
+        InvalidSampling: one does; otherwise as `sampling.checked`.
     """
     for name in ("max_new_tokens", "stop"):
         if name in overrides:
@@ -331,6 +330,7 @@ def expect_choices(overrides: Mapping[str, Any]) -> None:
             )
             error.field = name
             raise error
+    return checked(sampling, overrides)
 
 
 def entropy(logprobs: torch.Tensor) -> torch.Tensor:

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from influence_nb.arguments import quoted, real, whole
 from influence_nb.engine import device, registry
-from influence_nb.engine.machine import machine
 from influence_nb.engine.model import Model
 from influence_nb.engine.receipts import package_versions
 from influence_nb.engine.sampling import Sampling
 from influence_nb.errors import InvalidData
-from influence_nb.evaluation.run import OnItems, Result, asked, facts_of, metrics_of
+from influence_nb.evaluation.facts import differing
+from influence_nb.evaluation.run import OnItems, Result, asked, facts_of, hardware, metrics_of, result
 from influence_nb.evaluation.runs import Run
 from influence_nb.evaluation.tasks import Task
 
@@ -152,11 +152,13 @@ def repeat(
         InvalidData: a run that did not end or is a notebook's; no model of that name is loaded.
         InfluenceError: it was cancelled.
     """
-    from influence_nb.evaluation.run import result
-
     tolerance = real("tolerance", tolerance, 0, math.inf)
     recorded = given if isinstance(given, Result) else result(given)
-    model = _loaded(recorded.run.model) if model is None else model
+    if model is None and (model := registry.named(recorded.run.model)) is None:
+        raise InvalidData(
+            f"No model {recorded.run.model!r} is loaded.",
+            f"Load it: inb.load({recorded.run.model!r}), or give the one that is to answer.",
+        )
     sampling = Sampling.from_dict(recorded.run.determined_by["sampling"])
     now = [
         one for items in asked(model, recorded.task, sampling, (), None, cancel, on_progress) for one in items
@@ -213,7 +215,7 @@ def audit(
     task = Task.named(task) if isinstance(task, str) else task
     task = task if limit is None else task.head(whole("limit", limit, 1))
     sizes = [whole("together", size, 1) for size in dict.fromkeys(together)] or [64]
-    usual = machine(model.device)["threads"]
+    usual = hardware(model)["threads"]
     counts = dict.fromkeys([usual, 1] if threads is None else [whole("threads", one, 1) for one in threads])
     ways = [
         (one, size, count)
@@ -222,7 +224,7 @@ def audit(
         for size in sorted(sizes, reverse=True)
     ]
     found: dict[str, list[dict[str, Any]]] = {}
-    with _threads_kept():
+    with _threads_kept(usual):
         for place, (one, size, count) in enumerate(ways):
             device.use_threads(count)
             told = _onward(on_progress, place, len(ways), len(task))
@@ -252,40 +254,16 @@ def audit(
     return Audit(tuple(found), metrics, noise, frame)
 
 
-def differing(
-    before: Mapping[str, Any], now: Mapping[str, Any], within: str = ""
-) -> dict[str, tuple[Any, Any]]:
-    """Which facts are not the same: {name: (before, now)}; of mappings the entries, as "files.model.safetensors"."""
-    found: dict[str, tuple[Any, Any]] = {}
-    for name in dict.fromkeys([*before, *now]):
-        then, here = before.get(name), now.get(name)
-        if isinstance(then, Mapping) and isinstance(here, Mapping):
-            found |= differing(then, here, f"{within}{name}.")
-        elif _plain(then) != _plain(here):
-            found[f"{within}{name}"] = (then, here)
-    return found
-
-
 def _changed(run: Run, model: Model) -> dict[str, tuple[Any, Any]]:
     before = {**run.determined_by, **run.facts}
-    now = before | facts_of(model) | machine(model.device) | {"versions": dict(package_versions())}
-    return differing(before, now)
-
-
-def _loaded(name: str) -> Model:
-    found = [one for one in registry.loaded() if one.name == name]
-    if not found:
-        raise InvalidData(
-            f"No model {name!r} is loaded.",
-            f"Load it: inb.load({name!r}), or give the one that is to answer.",
-        )
-    return found[-1]
+    now = before | facts_of(model) | hardware(model) | {"versions": dict(package_versions())}
+    return {one.name: (one.first, one.second) for one in differing(before, now, True)}
 
 
 def _essence(item: Item) -> Any:
     """What has to come again: all but the receipt's facts of where it ran."""
     receipt = item["receipt"] or {}
-    return _plain([item["output"], item["values"], item["detail"], receipt.get("output_ids"), item["error"]])
+    return item["output"], item["values"], item["detail"], receipt.get("output_ids"), item["error"]
 
 
 def _distance(then: Item, now: Item) -> float:
@@ -303,18 +281,11 @@ def _moved(then: Item, now: Item) -> float:
 
 def _outcome(item: Item) -> Any:
     receipt = item["receipt"]
-    return item["output"] if receipt is None else _plain(receipt["output_ids"])
+    return item["output"] if receipt is None else receipt["output_ids"]
 
 
 def _number(value: Any) -> float:
     return math.nan if value is None else float(value)
-
-
-def _plain(value: Any) -> Any:
-    """As JSON has it: tuples are lists."""
-    if isinstance(value, Mapping):
-        return {name: _plain(one) for name, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _onward(told: OnItems | None, place: int, ways: int, count: int) -> Callable[[int, int], object] | None:
@@ -322,8 +293,7 @@ def _onward(told: OnItems | None, place: int, ways: int, count: int) -> Callable
 
 
 @contextmanager
-def _threads_kept() -> Iterator[None]:
-    usual = machine("cpu")["threads"]
+def _threads_kept(usual: int) -> Iterator[None]:
     try:
         yield
     finally:

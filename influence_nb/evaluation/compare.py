@@ -22,15 +22,13 @@ from influence_nb.evaluation.intervals import Values, resampled
 from influence_nb.evaluation.judging import Figure
 from influence_nb.evaluation.run import Result, values
 from influence_nb.evaluation.runs import Run
-from influence_nb.picture import new_figure
+from influence_nb.picture import GREY, new_figure
 
 if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure as Picture
 
 Given = Result | Run | str | Path
-
-_GREY = "#808790"
 
 
 @dataclass(frozen=True)
@@ -149,12 +147,10 @@ class Comparison:
         ax.set_yticks(range(len(self.results)), [_label(one) for one in self.results])
         ax.invert_yaxis()
         ax.set_ylim(len(self.results) - 0.5, -0.5)
-        ax.set_xlabel(
-            f"{name}, with its {self.results[0].metrics[name].confidence:.0%} interval", color=_GREY
-        )
-        ax.tick_params(colors=_GREY)
+        ax.set_xlabel(f"{name}, with its {self.results[0].metrics[name].confidence:.0%} interval", color=GREY)
+        ax.tick_params(colors=GREY)
         for spine in ax.spines.values():
-            spine.set_color(_GREY)
+            spine.set_color(GREY)
         return figure
 
     def __repr__(self) -> str:

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from influence_nb.arguments import expect_call, expect_event, quoted
-from influence_nb.embeddings.encode import Encoder, open_encoder
+from influence_nb.embeddings.encode import opened
+from influence_nb.embeddings.text_encoder import TextEncoder
 from influence_nb.engine.grid import Grid
 from influence_nb.errors import InvalidData
 
@@ -90,7 +91,7 @@ def similarity_to_others(vectors: NDArray[Any]) -> NDArray[np.float64]:
 
 def diversity(
     grid: Grid,
-    encoder: Encoder | str | Path | LocalModel | Literal[False] | None = None,
+    encoder: TextEncoder | str | Path | LocalModel | Literal[False] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> pd.DataFrame:
@@ -124,8 +125,7 @@ def diversity(
         frame[f"distinct_{n}"] = [distinct([one], n) for one in tokens]
     frame["repetition_4"] = [repetition(one, 4) for one in tokens]
     if encoder is not False:
-        opened = encoder if isinstance(encoder, Encoder) else open_encoder(encoder)
-        vectors = opened.encode(list(frame["text"]), on_progress=on_progress, cancel=cancel)
+        vectors = opened(encoder).encode(list(frame["text"]), on_progress=on_progress, cancel=cancel)
         frame["self_similarity"] = _beside(grid, vectors)
     return frame
 

@@ -68,11 +68,11 @@ def fact_differences(first: Result | Run | str | Path, second: Result | Run | st
         InvalidData: no such run.
     """
     one, other = _run(first), _run(second)
-    deciding = list(_differing(one.determined_by, other.determined_by, True))
+    deciding = list(differing(one.determined_by, other.determined_by, True))
     at = next((place for place, each in enumerate(deciding) if each.name == "task"), None)
     if at is not None:
         deciding[at : at + 1] = _of_tasks(one, other) or [deciding[at]]
-    return FactDifferences([*deciding, *_differing(one.facts, other.facts, False)])
+    return FactDifferences([*deciding, *differing(one.facts, other.facts, False)])
 
 
 def first_difference(
@@ -102,13 +102,14 @@ def _run(given: Result | Run | str | Path) -> Run:
     return given.run if isinstance(given, Result) else find(given)
 
 
-def _differing(
+def differing(
     first: Mapping[str, Any], second: Mapping[str, Any], decides: bool, before: str = ""
 ) -> Iterator[FactDifference]:
+    """The facts that are not the same; of mappings the entries, each with its dotted name."""
     for name in [*first, *(one for one in second if one not in first)]:
         one, other = first.get(name, NOT_RECORDED), second.get(name, NOT_RECORDED)
         if isinstance(one, Mapping) and isinstance(other, Mapping):
-            yield from _differing(one, other, decides, f"{before}{name}.")
+            yield from differing(one, other, decides, f"{before}{name}.")
         elif _plain(one) != _plain(other):
             yield FactDifference(f"{before}{name}", one, other, decides)
 
@@ -125,5 +126,5 @@ def _of_tasks(first: Run, second: Run) -> list[FactDifference]:
             {name: part for name, part in one.task().to_dict().items() if name not in ("rows", "name")}
             for one in (first, second)
         )
-        return list(_differing(mine, theirs, True, "task."))
+        return list(differing(mine, theirs, True, "task."))
     return []

@@ -13,13 +13,12 @@ from influence_nb.arguments import quoted
 from influence_nb.engine.grid import Grid
 from influence_nb.engine.grid_view import shown
 from influence_nb.errors import InvalidData
-from influence_nb.picture import new_figure
+from influence_nb.picture import GREY, new_figure, without_frame, write_cells
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-_GREY = "#808790"
 _WIDE = 50
 """Positive figures that lie so many times apart are coloured by their logarithms."""
 
@@ -102,27 +101,9 @@ def _drawn(
     image: Any = ax.imshow(np.ma.masked_invalid(table), cmap="viridis", aspect="auto", norm=scale)
     ax.set_yticks(range(height), down[1])
     ax.set_xticks(range(width), across[1] if across[0] else [""])
-    ax.set_ylabel(down[0], color=_GREY)
-    ax.set_xlabel(across[0] or "", color=_GREY)
-    ax.set_title(f"{value}, coloured by its logarithm" if spread else value, color=_GREY, fontsize=11)
-    ax.tick_params(colors=_GREY, length=0)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
-    for y in range(height):
-        for x in range(width):
-            number = table[y, x]
-            if np.isfinite(number):
-                dark = image.norm(number) < 0.6  # of viridis
-                colour = "white" if dark else "black"
-                ax.text(
-                    x,
-                    y,
-                    f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}",
-                    ha="center",
-                    va="center",
-                    color=colour,
-                    fontsize=9,
-                )
-            else:
-                ax.text(x, y, "–", ha="center", va="center", color=_GREY)
+    ax.set_ylabel(down[0], color=GREY)
+    ax.set_xlabel(across[0] or "", color=GREY)
+    ax.set_title(f"{value}, coloured by its logarithm" if spread else value, color=GREY, fontsize=11)
+    without_frame(ax)
+    write_cells(ax, image, table, lambda one: f"{one:,.0f}" if abs(one) >= 1000 else f"{one:.3g}", 9)
     return figure

@@ -12,15 +12,17 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from influence_nb.arguments import quoted
-from influence_nb.embeddings.encode import open_encoder
+from influence_nb.embeddings.encode import Encoder, open_encoder
+from influence_nb.embeddings.neighbours import unit
 from influence_nb.engine import registry
-from influence_nb.engine.model import Model
 from influence_nb.engine.sampling import Sampling
 from influence_nb.errors import InvalidData
-from influence_nb.evaluation.diversity import cosines
 from influence_nb.evaluation.judging import Figure, Row, expect_answers, expect_columns
 from influence_nb.evaluation.scorers import Generated
 
@@ -48,17 +50,22 @@ class SemanticSimilarity(Generated):
 
     def check(self, rows: Sequence[Row]) -> None:
         """See `Scorer`."""
-        expect_columns(rows, self.answer)
         expect_answers(rows, self.answer)
 
     def judged(
         self, rows: Sequence[Row], texts: Sequence[str]
     ) -> list[tuple[Mapping[str, float], Mapping[str, Any]]]:
         """See `Generated`."""
-        encoder = open_encoder(self.encoder)
-        vectors = encoder.encode([*texts, *(str(row[self.answer]) for row in rows)])
-        between: Any = cosines(vectors).diagonal(len(texts)) if texts else []
-        return [({"similarity": float(one)}, {"encoder": encoder.name}) for one in between]
+        said, right = (
+            unit(self._encoder.encode(list(some)))
+            for some in (texts, [str(row[self.answer]) for row in rows])
+        )
+        near = np.clip((said * right).sum(axis=1), -1, 1)
+        return [({"similarity": float(one)}, {"encoder": self._encoder.name}) for one in near]
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        return open_encoder(self.encoder)
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,11 @@ class Judge(Generated):
         self, rows: Sequence[Row], texts: Sequence[str]
     ) -> list[tuple[Mapping[str, float], Mapping[str, Any]]]:
         """See `Generated`."""
-        judge = self._loaded()
+        judge = registry.named(self.model)
+        if judge is None:
+            raise InvalidData(
+                f"The judge {self.model!r} is not loaded.", f"Load it first: inb.load({self.model!r})."
+            )
         prompts = [
             [{"role": "user", "content": self._filled(row, text)}]
             for row, text in zip(rows, texts, strict=True)
@@ -122,11 +133,3 @@ class Judge(Generated):
         found = re.search(r"-?\d+(?:\.\d+)?", said)
         grade = float(found[0]) if found else math.nan
         return grade if self.lowest <= grade <= self.highest else math.nan
-
-    def _loaded(self) -> Model:
-        found = [one for one in registry.loaded() if one.name == self.model]
-        if not found:
-            raise InvalidData(
-                f"The judge {self.model!r} is not loaded.", f"Load it first: inb.load({self.model!r})."
-            )
-        return found[-1]

@@ -115,7 +115,8 @@ def expect_columns(rows: Sequence[Row], *names: str) -> None:
 
 
 def expect_answers(rows: Sequence[Row], name: str) -> None:
-    """Refuse rows without an answer in a column; InvalidData names them."""
+    """Refuse rows without an answer in a column, or without that column; InvalidData names them."""
+    expect_columns(rows, name)
 
     def none(value: Any) -> bool:
         return value is None or value == "" or value != value or (is_list(value) and not list(value))

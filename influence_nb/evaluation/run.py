@@ -10,6 +10,7 @@ and gives what it would have given. It does not know where runs are kept on the 
 from __future__ import annotations
 
 import html
+import json
 import math
 import threading
 import time
@@ -140,7 +141,7 @@ def evaluate(
             **_told(chosen, task.sampling),
             **({} if limit is None else {"limit": limit}),
         }
-        facts = machine(model.device)
+        facts = hardware(model)
         run = Run(
             identifier, "task", task.name, model.name, "running", now(), math.nan, determined, facts, parameters
         ).save()  # fmt: skip
@@ -205,6 +206,11 @@ def facts_of(model: Model) -> dict[str, Any]:
     return {"model": receipt.model} | {name: getattr(receipt, name) for name in names}
 
 
+def hardware(model: Model) -> dict[str, Any]:
+    """What a model runs on; of one on a server, what asks it."""
+    return machine("cpu" if model.local is None else model.device)
+
+
 def now() -> str:
     """The time, ISO 8601 in UTC."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -242,8 +248,14 @@ def asked(
         if all(row["id"] in done for row in rows):
             continue
         answers: Sequence[Answer] = ()
-        if cancel is None or not cancel.is_set():
-            answers = task.scorer.answers(model, [task.prompt(row) for row in rows], rows, sampling, cancel)
+        try:
+            if cancel is None or not cancel.is_set():
+                answers = task.scorer.answers(
+                    model, [task.prompt(row) for row in rows], rows, sampling, cancel
+                )
+        except InfluenceError:
+            if cancel is None or not cancel.is_set():
+                raise
         if cancel is not None and cancel.is_set():  # what was cut short is no answer
             raise InfluenceError(
                 f"Stopped after {count} of {len(task)} items.", "Run it again: what is kept stays."
@@ -275,15 +287,10 @@ def _finish(
 
 
 def _item(row: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
+    """As it is read from the file later: of JSON's kinds alone."""
     numbers = {name: None if math.isnan(one) else one for name, one in answer.values.items()}
-    return {
-        "id": row["id"],
-        "values": numbers,
-        "output": answer.output,
-        "detail": dict(answer.detail),
-        "receipt": None if answer.receipt is None else dict(answer.receipt),
-        "error": answer.error,
-    }
+    made: dict[str, Any] = json.loads(json.dumps({"id": row["id"], **vars(answer), "values": numbers}))
+    return made
 
 
 def _told(sampling: Sampling, usual: Sampling) -> dict[str, Any]:

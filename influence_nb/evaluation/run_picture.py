@@ -17,14 +17,13 @@ import numpy as np
 from influence_nb.arguments import quoted
 from influence_nb.errors import InvalidData
 from influence_nb.evaluation import runs as kept
-from influence_nb.picture import new_figure
+from influence_nb.picture import GREY, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MODEL = "model"
 """May stand in place of a parameter: the model's name."""
-_GREY = "#808790"
 
 
 def plot_runs(metric: str, over: str = MODEL, runs: Sequence[str] | None = None) -> Figure:
@@ -73,14 +72,14 @@ def drawn(rows: Sequence[Mapping[str, Any]], metric: str, over: str) -> Figure:
     if not numbers:
         ax.set_xticks(range(len(names)), names)
         ax.set_xlim(-0.5, len(names) - 0.5)
-    ax.set_xlabel(over, color=_GREY)
-    ax.set_ylabel(metric, color=_GREY)
-    ax.tick_params(colors=_GREY)
+    ax.set_xlabel(over, color=GREY)
+    ax.set_ylabel(metric, color=GREY)
+    ax.tick_params(colors=GREY)
     for spine in ax.spines.values():
-        spine.set_color(_GREY)
+        spine.set_color(GREY)
     legend = ax.legend(frameon=False, fontsize=8)
     for text in legend.get_texts():
-        text.set_color(_GREY)
+        text.set_color(GREY)
     return figure
 
 

@@ -58,7 +58,7 @@ class Run:
         model: the name of the model that was asked; "" where that is not known.
         status: "done"; "failed", with the error in `error`; "running", also of one that was cut off.
         started: the time it began last, ISO 8601 in UTC.
-        seconds: how long it took in all, of every time that it was taken up; NaN before the end.
+        seconds: how long it took, the last time that it was taken up; NaN before the end.
         determined_by: everything that decides what comes: hashes of the data, the template, the model's files;
             sampling, seed, dtype, device, versions.
         facts: what it ran on, and does not decide it as far as is known: processor, threads, batch shapes.
@@ -271,6 +271,7 @@ def import_run(path: str | Path) -> Run:
                         f"The run in {path} was changed: its id is not that of what determined it.",
                         "Ask for it once more.",
                     )
+                shutil.rmtree(home() / identifier, ignore_errors=True)  # of one that was never begun
                 shutil.move(str(Path(inside) / identifier), home() / identifier)
     except (OSError, zipfile.BadZipFile) as error:
         if isinstance(error, OSError) and error.errno == 28:
@@ -282,13 +283,22 @@ def import_run(path: str | Path) -> Run:
 
 
 def lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The JSON objects in a file, a line each; a last line that was not written whole is passed over."""
+    """The JSON objects in a file, a line each; a last line that was not written whole is passed over.
+
+    Raises:
+        InvalidData: another line cannot be read.
+    """
     if not path.is_file():
         return
     with path.open(encoding="utf-8") as file:
-        for line in file:
+        for number, line in enumerate(file, 1):
             if line.endswith("\n"):
-                yield json.loads(line)
+                try:
+                    yield json.loads(line)
+                except ValueError as error:
+                    raise InvalidData(
+                        f"Line {number} of {path} is damaged: {error}.", "Run it anew, with again=True."
+                    ) from error
 
 
 def append(path: Path, values: Iterable[Mapping[str, Any]]) -> None:

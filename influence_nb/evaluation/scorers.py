@@ -178,7 +178,6 @@ class ExactMatch(Generated):
 
     def check(self, rows: Sequence[Row]) -> None:
         """See `Scorer`."""
-        expect_columns(rows, self.answer)
         expect_answers(rows, self.answer)
 
     def judged(
@@ -225,7 +224,6 @@ class Matches(Generated):
 
     def check(self, rows: Sequence[Row]) -> None:
         """See `Scorer`."""
-        expect_columns(rows, self.answer)
         expect_answers(rows, self.answer)
 
     def judged(

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from influence_nb.arguments import expect_bool, expect_text, quoted
+from influence_nb.embeddings.reading import read_rows
 from influence_nb.engine import jsons
 from influence_nb.engine.sampling import Sampling, checked
 from influence_nb.errors import InvalidData
@@ -237,64 +238,25 @@ def _rows(data: Any) -> tuple[Row, ...]:
 
 
 def _records(data: Any) -> list[dict[str, Any]]:
-    import pandas as pd
-
     if (
         isinstance(data, Sequence)
         and not isinstance(data, str)
         and all(isinstance(row, Mapping) for row in data)
     ):
         return [{str(name): _plain(value) for name, value in row.items()} for row in data]
-    frame = data if isinstance(data, pd.DataFrame) else _read(data)
+    frame = _frame(data)
     frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
     return [{str(name): _plain(value) for name, value in row.items()} for row in frame.to_dict("records")]
 
 
-def _read(data: Any) -> Any:
-    """Whatever else holds rows, as a DataFrame."""
+def _frame(data: Any) -> pandas.DataFrame:
     import pandas as pd
 
-    if hasattr(data, "to_pandas"):  # of `datasets`, of Arrow
-        return data.to_pandas()
-    if not isinstance(data, str | Path):
-        return pd.DataFrame(list(data))
-    path = Path(data)
-    try:
-        match path.suffix.lower():
-            case ".jsonl" | ".json":
-                return pd.DataFrame(_json_lines(path))
-            case ".csv":
-                return pd.read_csv(path)
-            case ".parquet":
-                return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        if isinstance(error, InvalidData):
-            raise
-        raise InvalidData(f"{path} cannot be read: {error}.", "Look at the file.") from error
-    raise InvalidData(f"{path} is no file of items.", "Give a .jsonl, .csv or .parquet file.")
-
-
-def _json_lines(path: Path) -> list[dict[str, Any]]:
-    rows, broken = [], []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if line.strip():
-            try:
-                row = json.loads(line)
-            except ValueError:
-                row = None
-            if isinstance(row, dict):
-                rows.append(row)
-            else:
-                broken.append(number)
-    if broken:
-        named = ", ".join(map(str, broken[:5])) + (
-            f" and {len(broken) - 5:,} more" if len(broken) > 5 else ""
-        )
-        raise InvalidData(
-            f"{path} has lines that are no JSON objects: {named}.",
-            "Mend them, or take them out: one object a line.",
-        )
-    return rows
+    if isinstance(data, str | Path):
+        return read_rows(data)
+    if callable(convert := getattr(data, "to_pandas", None)):  # of `datasets`, of Arrow
+        data = convert()
+    return data if isinstance(data, pd.DataFrame) else pd.DataFrame(list(data))
 
 
 def _plain(value: Any) -> Any:

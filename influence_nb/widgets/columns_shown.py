@@ -1,13 +1,15 @@
-"""What two panels of maps share: which columns can colour points, and the style of things that stand side by side.
+"""What panels of maps share: the columns that colour points, what may be chosen, the style of things side by side.
 
 It does not know the panels.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from influence_nb.embeddings import picture
+from influence_nb.errors import InvalidData
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,3 +34,27 @@ COLUMN_STYLE = """<style>
 def colourable(values: pd.Series[Any]) -> bool:
     """Whether a column can be told apart by colours, or stands on a scale."""
     return picture.is_continuous(values) or 2 <= picture.count_categories(values) <= picture.MOST_CATEGORIES
+
+
+def expect_column(name: str | None, columns: Sequence[str]) -> str | None:
+    """The column, or None, once it is sure that points can be coloured by it.
+
+    Raises:
+        InvalidData: it is none of them.
+    """
+    if name is not None and name not in columns:
+        raise InvalidData(
+            f"There is no column {name!r} to colour by.", f"There are: {', '.join(columns) or 'none'}."
+        )
+    return name
+
+
+def expect_rows(rows: Sequence[int], count: int) -> list[int]:
+    """Row numbers, once it is sure that they are.
+
+    Raises:
+        InvalidData: one is none.
+    """
+    if wrong := [row for row in rows if not 0 <= row < count]:
+        raise InvalidData(f"There is no row {wrong[0]}.", f"Rows go from 0 to {count - 1}.")
+    return list(rows)

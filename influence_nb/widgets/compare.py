@@ -5,7 +5,6 @@ It knows comparisons; it does not know encoders.
 
 from __future__ import annotations
 
-import base64
 import textwrap
 import threading
 from collections.abc import Callable
@@ -19,7 +18,7 @@ import traitlets
 from influence_nb.embeddings.compare import MapComparison, compare_maps
 from influence_nb.embeddings.map import EmbeddingMap
 from influence_nb.errors import InvalidData
-from influence_nb.picture import png
+from influence_nb.picture import image_html, png
 from influence_nb.widgets.base import (
     StaticFallback,
     answer_on_own_loop,
@@ -28,7 +27,13 @@ from influence_nb.widgets.base import (
     static_block,
     strict,
 )
-from influence_nb.widgets.columns_shown import COLUMN_STYLE, ONE_COLOUR, colourable
+from influence_nb.widgets.columns_shown import (
+    COLUMN_STYLE,
+    ONE_COLOUR,
+    colourable,
+    expect_column,
+    expect_rows,
+)
 from influence_nb.widgets.form import STYLE, labelled, message, page_button
 from influence_nb.widgets.frames import FRAME_STYLE, rows_html
 from influence_nb.widgets.newest import Newest, Turn
@@ -83,7 +88,7 @@ class CompareExplorer(StaticFallback, ipywidgets.VBox):
         self._lock = threading.RLock()
         self._looked: Future[None] = Future()
         self._looked.set_result(None)
-        self._picture: tuple[str | None, str] | None = None
+        self._picture: tuple[str | None, bytes] | None = None
         first = self.comparison.a
         frame = self._frame = self.comparison.to_frame()
         text = first.text
@@ -156,24 +161,15 @@ class CompareExplorer(StaticFallback, ipywidgets.VBox):
 
     @traitlets.validate("selected")
     def _rows_exist(self, proposal: Any) -> list[int]:
-        count = len(self._frame)
-        if wrong := [row for row in proposal["value"] if not 0 <= row < count]:
-            raise InvalidData(f"There is no row {wrong[0]}.", f"Rows go from 0 to {count - 1}.")
-        return list(proposal["value"])
+        return expect_rows(proposal["value"], len(self._frame))
 
     @traitlets.validate("color")
     def _column_exists(self, proposal: Any) -> str | None:
-        if proposal["value"] is not None and proposal["value"] not in self._columns:
-            raise InvalidData(
-                f"There is no column {proposal['value']!r} to colour by.",
-                f"There are: {', '.join(self._columns)}.",
-            )
-        return proposal["value"]  # type: ignore[no-any-return]
+        return expect_column(proposal["value"], self._columns)
 
     def static_html(self) -> str:
         """Both maps as a picture, and who moved most."""
-        title = escape(self.comparison.title)
-        image = f'<img alt="{title}" style="max-width:100%" src="data:image/png;base64,{self._png()}">'
+        image = image_html(self._png(), self.comparison.title)
         moved = self.comparison.moved.head(NEIGHBOURS)
         return static_block(
             "Two maps", image, rows_html("Moved most", _rounded(moved), most=NEIGHBOURS), self._tables_html()
@@ -274,10 +270,9 @@ class CompareExplorer(StaticFallback, ipywidgets.VBox):
             text = f"{text} / {said['other_text']}"
         return f'<p><strong>{escape(text)}</strong></p><div class="inb-beside">{"".join(sides)}</div>'
 
-    def _png(self) -> str:
+    def _png(self) -> bytes:
         if self._picture is None or self._picture[0] != self.color:
-            image = png(self.comparison.plot(self.color), dpi=72)
-            self._picture = self.color, base64.b64encode(image).decode()
+            self._picture = self.color, png(self.comparison.plot(self.color), dpi=72)
         return self._picture[1]
 
 

@@ -5,7 +5,6 @@ It knows the map by its public calls; encoding and projecting run in the backgro
 
 from __future__ import annotations
 
-import base64
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -21,7 +20,7 @@ from influence_nb.embeddings.map import EmbeddingMap
 from influence_nb.embeddings.project import TITLES, Projection, checked, find_projection
 from influence_nb.embeddings.quality import Quality
 from influence_nb.errors import CapabilityMissing, InvalidData
-from influence_nb.picture import png
+from influence_nb.picture import image_html, png
 from influence_nb.widgets.base import (
     StaticFallback,
     answer_on_own_loop,
@@ -31,6 +30,7 @@ from influence_nb.widgets.base import (
     static_block,
     strict,
 )
+from influence_nb.widgets.columns_shown import ONE_COLOUR, colourable, expect_column, expect_rows
 from influence_nb.widgets.form import STYLE, labelled, message
 from influence_nb.widgets.frames import FRAME_STYLE, rows_html
 from influence_nb.widgets.layout_form import LayoutForm
@@ -39,7 +39,6 @@ from influence_nb.widgets.rays import Rays
 from influence_nb.widgets.scatter import MapScatter
 from influence_nb.widgets.trust import Trust
 
-ONE_COLOUR = "(one colour)"
 NEIGHBOURS = 10
 MOST_ROWS = 100
 """How many chosen rows the table lists; `selection` has all of them."""
@@ -102,9 +101,9 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
         self._near: pd.DataFrame | None = None
         self._vector: Any = None
         self._place: Any = None
-        self._picture: tuple[object, str] | None = None
+        self._picture: tuple[object, bytes] | None = None
         frame = map.frame
-        columns = [column for column in map.columns if _colours(frame[column])]
+        columns = [column for column in map.columns if colourable(frame[column])]
         self._scatter = MapScatter(frame[[map.text, *map.columns]], map.text, self._lassoed, height)
         self._trust = Trust(map, self._scatter.shade, self.update_static)
         self._on_map = (projection or map.projection), map.project(projection)
@@ -221,19 +220,11 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
 
     @traitlets.validate("selected")
     def _rows_exist(self, proposal: Any) -> list[int]:
-        wrong = [row for row in proposal["value"] if not 0 <= row < len(self.map)]
-        if wrong:
-            raise InvalidData(f"There is no row {wrong[0]}.", f"Rows go from 0 to {len(self.map) - 1}.")
-        return list(proposal["value"])
+        return expect_rows(proposal["value"], len(self.map))
 
     @traitlets.validate("color")
     def _column_exists(self, proposal: Any) -> str | None:
-        if proposal["value"] is not None and proposal["value"] not in self._colour.options[1:]:
-            raise InvalidData(
-                f"There is no column {proposal['value']!r} to colour by.",
-                f"There are: {', '.join(self._colour.options[1:]) or 'none'}.",
-            )
-        return proposal["value"]  # type: ignore[no-any-return]
+        return expect_column(proposal["value"], self._colour.options[1:])
 
     @traitlets.validate("projection")
     def _projection_exists(self, proposal: Any) -> str:
@@ -242,7 +233,7 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
 
     def static_html(self) -> str:
         """The map as a picture, and the chosen rows and neighbours as tables."""
-        image = f'<img alt="{escape(self._titled)}" style="max-width:100%" src="data:image/png;base64,{self._png()}">'
+        image = image_html(self._png(), self._titled)
         trust = self._trust.words()
         said = f"<p>{escape(trust)}</p>" if trust else ""
         return static_block("Embedding map", image, said, self._tables_html())
@@ -383,7 +374,7 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
             tables.append(rows_html(count, rows.rename_axis("row"), most=MOST_ROWS))
         return "".join(tables)
 
-    def _png(self) -> str:
+    def _png(self) -> bytes:
         layout = self._on_map[1]
         marked = None if self._place is None else tuple(self._place)
         key = (self.color, id(layout), marked)
@@ -391,9 +382,5 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
             values = None if self.color is None else self.map.frame[self.color]
             marks = [] if self._place is None else [(self._place, self.typed)]
             figure = picture.draw(layout.points, layout.axes, self._titled, values, marks=marks)
-            self._picture = key, base64.b64encode(png(figure, dpi=80)).decode()
+            self._picture = key, png(figure, dpi=80)
         return self._picture[1]
-
-
-def _colours(values: pd.Series[Any]) -> bool:
-    return picture.is_continuous(values) or 2 <= picture.count_categories(values) <= picture.MOST_CATEGORIES

@@ -5,7 +5,6 @@ It knows encoders by their public calls; encoding and laying out run in the back
 
 from __future__ import annotations
 
-import base64
 import threading
 import time
 from collections.abc import Iterable
@@ -20,13 +19,13 @@ import traitlets
 
 from influence_nb.embeddings import picture
 from influence_nb.embeddings.cka import FEWEST, cka
-from influence_nb.embeddings.encode import Encoder, open_encoder
 from influence_nb.embeddings.layer_maps import LayerMaps
-from influence_nb.embeddings.layers import LayerSimilarity
+from influence_nb.embeddings.layers import LayerSimilarity, with_layers
 from influence_nb.embeddings.project import TITLES, find_projection
 from influence_nb.embeddings.table import table
+from influence_nb.embeddings.text_encoder import TextEncoder
 from influence_nb.errors import InvalidData
-from influence_nb.picture import png
+from influence_nb.picture import image_html, png
 from influence_nb.widgets.base import (
     StaticFallback,
     answer_on_own_loop,
@@ -36,7 +35,13 @@ from influence_nb.widgets.base import (
     static_block,
     strict,
 )
-from influence_nb.widgets.columns_shown import COLUMN_STYLE, ONE_COLOUR, colourable
+from influence_nb.widgets.columns_shown import (
+    COLUMN_STYLE,
+    ONE_COLOUR,
+    colourable,
+    expect_column,
+    expect_rows,
+)
 from influence_nb.widgets.form import STYLE, labelled, message
 from influence_nb.widgets.frames import FRAME_STYLE, rows_html
 from influence_nb.widgets.newest import Newest, Turn
@@ -89,7 +94,7 @@ class LayerExplorer(StaticFallback, ipywidgets.VBox):
     @strict
     def __init__(
         self,
-        encoder: Encoder | str | Path | None,
+        encoder: TextEncoder | str | Path | None,
         texts: pd.DataFrame | Iterable[Any],
         *,
         text: str = "text",
@@ -99,7 +104,7 @@ class LayerExplorer(StaticFallback, ipywidgets.VBox):
         height: int = 420,
     ) -> None:
         find_projection(projection)
-        self.encoder = encoder if isinstance(encoder, Encoder) else open_encoder(encoder)
+        self.encoder = with_layers(encoder)
         self._frame = table(texts, text)
         self._text = str(text)
         self._columns = [
@@ -112,7 +117,7 @@ class LayerExplorer(StaticFallback, ipywidgets.VBox):
         self._near: pd.DataFrame | None = None
         self._on_map: tuple[int, str, Any, tuple[str, str]] | None = None
         self._similar: LayerSimilarity | None = None
-        self._images: dict[int, str] = {}
+        self._images: dict[int, bytes] = {}
         self._still = 0.0
         self._shown: Future[None] = in_background(lambda: None)
         self._plot = MapScatter(self._frame, self._text, self._chose, height)
@@ -208,18 +213,11 @@ class LayerExplorer(StaticFallback, ipywidgets.VBox):
 
     @traitlets.validate("selected")
     def _rows_exist(self, proposal: Any) -> list[int]:
-        if wrong := [row for row in proposal["value"] if not 0 <= row < len(self._frame)]:
-            raise InvalidData(f"There is no row {wrong[0]}.", f"Rows go from 0 to {len(self._frame) - 1}.")
-        return list(proposal["value"])
+        return expect_rows(proposal["value"], len(self._frame))
 
     @traitlets.validate("color")
     def _column_exists(self, proposal: Any) -> str | None:
-        if proposal["value"] is not None and proposal["value"] not in self._columns:
-            raise InvalidData(
-                f"There is no column {proposal['value']!r} to colour by.",
-                f"There are: {', '.join(self._columns) or 'none'}.",
-            )
-        return proposal["value"]  # type: ignore[no-any-return]
+        return expect_column(proposal["value"], self._columns)
 
     def static_html(self) -> str:
         """The map of the layer that is shown, the heat map and the neighbours."""
@@ -228,7 +226,7 @@ class LayerExplorer(StaticFallback, ipywidgets.VBox):
         _, _, points, axes = self._on_map
         values = None if self.color is None else self._frame[self.color]
         drawn = png(picture.draw(points, axes, self._titled, values), dpi=72)
-        image = _image(self._titled, base64.b64encode(drawn).decode())
+        image = image_html(drawn, self._titled)
         return static_block("Layers", image, self._heat.value, self._near_html())
 
     def _encode(self) -> LayerMaps:
@@ -266,7 +264,7 @@ class LayerExplorer(StaticFallback, ipywidgets.VBox):
             near = self._found(maps, layer, rows, typed)
             if self._similar is not None and layer not in self._images:
                 drawn = png(self._similar.plot(mark=layer), dpi=72)
-                self._images[layer] = base64.b64encode(drawn).decode()
+                self._images[layer] = drawn
             turn.if_newest(lambda: self._arrived((layer, projection, points, axes), near))
         except Exception as error:
             if turn.over.is_set():
@@ -308,9 +306,8 @@ class LayerExplorer(StaticFallback, ipywidgets.VBox):
                 self._framed.children = [plot]  # a plot on the page already would be coloured too late
         self._title.value = f'<div class="inb-title" role="status">{escape(self._titled)}</div>'
         if layer in self._images:
-            self._heat.value = _image(
-                f"How alike the layers are; layer {layer} is framed", self._images[layer]
-            )
+            about = f"How alike the layers are; layer {layer} is framed"
+            self._heat.value = image_html(self._images[layer], about)
         self._tables.value = self._near_html() or message(HELP)
         self._say("")
         self.update_static()
@@ -338,7 +335,3 @@ class LayerExplorer(StaticFallback, ipywidgets.VBox):
     def _say(self, words: str) -> None:
         self.problem = ""
         self._message.value = message(words) if words else ""
-
-
-def _image(title: str, data: str) -> str:
-    return f'<img alt="{escape(title)}" style="max-width:100%" src="data:image/png;base64,{data}">'

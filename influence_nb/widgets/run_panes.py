@@ -16,6 +16,7 @@ from influence_nb.errors import InvalidData
 from influence_nb.evaluation.compare import Comparison, compare_runs
 from influence_nb.evaluation.facts import FactDifferences, fact_differences
 from influence_nb.evaluation.run_picture import MODEL, drawn
+from influence_nb.picture import image_html
 from influence_nb.widgets import run_words as words
 from influence_nb.widgets.amounts import many
 from influence_nb.widgets.base import answer_on_own_loop, escape, readable
@@ -166,7 +167,7 @@ class RunComparison(ipywidgets.VBox):
             flips[name] = flips[name].map(words.short)
         told = f"{many(len(flips), 'item')} with another {metric}"
         self._flips.value = rows_html(told, flips) if len(flips) else f"<p>{told}</p>"
-        self._picture.value = words.picture_html(
+        self._picture.value = image_html(
             self.comparison.plot(metric), f"{metric} of each run with its interval"
         )
 
@@ -206,9 +207,7 @@ class RunPlot(ipywidgets.VBox):
         except InvalidData as error:
             self._picture.value = message(error.message, error.hint, "problem")
             return None
-        self._picture.value = words.picture_html(
-            figure, f"{self.metric.value} of runs over {self.over.value}"
-        )
+        self._picture.value = image_html(figure, f"{self.metric.value} of runs over {self.over.value}")
         return figure
 
     def hide(self) -> None:

@@ -5,7 +5,6 @@ It knows runs and their records; it does not know controls.
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,14 +14,13 @@ import pandas as pd
 
 from influence_nb.evaluation.facts import FactDifferences, flat
 from influence_nb.evaluation.runs import Run
-from influence_nb.picture import png
 from influence_nb.widgets.amounts import many
 from influence_nb.widgets.base import MUTED, escape, static_table
 from influence_nb.widgets.form import message
 from influence_nb.widgets.frames import rows_html
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 SHOWN = 100
 """Items in the table."""
@@ -253,12 +251,6 @@ def differences_html(first: str, second: str, found: FactDifferences) -> str:
 
 def _value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-
-
-def picture_html(figure: Figure, about: str) -> str:
-    """A picture with its description."""
-    data = base64.b64encode(png(figure)).decode()
-    return f'<img alt="{escape(about)}" style="max-width:100%" src="data:image/png;base64,{data}">'
 
 
 def tests_html(rows: Iterable[Any]) -> str:

@@ -16,7 +16,6 @@ from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
 from influence_nb.embeddings.picture import (
-    GREY,
     MARK,
     MISSING,
     PLAIN,
@@ -26,6 +25,7 @@ from influence_nb.embeddings.picture import (
     is_continuous,
     numbers,
 )
+from influence_nb.picture import GREY
 from influence_nb.widgets.base import answer_on_own_loop, escape
 
 _TIP = "tip"  # a column beside the data's own, whose names `_key` gives

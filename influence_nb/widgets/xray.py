@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from influence_nb import api
 from influence_nb.engine.sampling import FIELDS, Sampling
 from influence_nb.engine.what_if import WhatIf
-from influence_nb.engine.xray import Xray, expect_choices
+from influence_nb.engine.xray import Xray, chosen
 from influence_nb.errors import InvalidData
 from influence_nb.widgets.base import escape, static_block, strict
 from influence_nb.widgets.fields import described
@@ -130,9 +130,8 @@ class XrayPanel(XrayTraits):
         Raises:
             InvalidSampling: unknown or out of range.
         """
-        expect_choices(overrides)
         with self._lock:
-            changed = self._sampling.replace(**overrides)
+            changed = chosen(self._sampling, overrides)
             if self.xray is not None:
                 self.xray = self.xray.under(changed)
                 changed = self.xray.sampling

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-import influence_nb as inb
 from influence_nb.settings import Settings, settings
 from tests import tiny
 from tests.chat_server import ChatServer
 from tests.commands import Influence
+from tests.engine.conftest import nothing_else_loaded
 from tests.loopback import LoopbackHub
+
+__all__ = ["nothing_else_loaded"]
 
 
 @pytest.fixture
@@ -65,13 +67,3 @@ def server() -> Iterator[ChatServer]:
     """A server of OpenAI's protocol that says "Hello there." unless told otherwise."""
     with ChatServer() as server:
         yield server
-
-
-@pytest.fixture(scope="module", autouse=True)
-def nothing_else_loaded() -> Iterator[None]:
-    """Each module begins and ends without loaded models: a command that loads one leaves it to its process's end."""
-    for model in inb.loaded():
-        model.unload()
-    yield
-    for model in inb.loaded():
-        model.unload()

@@ -28,7 +28,7 @@ def test_without_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def ray() -> Iterator[object]:
-    found = pytest.importorskip("ray")
+    found = pytest.importorskip("ray", reason="Ray, an extra of a hundred megabytes, is not installed")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     found.init(num_cpus=3, include_dashboard=False, _node_ip_address="127.0.0.1", log_to_driver=False)

@@ -271,7 +271,7 @@ def test_the_oldest_go_first(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) 
     for number in range(60):
         encoder.encode(TEXTS[number], cache=True)
     assert sum(path.stat().st_size for path in [*files("keys"), *files("vectors")]) <= 20 * row
-    here, _, _ = encoder._keeper("").cache.find(TEXTS)  # type: ignore[union-attr]
+    here, _, _ = encoder._keeper("").cache.find(TEXTS)
     assert here[-10:].all()
     assert not here[:40].any()
 

@@ -93,7 +93,7 @@ def test_what_it_refuses() -> None:
     with pytest.raises(InvalidData, match="no layers"):
         cka(x[0])
     with pytest.raises(InvalidData, match="debiased"):
-        cka(x, debiased="yes")  # type: ignore[arg-type]
+        cka(x, debiased="yes")
 
 
 @pytest.mark.starter

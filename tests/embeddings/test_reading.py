@@ -17,7 +17,7 @@ from influence_nb.embeddings.encode import Encoder
 from influence_nb.errors import InvalidData, MissingExtra
 
 FRAME = pd.DataFrame(
-    {"body": ["null", 'a "quoted", text', "two\nlines", "Zwölf 🙂"], "stars": [1.0, 2.5, 3, 4]}
+    {"body": ["null", 'a "quoted", text', "two\nlines", "Zwölf \U0001f642"], "stars": [1.0, 2.5, 3, 4]}
 )
 
 

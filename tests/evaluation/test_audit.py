@@ -10,13 +10,13 @@ import pytest
 
 import influence_nb as inb
 from influence_nb.errors import InvalidData
-from influence_nb.evaluation.audit import differing
+from influence_nb.evaluation.facts import NOT_RECORDED, differing
 from influence_nb.evaluation.judging import Answer
 from tests.evaluation.test_run import choosing
 
 
 @pytest.fixture(autouse=True)
-def _home(home: Path) -> None:
+def _home(tmp_home: Path) -> None:
     """Every test here keeps its runs by itself."""
 
 
@@ -72,11 +72,11 @@ def test_facts_that_differ_are_named() -> None:
         "versions": {"torch": "2"},
         "same": (1,),
     }
-    assert differing(before, now) == {
-        "dtype": ("float32", "bfloat16"),
-        "files.b": ("2", "3"),
-        "files.c": (None, "4"),
-    }
+    assert [(one.name, one.first, one.second) for one in differing(before, now, True)] == [
+        ("dtype", "float32", "bfloat16"),
+        ("files.b", "2", "3"),
+        ("files.c", NOT_RECORDED, "4"),
+    ]
 
 
 def test_who_is_to_answer(model: inb.Model) -> None:

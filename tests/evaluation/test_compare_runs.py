@@ -19,7 +19,7 @@ from influence_nb.evaluation.judging import Answer
 
 
 @pytest.fixture(autouse=True)
-def _home(home: Path) -> None:
+def _home(tmp_home: Path) -> None:
     """Every test here keeps its runs by itself."""
 
 

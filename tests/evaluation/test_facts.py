@@ -15,7 +15,7 @@ ROWS = [{"q": "a", "choices": ["b", "c"], "answer": 0}]
 
 
 @pytest.fixture(autouse=True)
-def _home(home: Path) -> None:
+def _home(tmp_home: Path) -> None:
     """Every test here keeps its runs by itself."""
 
 

@@ -32,7 +32,7 @@ SHOWN = "from pathlib import Path\nprint(Path.cwd(), Path('data.txt').read_text(
 
 
 @pytest.fixture(autouse=True)
-def _home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _home(tmp_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test here keeps its runs by itself; kernels find the package that is tested."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
 
@@ -159,7 +159,7 @@ def test_a_kernel_that_dies(tmp_path: Path) -> None:
     assert raised.value.run.status == "failed"
 
 
-def test_ctrl_c_is_kept_as_a_failure(tmp_path: Path, home: Path) -> None:
+def test_ctrl_c_is_kept_as_a_failure(tmp_path: Path, tmp_home: Path) -> None:
     begun = tmp_path / "begun"
     path = write(
         tmp_path / "a.ipynb",

@@ -46,13 +46,15 @@ def test_none_of_the_places_is_right_more_often(name: str, count: int, group: st
 
 @pytest.mark.starter
 @pytest.mark.parametrize(("name", "least"), [("facts", 0.6), ("grammar", 0.8), ("sentiment", 0.8)])
-def test_the_starter_is_well_above_chance(starter: inb.Model, home: Path, name: str, least: float) -> None:
+def test_the_starter_is_well_above_chance(
+    starter: inb.Model, tmp_home: Path, name: str, least: float
+) -> None:
     found = inb.evaluate(starter, name)
     assert found.metrics["acc"].value > least
     assert found.metrics["acc"].missing == 0
 
 
-def test_sentences_are_judged_without_a_prompt(model: inb.Model, home: Path) -> None:
+def test_sentences_are_judged_without_a_prompt(model: inb.Model, tmp_home: Path) -> None:
     rows = [{"choices": ["hello world", "how are you"], "answer": 0}]
     found = inb.evaluate(model, inb.Task(rows, "", inb.MultipleChoice(separator="")))
     expected = [one.logprob for one in model.likelihoods([("", text) for text in rows[0]["choices"]])]

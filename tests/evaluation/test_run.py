@@ -18,6 +18,7 @@ from influence_nb.evaluation import run as running
 from influence_nb.evaluation import runs
 from influence_nb.evaluation.judging import Answer
 from influence_nb.settings import settings
+from tests.chat_server import ChatServer
 
 CHOICES: list[dict[str, Any]] = [
     {"q": "The quick brown", "choices": ["fox", "dog jumps", "Zwölf"], "answer": place % 3}
@@ -30,7 +31,7 @@ def choosing(**more: Any) -> inb.Task:
 
 
 @pytest.fixture(autouse=True)
-def _home(home: Path) -> None:
+def _home(tmp_home: Path) -> None:
     """Every test here keeps its runs by itself."""
 
 
@@ -221,9 +222,9 @@ def test_files_that_are_no_runs_are_refused(model: inb.Model, tmp_path: Path) ->
     assert not (tmp_path / "run.json").exists()
 
 
-def test_the_list_is_made_again_from_the_folders(model: inb.Model, home: Path) -> None:
+def test_the_list_is_made_again_from_the_folders(model: inb.Model, tmp_home: Path) -> None:
     found = inb.evaluate(model, choosing())
-    for file in home.glob("influence.sqlite*"):
+    for file in tmp_home.glob("influence.sqlite*"):
         file.unlink()
     assert list(inb.runs().index) == [found.run.id]
     shutil.rmtree(found.run.folder)
@@ -244,3 +245,51 @@ def test_what_is_refused(model: inb.Model, monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(CapabilityMissing):
         inb.evaluate(model, chat)
     assert len(inb.evaluate(model, choosing()).items) == 5
+
+
+def test_a_model_on_a_server_is_evaluated_too() -> None:
+    with ChatServer() as server:
+        model = inb.load(endpoint=server.url)
+        try:
+            rows = [{"q": "Hi", "answer": "Hello there"}, {"q": "Hi again", "answer": "Goodbye"}]
+            task = inb.Task(rows, "{{ q }}", inb.ExactMatch(), chat=True)
+            found = inb.evaluate(model, task)
+            assert [item["values"]["exact_match"] for item in found.items] == [1.0, 0.0]
+            assert found.items[0]["receipt"]["endpoint"] == server.url
+            assert found.run.determined_by["endpoint"] == model.device
+            assert inb.repeat(found, model).identical
+            with pytest.raises(CapabilityMissing, match="how probable"):
+                inb.evaluate(model, choosing())
+        finally:
+            model.unload()
+
+
+def test_what_is_kept_is_what_came(model: inb.Model) -> None:
+    task = inb.Task([{"q": "The quick", "answer": "x"}], "{{ q }}", inb.ExactMatch())
+    found = inb.evaluate(model, task)
+    assert running.result(found.run.id).items == found.items
+
+
+def test_a_damaged_line_is_named(model: inb.Model) -> None:
+    found = inb.evaluate(model, choosing())
+    items = found.run.folder / "items.jsonl"
+    lines = items.read_text().splitlines(keepends=True)
+    items.write_text("".join([lines[0], "{\n", *lines[2:]]))
+    with pytest.raises(InvalidData, match=r"Line 2 of .* is damaged"):
+        inb.evaluate(model, choosing())
+    assert len(inb.evaluate(model, choosing(), again=True).items) == 5
+
+
+def test_a_cancel_while_items_are_asked_says_how_many_are_kept(
+    model: inb.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = threading.Event()
+    likelihoods = type(model).likelihoods
+
+    def stopped(pairs: Any, cancel: Any = None, on_progress: Any = None) -> Any:
+        stop.set()
+        return likelihoods(model, pairs, cancel, on_progress)
+
+    monkeypatch.setattr(model, "likelihoods", stopped, raising=False)
+    with pytest.raises(InfluenceError, match="Stopped after 0 of 5 items"):
+        inb.evaluate(model, choosing(), cancel=stop)

@@ -22,12 +22,21 @@ def test_items_come_from_lists_frames_and_files(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, ROWS)) + "\n", encoding="utf-8")
     frame = pd.DataFrame(ROWS)
     frame.to_parquet(tmp_path / "a.parquet")
-    sources: list[Any] = [ROWS, frame, tmp_path / "a.jsonl", str(tmp_path / "a.parquet"), iter(ROWS)]
+    (tmp_path / "a.json").write_text(json.dumps(ROWS), encoding="utf-8")
+    files = [tmp_path / "a.jsonl", str(tmp_path / "a.parquet"), tmp_path / "a.json"]
+    sources: list[Any] = [ROWS, frame, *files, iter(ROWS)]
     tasks = [inb.Task(source, "{{ question }}", inb.MultipleChoice()) for source in sources]
     assert len({task.sha256 for task in tasks}) == 1
     assert tasks[0].rows[1] == {"id": "1", **ROWS[1]}
     assert tasks[0].prompt(tasks[0].rows[0]) == "2 + 2 ="
     assert list(tasks[0].to_frame()["prompt"]) == ["2 + 2 =", "3 + 3 ="]
+
+
+def test_columns_of_a_csv_may_hold_anything(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("question,answer,note\n2 + 2 =,4,\n3 + 3 =,6,hard\n", encoding="utf-8")
+    task = inb.Task(tmp_path / "a.csv", "{{ question }}", inb.Matches("[0-9]+"))
+    assert task.rows[0] == {"id": "0", "question": "2 + 2 =", "answer": 4, "note": None}
+    assert task.rows[1]["note"] == "hard"
 
 
 def test_a_task_comes_back_from_json() -> None:
@@ -80,12 +89,12 @@ def test_what_is_refused(rows: Any, template: str, scorer: Any, words: str) -> N
 def test_broken_lines_are_named(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"question": "a", "answer": "b"}\n{"question": \n\n[1]\n', encoding="utf-8")
-    with pytest.raises(InvalidData, match="no JSON objects: 2, 4"):
+    with pytest.raises(InvalidData, match="2 broken lines: 2, 4"):
         inb.Task(path, "{{ question }}", inb.ExactMatch())
-    with pytest.raises(InvalidData, match="cannot be read"):
+    with pytest.raises(InvalidData, match="There is no file"):
         inb.Task(tmp_path / "none.jsonl", "x", inb.ExactMatch())
-    with pytest.raises(InvalidData, match="no file of items"):
-        inb.Task(tmp_path / "a.txt", "x", inb.ExactMatch())
+    with pytest.raises(InvalidData, match="no file of a kind"):
+        inb.Task(str(tmp_path / "a.docx"), "x", inb.ExactMatch())
 
 
 def test_other_refusals() -> None:

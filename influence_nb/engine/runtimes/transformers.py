@@ -35,11 +35,11 @@ from influence_nb.engine.receipts import package_versions, promised
 from influence_nb.engine.replay import margin
 from influence_nb.engine.row import Row
 from influence_nb.engine.runtimes.with_tokenizer import WithTokenizer
-from influence_nb.engine.sampling import Sampling, checked
+from influence_nb.engine.sampling import Sampling
 from influence_nb.engine.score import OnTokens, TokenScores, score
 from influence_nb.engine.trace import OnTraced, Trace, Traces
 from influence_nb.engine.worker import Worker
-from influence_nb.engine.xray import Xray, expect_choices
+from influence_nb.engine.xray import Xray, chosen
 from influence_nb.errors import ContextTooLong, InfluenceError, OutOfMemory
 from influence_nb.memory import ModelShape
 from influence_nb.store.heads import read_heads
@@ -285,8 +285,7 @@ class TransformersModel(WithTokenizer):
         **overrides: Any,
     ) -> Xray:
         """See `Model`."""
-        expect_choices(overrides)
-        sampling = checked(sampling, overrides)
+        sampling = chosen(sampling, overrides)
         self.check_request(sampling, cancel)
         steps = whole("steps", steps, 1)
         found = self._traces.drawn(self, prompts.ids(prompt, self), sampling, steps, cancel, on_place)
