@@ -88,14 +88,14 @@ def _of_loaded(model: Model, which: str) -> tuple[NDArray[np.float32], Any]:
 
 def _of_files(local: LocalModel, which: str) -> tuple[NDArray[np.float32], Any]:
     from influence_nb.engine.faults import translated
-    from influence_nb.engine.quiet import quiet
+    from influence_nb.engine.quiet import building
 
     if local.format != "safetensors" or local.quantization is not None:
         raise UnsupportedModel(
             f"The weights of {local.name} are {local.quantization or local.format}: no matrix can be read from them.",
             "Load the model and give that: inb.token_vectors(inb.load(...)).",
         )
-    with translated(f"reading {local.name}", BrokenModel, AGAIN), quiet():
+    with translated(f"reading {local.name}", BrokenModel, AGAIN), building():
         import torch
         import transformers
 

@@ -44,10 +44,10 @@ def load(
         raise BrokenModel(f"{folder} has no config.json.", "Give the folder of a whole model.")
     from influence_nb.engine.device import resolve_dtype
     from influence_nb.engine.faults import translated
-    from influence_nb.engine.quiet import quiet
+    from influence_nb.engine.quiet import building
 
     how: dict[str, Any] = {"local_files_only": True, "trust_remote_code": trust_remote_code}
-    with translated(f"loading {name}", BrokenModel, AGAIN), quiet():
+    with translated(f"loading {name}", BrokenModel, AGAIN), building():
         import torch
         from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTokenizer
 

@@ -16,7 +16,7 @@ from typing import Any
 from filelock import FileLock
 
 from influence_nb.engine.faults import translated
-from influence_nb.engine.quiet import quiet
+from influence_nb.engine.quiet import building
 from influence_nb.errors import BrokenModel
 from influence_nb.store.folder import inspect
 
@@ -63,7 +63,7 @@ def _convert(gguf: Path, folder: Path, on_share: Share) -> None:
     hint = "Fetch the file again, or use a GGUF of an architecture that transformers reads."
     unfinished = Path(tempfile.mkdtemp(prefix=_unfinished(folder), dir=folder.parent))
     try:
-        with quiet(), _watched(on_share), translated(f"unpacking {gguf.name}", BrokenModel, hint):
+        with building(), _watched(on_share), translated(f"unpacking {gguf.name}", BrokenModel, hint):
             tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
             network = AutoModelForCausalLM.from_pretrained(
                 gguf.parent,

@@ -18,7 +18,7 @@ from influence_nb.engine import keeping, packed
 from influence_nb.engine.abilities import sees_ahead
 from influence_nb.engine.faults import translated
 from influence_nb.engine.fitting import needed, with_what_fits
-from influence_nb.engine.quiet import quiet
+from influence_nb.engine.quiet import building, quiet
 from influence_nb.engine.receipts import passed_over
 from influence_nb.engine.runtimes.transformers import TransformersModel
 from influence_nb.engine.watch import Watch
@@ -212,7 +212,7 @@ def _network(
         how = {**how, "quantization_config": GgufConfig(dequantize=True)}
     elif getattr(config, "quantization_config", None) is not None:
         how = {"device_map": {"": place.device}, **how}
-    with quiet(), translated(f"loading {local.name}", BrokenModel, hint):
+    with building(), translated(f"loading {local.name}", BrokenModel, hint):
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             source.folder,
             config=config,

@@ -149,7 +149,7 @@ class Pipeline:
 
         if not any(sampling.logit_bias for sampling in self._samplings):
             return None
-        bias = torch.zeros(len(self.rows), self._vocabulary, device=self._device)
+        bias = torch.zeros(len(self.rows), self._vocabulary, dtype=torch.float32, device=self._device)
         for row, sampling in enumerate(self._samplings):
             for token, amount in sampling.logit_bias.items():
                 if token < self._vocabulary:
@@ -274,12 +274,14 @@ class _Counts:
         import torch
 
         self._prompts, self._outputs, self._windows = prompts, outputs, windows
-        self.table = torch.zeros(len(prompts), vocabulary, device=device)
+        self.table = torch.zeros(len(prompts), vocabulary, dtype=torch.float32, device=device)
         for row, (prompt, output, window) in enumerate(zip(prompts, outputs, windows, strict=True)):
             tokens = [token for token in (prompt + output)[-(window or 0) :] if token < vocabulary]
             if tokens:
                 ids = torch.tensor(tokens, device=device)
-                self.table[row].index_add_(0, ids, torch.ones(len(tokens), device=device))
+                self.table[row].index_add_(
+                    0, ids, torch.ones(len(tokens), dtype=torch.float32, device=device)
+                )
         distinct = [
             sorted({t for t in (*p, *o) if t < vocabulary}) for p, o in zip(prompts, outputs, strict=True)
         ]
@@ -302,6 +304,7 @@ class _Counts:
         rows, ids, signs = zip(*changes, strict=True)
         device = self.table.device
         place = (torch.tensor(rows, device=device), torch.tensor(ids, device=device))
-        self.table.index_put_(place, torch.tensor(signs, device=device), accumulate=True)
+        amounts = torch.tensor(signs, dtype=torch.float32, device=device)
+        self.table.index_put_(place, amounts, accumulate=True)
         last = torch.tensor([output[-1] for output in self._outputs], device=device)
         self.ids = torch.cat([self.ids, last.unsqueeze(-1)], dim=-1)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _lock = threading.Lock()
+_building = threading.RLock()
 _inside = 0
 _before: tuple[int, bool, int] = (0, False, 0)
 
@@ -36,3 +37,14 @@ def quiet() -> Iterator[None]:
                 packing.setLevel(_before[2])
                 if _before[1]:
                     logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def building() -> Iterator[None]:
+    """As `quiet`, for one thread at a time: a network is made inside.
+
+    While transformers makes one it changes, for the whole process, torch's default dtype and how weights
+    are initialised and tied; two at once would leave those changed, or a network without some weights.
+    """
+    with _building, quiet():
+        yield

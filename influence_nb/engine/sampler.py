@@ -149,7 +149,7 @@ class Sampler:
         if not few:
             return self._with_noise(scores).argmax(-1, keepdim=True), scores.logsumexp(-1, keepdim=True)
         ids = torch.empty(len(self._samplings), 1, dtype=torch.int64, device=scores.device)
-        norm = torch.empty(len(self._samplings), 1, device=scores.device)
+        norm = torch.empty(len(self._samplings), 1, dtype=torch.float32, device=scores.device)
         # Where few tokens are left, only those need noise, and nothing else has to be looked at.
         left, tokens = scores[few].topk(most, dim=-1)
         gumbel = noise.gumbel_of(tokens, *self._keys(few))
