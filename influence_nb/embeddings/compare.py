@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from influence_nb.arguments import quoted, whole
 from influence_nb.embeddings import picture
+from influence_nb.embeddings.columns import GREY
 from influence_nb.embeddings.encode import Encoder
 from influence_nb.embeddings.map import EmbeddingMap
 from influence_nb.embeddings.neighbours import unit
@@ -176,7 +177,7 @@ class MapComparison:
             ax.set_xlim(low[0] - edge[0], high[0] + edge[0])
             ax.set_ylim(low[1] - edge[1], high[1] + edge[1])
         _join(figure, sides, points, rows)
-        figure.suptitle(self.title, color=picture.GREY, fontsize=10.5)
+        figure.suptitle(self.title, color=GREY, fontsize=10.5)
         return figure
 
     @property

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from influence_nb.embeddings.picture import GREY, MARK
+from influence_nb.embeddings.columns import GREY
+from influence_nb.embeddings.picture import MARK
 from influence_nb.picture import new_figure
 
 if TYPE_CHECKING:

@@ -1,16 +1,9 @@
-"""What two panels of maps share: which columns can colour points, and the style of things that stand side by side.
+"""What two panels of maps share: the style of things that stand side by side.
 
 It does not know the panels.
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
-
-from influence_nb.embeddings import picture
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 ONE_COLOUR = "(one colour)"
 
@@ -27,8 +20,3 @@ COLUMN_STYLE = """<style>
 .inb-explorer .inb-layer .noUi-handle:focus-visible { outline: 2px solid var(--jp-brand-color1, #1976d2);
   outline-offset: 1px; }
 </style>"""
-
-
-def colourable(values: pd.Series[Any]) -> bool:
-    """Whether a column can be told apart by colours, or stands on a scale."""
-    return picture.is_continuous(values) or 2 <= picture.count_categories(values) <= picture.MOST_CATEGORIES

@@ -20,6 +20,7 @@ import traitlets
 
 from influence_nb.embeddings import picture
 from influence_nb.embeddings.cka import FEWEST, cka
+from influence_nb.embeddings.columns import can_colour
 from influence_nb.embeddings.encode import Encoder, open_encoder
 from influence_nb.embeddings.layer_maps import LayerMaps
 from influence_nb.embeddings.layers import LayerSimilarity
@@ -36,7 +37,7 @@ from influence_nb.widgets.base import (
     static_block,
     strict,
 )
-from influence_nb.widgets.columns_shown import COLUMN_STYLE, ONE_COLOUR, colourable
+from influence_nb.widgets.columns_shown import COLUMN_STYLE, ONE_COLOUR
 from influence_nb.widgets.form import STYLE, labelled, message
 from influence_nb.widgets.frames import FRAME_STYLE, rows_html
 from influence_nb.widgets.newest import Newest, Turn
@@ -103,7 +104,7 @@ class LayerExplorer(StaticFallback, ipywidgets.VBox):
         self._frame = table(texts, text)
         self._text = str(text)
         self._columns = [
-            column for column in self._frame.columns.drop(self._text) if colourable(self._frame[column])
+            column for column in self._frame.columns.drop(self._text) if can_colour(self._frame[column])
         ]
         self._seed = seed
         self._lock = threading.RLock()
