@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from influence_nb.evaluation.run_picture import plot_runs
     from influence_nb.evaluation.runs import Run, import_run, runs
     from influence_nb.evaluation.scorers import ExactMatch, Matches, MultipleChoice, Perplexity
+    from influence_nb.evaluation.sweep import Sweep, sweep
     from influence_nb.evaluation.tasks import Task
     from influence_nb.hub.hits import ModelHit
     from influence_nb.hub.plan import DownloadPlan
@@ -126,6 +127,7 @@ _HOMES = {
     "Server": "server",
     "Session": "engine.session",
     "Similarity": "embeddings.similarity",
+    "Sweep": "evaluation.sweep",
     "Task": "evaluation.tasks",
     "Token": "engine.tokens",
     "TokenComparison": "engine.token_comparison",
@@ -170,6 +172,7 @@ _HOMES = {
     "search": "api",
     "serve": "server",
     "similarity": "embeddings.similarity",
+    "sweep": "evaluation.sweep",
     "token_vectors": "embeddings.token_vectors",
     "tokenizer": "api",
 }

@@ -60,7 +60,8 @@ class Settings(BaseSettings):
     )
     output_dir: Path | None = Field(
         default=None,
-        description="Where `influence download` puts models, each in owner/name below it; unset means the Hub's cache.",
+        description="Where `influence download` puts models, each in owner/name below it; unset means the Hub's cache; "
+        "and where the explorer saves maps, unset there means the notebook's folder.",
     )
     endpoint_key: SecretStr | None = Field(
         default=None,

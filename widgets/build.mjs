@@ -1,5 +1,6 @@
 /**
  * Bundles every widget: widgets/<name>/index.js and <name>.css become influence_nb/widgets/static/<name>.{js,css}.
+ * A page, which is written into a file of its own, becomes a plain script in the static folder of what writes it.
  * With --fresh nothing is written there: it fails when a committed bundle differs from what the sources give.
  */
 
@@ -12,6 +13,8 @@ import { build } from "esbuild";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const committed = join(here, "..", "influence_nb", "widgets", "static");
+/** @type {Record<string, string>} the pages, and the folder of what writes each */
+const PAGES = { map_page: join(here, "..", "influence_nb", "embeddings", "static") };
 /** Bytes for everything of one widget: it travels in the state of each instance. */
 const LIMIT = 150_000;
 
@@ -72,7 +75,7 @@ async function bundle(name, folder) {
     plugins: [ONLY_THE_READER],
   };
   /** @type {import("esbuild").BuildOptions} */
-  const script = { ...options, entryPoints: [`${name}/index.js`], outfile: join(folder, `${name}.js`), format: "esm" };
+  const script = { ...options, entryPoints: [`${name}/index.js`], outfile: join(folder, `${name}.js`), format: name in PAGES ? "iife" : "esm" };
   const { metafile } = await build({ ...script, write: false, metafile: true });
   const libraries = Object.keys(metafile.inputs).some((file) => file.includes("node_modules/"));
   await build({ ...script, ...(libraries && LIBRARIES) });
@@ -98,7 +101,7 @@ async function report(name, folder) {
 async function stale(name, folder) {
   const differ = [];
   for (const file of [`${name}.js`, `${name}.css`]) {
-    const old = join(committed, file);
+    const old = join(PAGES[name] ?? committed, file);
     const same = existsSync(old) && (await readFile(old)).equals(await readFile(join(folder, file)));
     if (!same) differ.push(relative(join(here, ".."), old));
   }
@@ -110,9 +113,10 @@ const folder = fresh ? await mkdtemp(join(tmpdir(), "widgets-")) : committed;
 try {
   const differ = [];
   for (const name of await widgets()) {
-    await bundle(name, folder);
-    await report(name, folder);
-    if (fresh) differ.push(...(await stale(name, folder)));
+    const place = fresh ? folder : (PAGES[name] ?? folder);
+    await bundle(name, place);
+    await report(name, place);
+    if (fresh) differ.push(...(await stale(name, place)));
   }
   if (differ.length > 0) {
     console.error(`Stale: ${differ.join(", ")}. Run "npm run build" in widgets/ and commit what it writes.`);

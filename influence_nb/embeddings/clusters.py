@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from influence_nb.arguments import whole
+from influence_nb.embeddings.columns import NONE
 from influence_nb.embeddings.project import FEWEST_FOR_UMAP, reduced
 from influence_nb.errors import InvalidData
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 
-NONE = "(none)"
-"""What texts that belong to no group are called."""
+STAGES = ("fewer dimensions", "groups", "names")
+"""What is done one after the other to find groups."""
 _DIMENSIONS = 5
 _WORDS = 3
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -79,17 +80,42 @@ def find(vectors: Floats, texts: Sequence[str], size: int = 8, seed: int = 0) ->
     Raises:
         InvalidData: fewer texts than two groups take, or no such size.
     """
+    size = enough(len(vectors), size)
+    return find_among(fewer(vectors, seed), texts, size)
+
+
+def enough(count: int, size: int) -> int:
+    """The size, where so many texts can hold two groups of it; errors as `find`'s."""
     size = whole("size", size, 2)
-    if len(vectors) < max(2 * size, FEWEST_FOR_UMAP):
+    if count < max(2 * size, FEWEST_FOR_UMAP):
         raise InvalidData(
-            f"{len(vectors)} texts are too few to find groups of {size} among them.",
+            f"{count} texts are too few to find groups of {size} among them.",
             "Give more texts, or ask for smaller groups: size=2.",
         )
+    return size
+
+
+def fewer(vectors: Floats, seed: int) -> Floats:
+    """Vectors (n, d) in five dimensions, which `find_among` looks for groups in."""
+    return reduced(vectors, _DIMENSIONS, seed)
+
+
+def find_among(
+    low: Floats, texts: Sequence[str], size: int, on_stage: Callable[[str], object] | None = None
+) -> Clusters:
+    """The groups among vectors of few dimensions (n, 5), named; `on_stage` hears of the second stage and the third."""
     from sklearn.cluster import HDBSCAN
 
-    low = reduced(vectors, _DIMENSIONS, seed)
+    told(on_stage, 1)
     labels = np.asarray(HDBSCAN(min_cluster_size=size, copy=True).fit(low).labels_, np.intp)
+    told(on_stage, 2)
     return Clusters(labels, tuple(named(texts, labels)))
+
+
+def told(on_stage: Callable[[str], object] | None, number: int) -> None:
+    """Tell which stage begins."""
+    if on_stage is not None:
+        on_stage(STAGES[number])
 
 
 def named(texts: Sequence[str], labels: NDArray[np.intp]) -> list[str]:

@@ -5,7 +5,6 @@ It knows encoders and projections; it does not know the widget that shows it.
 
 from __future__ import annotations
 
-import operator
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -14,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from influence_nb.arguments import real, whole
-from influence_nb.embeddings import picture
-from influence_nb.embeddings.clusters import Clusters, find
+from influence_nb.arguments import whole
+from influence_nb.embeddings import export, picture
+from influence_nb.embeddings.answers import Answers
+from influence_nb.embeddings.columns import MOST_CATEGORIES, count_categories
 from influence_nb.embeddings.encode import open_encoder
-from influence_nb.embeddings.neighbours import first_near, lengths, nearest
 from influence_nb.embeddings.project import Projection, checked, find_projection
 from influence_nb.embeddings.quality import Quality, measure
 from influence_nb.embeddings.table import OWN, table
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 
 
-class EmbeddingMap:
+class EmbeddingMap(Answers):
     """Texts, their vectors and their places on a plane. `EmbeddingExplorer(map)` is its interactive view.
 
     Attributes:
@@ -99,8 +98,7 @@ class EmbeddingMap:
             self.vectors = brought(vectors, self._table)
             if isinstance(vectors, str) and vectors in self._table.columns.drop(self.text):
                 self._table = self._table.drop(columns=vectors)
-        self._lengths: Floats | None = None
-        self._clusters: dict[int, Clusters] = {}
+        self._forget()
         self._projections: dict[str, Projection] = {}
         self._projecting = threading.Lock()
         self._told: dict[str, dict[str, float]] = {}
@@ -180,6 +178,12 @@ class EmbeddingMap:
             self._qualities[name, k] = known
         return known[1]
 
+    def measured(self, projection: str | None = None) -> Quality | None:
+        """The quality of a projection as it is laid out now, with the usual k; None where nobody has measured it."""
+        name = self.projection if projection is None else projection
+        known = self._qualities.get((name, None))
+        return known[1] if known is not None and known[0] is self._projections.get(name) else None
+
     @property
     def frame(self) -> pandas.DataFrame:
         """The data with the columns x and y, their places by the projection in use; rows count from 0."""
@@ -194,101 +198,41 @@ class EmbeddingMap:
     @property
     def colour_column(self) -> str | None:
         """The first column with two or more different values, few enough to tell apart; None when there is none."""
-        counts = ((c, picture.count_categories(self._table[c])) for c in self.columns)
-        return next((column for column, count in counts if 2 <= count <= picture.MOST_CATEGORIES), None)
+        counts = ((c, count_categories(self._table[c])) for c in self.columns)
+        return next((column for column, count in counts if 2 <= count <= MOST_CATEGORIES), None)
 
     def __len__(self) -> int:
         return len(self._table)
 
-    def neighbours(self, item: int | str, k: int = 10) -> pandas.DataFrame:
-        """The texts nearest to a row or to a typed text, by cosine similarity in full space.
+    def save(
+        self,
+        path: str | Path,
+        rows: Sequence[int] | None = None,
+        color: str | pandas.Series[Any] | None = None,
+        projection: str | None = None,
+        overwrite: bool = False,
+    ) -> Path:
+        """Write the map to a file; the end of its name says as what.
+
+        `.npy` is the vectors, (n, d) float32; `.parquet` the data with x, y and a column `vector`; `.png` and `.svg`
+        the picture; `.html` a page to look around in that needs neither a network nor a kernel.
 
         Args:
-            item: a row number, or any text, which is embedded now.
-            k: how many; a row is not its own neighbour.
+            path: where to. "~" is one's own folder.
+            rows: only these, by number; None for all.
+            color: the column that colours a picture, and a page at first; None takes `colour_column`. A Series (n,) is
+                a column of one's own, written beside the others: `Series(map.clusters().column, name="cluster")`.
+            projection: "umap", "tsne" or "pca"; None is the one in use.
+            overwrite: whether a file that is there may be replaced.
 
         Returns:
-            One row a neighbour, the nearest first, the index its row number: rank (from 1), similarity (-1 to
-            1), the text and the other columns.
+            The file's path.
 
         Raises:
-            InvalidData: no such row, or k below 1.
+            InvalidData: no such kind of file, column, row or projection, or the file is there already or cannot be
+                written; what was there is then kept.
         """
-        if isinstance(item, str):
-            rows, found = self._nearest(self.encode(item), k)
-        else:
-            row = self._row(item)
-            rows, found = self._nearest(self.vectors[[row]], k, skip=np.array([row]))
-        return self._ranked(rows[0], found[0])
-
-    def neighbours_of_vector(self, vector: Floats, k: int = 10) -> pandas.DataFrame:
-        """As `neighbours`, for a vector (d,) of the same encoder."""
-        rows, found = self._nearest(vector[None], k)
-        return self._ranked(rows[0], found[0])
-
-    def clusters(self, size: int = 8) -> Clusters:
-        """Groups of texts that lie together, with the words that set them apart: computed when it is first asked for.
-
-        They are found among the vectors, by UMAP to five dimensions and HDBSCAN, not on the picture.
-
-        Args:
-            size: the fewest texts that make a group, from 2 on.
-
-        Raises:
-            InvalidData: too few texts, or no such size.
-        """
-        if size not in self._clusters:
-            self._clusters[size] = find(self.vectors, list(self._table[self.text]), size, self.seed)
-        return self._clusters[size]
-
-    def duplicates(self, least: float = 0.95) -> pandas.DataFrame:
-        """Texts that say what an earlier one says, by cosine similarity in full space.
-
-        Args:
-            least: how similar they are at least, -1 to 1; 1 finds those that are the same to the encoder.
-
-        Returns:
-            A row for each such text, the most similar first, the index its row number: of (the row number of the
-            earliest text that it is near to), similarity, the text, that text (as `first`) and the other columns.
-
-        Raises:
-            InvalidData: `least` is out of its range, or the data has columns called `of` or `first`.
-        """
-        if taken := [name for name in ("of", "first") if name in self._table.columns]:
-            raise InvalidData(
-                f"A list of duplicates has a column of its own called {taken[0]!r}.",
-                f"Rename yours: frame.rename(columns={{{taken[0]!r}: 'my_{taken[0]}'}}).",
-            )
-        rows, found = first_near(self.vectors, real("least", least, -1, 1) - 1e-6)
-        later = np.flatnonzero(rows >= 0)
-        later = later[np.argsort(-found[later], kind="stable")]
-        chosen = self._table.iloc[later].rename_axis("row")
-        chosen.insert(0, "of", rows[later])
-        chosen.insert(1, "similarity", found[later])
-        chosen.insert(3, "first", self._table[self.text].to_numpy(object)[rows[later]])
-        return chosen
-
-    def outliers(self, count: int = 10, k: int = 10) -> pandas.DataFrame:
-        """The texts that are least like any others.
-
-        Args:
-            count: how many.
-            k: of how many nearest neighbours in full space the similarity is averaged.
-
-        Returns:
-            A row each, the farthest first, the index its row number: rank (from 1), similarity (the mean cosine to its
-            k nearest), the text and the other columns.
-
-        Raises:
-            InvalidData: `count` or k below 1, or only one text.
-        """
-        count, k = whole("count", count, 1), whole("k", k, 1)
-        if len(self) < 2:
-            raise InvalidData("One text has no others to be unlike.", "Give two texts or more.")
-        _, found = self._nearest(self.vectors, k, skip=np.arange(len(self)))
-        mean = found.mean(axis=1)
-        rows = np.argsort(mean, kind="stable")[:count]
-        return self._ranked(rows, mean[rows])
+        return export.save(self, path, rows, color, projection, overwrite)
 
     def place(self, texts: str | Sequence[str]) -> Floats:
         """Where further texts go on the map in use: (m, 2). The points that are there do not move.
@@ -363,28 +307,6 @@ class EmbeddingMap:
                 row = self._row(item)  # type: ignore[arg-type]
                 marks.append((layout.points[row], str(self._table[self.text].iloc[row])))
         return marks
-
-    def _nearest(self, queries: Floats, k: int, skip: NDArray[np.intp] | None = None) -> Any:
-        if self._lengths is None:
-            self._lengths = lengths(self.vectors)
-        return nearest(queries, self.vectors, k, skip, self._lengths)
-
-    def _ranked(self, rows: NDArray[np.intp], found: Floats) -> pandas.DataFrame:
-        chosen = self._table.iloc[rows].rename_axis("row")
-        chosen.insert(0, "rank", np.arange(1, len(rows) + 1))
-        chosen.insert(1, "similarity", found)
-        return chosen
-
-    def _row(self, item: int) -> int:
-        try:
-            row = operator.index(item)
-        except TypeError:
-            raise InvalidData(
-                f"{item!r} is neither a row number nor a text.", "Give an int or a str."
-            ) from None
-        if not 0 <= row < len(self):
-            raise InvalidData(f"There is no row {row}.", f"Rows go from 0 to {len(self) - 1}.")
-        return row
 
     def _column(self, name: str) -> str:
         name = str(name)

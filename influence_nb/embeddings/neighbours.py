@@ -59,15 +59,7 @@ def nearest(
         InvalidData: k below 1 or not whole, vectors of different lengths, or a query that holds NaN.
     """
     k = whole("k", k, 1)
-    if np.isnan(queries).any():
-        raise InvalidData(
-            "A query holds NaN, which is near nothing.", "Compute its vector again, in float32."
-        )
-    if queries.shape[1] != vectors.shape[1]:
-        raise InvalidData(
-            f"The query has {queries.shape[1]} dimensions and the vectors have {vectors.shape[1]}.",
-            "Both must come from the same encoder.",
-        )
+    _comparable(queries, vectors)
     k = max(0, min(k, len(vectors) - (skip is not None)))
     size = _safe(lengths(vectors) if known_lengths is None else known_lengths)
     rows, found = np.empty((len(queries), k), np.intp), np.empty((len(queries), k), np.float32)
@@ -83,6 +75,19 @@ def nearest(
             best.add(similarities, start)
         rows[some], found[some] = best.sorted()
     return rows, found
+
+
+def similarities(vector: Floats, vectors: NDArray[np.floating], known_lengths: Floats) -> Floats:
+    """The cosine of one vector (d,) with each of the vectors (n, d): (n,).
+
+    Raises:
+        InvalidData: vectors of different lengths, or one that holds NaN.
+    """
+    _comparable(vector[None], vectors)
+    found = np.empty(len(vectors), np.float32)
+    for start, some in _similarities(unit(vector[None]), vectors, _safe(known_lengths)):
+        found[start : start + some.shape[1]] = some[0]
+    return found
 
 
 def first_near(vectors: NDArray[np.floating], least: float) -> tuple[Rows, Floats]:
@@ -148,6 +153,18 @@ def _similarities(asked: Floats, vectors: NDArray[np.floating], size: Floats) ->
         similarities = asked @ block.T
         similarities /= size[start : start + len(block)]
         yield start, similarities
+
+
+def _comparable(queries: NDArray[np.floating], vectors: NDArray[np.floating]) -> None:
+    if np.isnan(queries).any():
+        raise InvalidData(
+            "A query holds NaN, which is near nothing.", "Compute its vector again, in float32."
+        )
+    if queries.shape[1] != vectors.shape[1]:
+        raise InvalidData(
+            f"The query has {queries.shape[1]} dimensions and the vectors have {vectors.shape[1]}.",
+            "Both must come from the same encoder.",
+        )
 
 
 def _blocks(vectors: NDArray[np.floating]) -> Iterator[tuple[int, Floats]]:

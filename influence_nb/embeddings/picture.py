@@ -12,6 +12,16 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from influence_nb.embeddings.columns import (
+    MISSING,
+    MOST_CATEGORIES,
+    NONE,
+    PALETTE,
+    categories,
+    colours,
+    is_continuous,
+    numbers,
+)
 from influence_nb.errors import InvalidData
 from influence_nb.picture import GREY, new_figure
 
@@ -20,70 +30,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PALETTE = (
-    "#3b82f6", "#ef8a2c", "#2f9e58", "#e0525c", "#9b6bd3", "#a3734f",
-    "#e26db6", "#b99a18", "#149fa8", "#7b8794", "#84b51f", "#5661d8",
-)  # fmt: skip
-"""Twelve middle tones: each can be told from a white and from a near-black page."""
 PLAIN = PALETTE[0]
 MARK = "#f5470c"
-MISSING = "(missing)"
-"""The category of values that are not there (None, NaN, NA); it is drawn in grey."""
 LABELS = ("direct", "legend", "none")
-MOST_CATEGORIES = 24
-
-
-def is_continuous(values: pandas.Series[Any]) -> bool:
-    """Whether a column is to be shown on a scale: numbers, more different ones than can be told apart, or fractions."""
-    from pandas.api.types import is_bool_dtype, is_complex_dtype, is_numeric_dtype
-
-    real = is_numeric_dtype(values) and not is_bool_dtype(values) and not is_complex_dtype(values)
-    if not real:
-        return False
-    found = np.unique(finite(values))
-    return len(found) > len(PALETTE) or (len(found) > 2 and bool((found % 1).any()))
-
-
-def numbers(values: pandas.Series[Any]) -> NDArray[np.float64]:
-    """A numeric column as floats; NaN where there is no finite number."""
-    found = values.to_numpy(dtype=float, na_value=np.nan)
-    return np.where(np.isfinite(found), found, np.nan)
-
-
-def finite(values: pandas.Series[Any]) -> NDArray[np.float64]:
-    """The finite numbers of a numeric column."""
-    found = numbers(values)
-    return found[np.isfinite(found)]
-
-
-def category_names(values: pandas.Series[Any]) -> pandas.Series[Any]:
-    """A column as text, `MISSING` where there is no value."""
-    import pandas as pd
-
-    said = [MISSING if gone else str(value) for value, gone in zip(values, values.isna(), strict=True)]
-    return pd.Series(said, index=values.index, name=values.name, dtype=object)
-
-
-def count_categories(values: pandas.Series[Any]) -> int:
-    """How many different values there are, "missing" one of them; 0 for lists, dicts and the like."""
-    try:
-        return int(values.nunique(dropna=False))
-    except TypeError:  # they cannot be hashed
-        return 0
-
-
-def category_colours(values: pandas.Series[Any]) -> dict[str, str]:
-    """A colour for each different value, as text, in order of the values; what is missing comes last."""
-    import matplotlib as mpl
-
-    found = set(category_names(values))
-    missing = {MISSING: GREY} if MISSING in found else {}
-    names = sorted(found - {MISSING})
-    if len(names) <= len(PALETTE):
-        return dict(zip(names, PALETTE, strict=False)) | missing
-    wheel = mpl.colormaps["hsv"](np.linspace(0, 1, len(names), endpoint=False))
-    colours = [mpl.colors.to_hex(0.75 * colour[:3] + 0.1) for colour in wheel]
-    return dict(zip(names, colours, strict=True)) | missing
 
 
 def draw(
@@ -128,7 +77,7 @@ def draw(
         bar.ax.tick_params(colors=GREY)
         bar.outline.set_visible(False)
     else:
-        _categories(ax, points, category_names(values), label, size)
+        _categories(ax, points, values, label, size)
     for place, words in marks:
         ax.scatter([place[0]], [place[1]], s=150, facecolors="none", edgecolors=MARK, linewidths=2, zorder=4)
         if words:
@@ -155,23 +104,31 @@ def _dots(ax: Axes, points: NDArray[np.float32], size: int, **look: Any) -> Any:
 
 
 def _categories(
-    ax: Axes, points: NDArray[np.float32], names: pandas.Series[Any], label: str, size: int
+    ax: Axes, points: NDArray[np.float32], values: pandas.Series[Any], label: str, size: int
 ) -> None:
-    colours = category_colours(names)
-    for name, colour in colours.items():
-        mine = points[(names == name).to_numpy()]
-        _dots(ax, mine, size, color=colour, label=name)
-    if len(colours) > MOST_CATEGORIES or label == "none":
+    codes, names = categories(values)
+    tones = colours(names)
+    for number, name in enumerate(names):
+        _dots(ax, points[codes == number], size, color=tones[name], label=name)
+    if len(names) > MOST_CATEGORIES or label == "none":
         return
     if label == "legend":
         ax.legend(
-            loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, labelcolor=GREY, title=str(names.name),
+            loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, labelcolor=GREY, title=str(values.name),
             fontsize=9,
         ).get_title().set_color(GREY)  # fmt: skip
         return
-    middles = {name: np.median(points[(names == name).to_numpy()], axis=0) for name in colours}
-    for name, place in _apart(middles, points).items():
-        _chip(ax, place, name, colours[name])
+    for name, place in _apart(middles(points, codes, names), points).items():
+        _chip(ax, place, name, tones[name])
+
+
+def middles(
+    points: NDArray[np.float32], codes: NDArray[np.intp], names: Sequence[str]
+) -> dict[str, NDArray[np.float32]]:
+    """Where each category's name stands: the median of its points, (2,); what is in no group has no name there."""
+    return {
+        name: np.median(points[codes == number], axis=0) for number, name in enumerate(names) if name != NONE
+    }
 
 
 def _apart(

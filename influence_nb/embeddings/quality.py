@@ -72,6 +72,15 @@ class Quality:
             )
         return ""
 
+    @property
+    def words(self) -> str:
+        """The measures of the whole map in two sentences."""
+        return (
+            f"Of each text's {self.k} true neighbours the picture keeps {self.kept.mean():.0%} "
+            f"({self.chance:.0%} by chance). Trustworthiness {self.trustworthiness.mean():.2f}, "
+            f"continuity {self.continuity.mean():.2f}; 1 is faithful, 0.5 chance."
+        )
+
     def to_frame(self) -> pd.DataFrame:
         """A row for each point: trustworthiness, continuity, kept."""
         import pandas as pd

@@ -6,13 +6,8 @@ It does not know the panels.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
-from influence_nb.embeddings import picture
 from influence_nb.errors import InvalidData
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 ONE_COLOUR = "(one colour)"
 
@@ -31,20 +26,15 @@ COLUMN_STYLE = """<style>
 </style>"""
 
 
-def colourable(values: pd.Series[Any]) -> bool:
-    """Whether a column can be told apart by colours, or stands on a scale."""
-    return picture.is_continuous(values) or 2 <= picture.count_categories(values) <= picture.MOST_CATEGORIES
-
-
-def expect_column(name: str | None, columns: Sequence[str]) -> str | None:
-    """The column, or None, once it is sure that points can be coloured by it.
+def expect_column(name: str | None, columns: Sequence[str], what: str = "colour") -> str | None:
+    """The column, or None, once it is sure that points can be coloured by it, or whatever `what` says.
 
     Raises:
         InvalidData: it is none of them.
     """
     if name is not None and name not in columns:
         raise InvalidData(
-            f"There is no column {name!r} to colour by.", f"There are: {', '.join(columns) or 'none'}."
+            f"There is no column {name!r} to {what} by.", f"There are: {', '.join(columns) or 'none'}."
         )
     return name
 

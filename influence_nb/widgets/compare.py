@@ -15,6 +15,7 @@ import ipywidgets
 import pandas as pd
 import traitlets
 
+from influence_nb.embeddings.columns import can_colour
 from influence_nb.embeddings.compare import MapComparison, compare_maps
 from influence_nb.embeddings.map import EmbeddingMap
 from influence_nb.errors import InvalidData
@@ -27,13 +28,7 @@ from influence_nb.widgets.base import (
     static_block,
     strict,
 )
-from influence_nb.widgets.columns_shown import (
-    COLUMN_STYLE,
-    ONE_COLOUR,
-    colourable,
-    expect_column,
-    expect_rows,
-)
+from influence_nb.widgets.columns_shown import COLUMN_STYLE, ONE_COLOUR, expect_column, expect_rows
 from influence_nb.widgets.form import STYLE, labelled, message, page_button
 from influence_nb.widgets.frames import FRAME_STYLE, rows_html
 from influence_nb.widgets.newest import Newest, Turn
@@ -95,7 +90,7 @@ class CompareExplorer(StaticFallback, ipywidgets.VBox):
         others = frame.drop(columns=[text, "other_text"], errors="ignore")
         shown = pd.concat([frame[[text]], others], axis=1)
         second = shown.assign(**{text: self.comparison.b.frame[self.comparison.b.text]})
-        self._columns = [column for column in others.columns if colourable(frame[column])]
+        self._columns = [column for column in others.columns if can_colour(frame[column])]
         self._points = self.comparison.points
         self._plots = [MapScatter(one, text, self._chose, height) for one in (shown, second)]
         self.scatters = tuple(

@@ -1,57 +1,59 @@
 """`EmbeddingExplorer`: look around an `EmbeddingMap` with the mouse and by typing.
 
-It knows the map by its public calls; encoding and projecting run in the background.
+It knows the map by its public calls, and its rooms: what is asked, filtered, found and saved has its own file.
+Encoding, projecting and searching run in the background.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 import ipywidgets
+import numpy as np
 import pandas as pd
-import traitlets
+from numpy.typing import NDArray
 
 from influence_nb.arguments import quoted
-from influence_nb.embeddings import picture
+from influence_nb.embeddings.clusters import Clusters
+from influence_nb.embeddings.filters import in_words
 from influence_nb.embeddings.map import EmbeddingMap
-from influence_nb.embeddings.project import TITLES, Projection, checked, find_projection
 from influence_nb.embeddings.quality import Quality
 from influence_nb.errors import CapabilityMissing, InvalidData
-from influence_nb.picture import image_html, png
 from influence_nb.widgets.base import (
     StaticFallback,
-    answer_on_own_loop,
     escape,
     in_background,
-    readable,
     static_block,
     strict,
 )
-from influence_nb.widgets.columns_shown import ONE_COLOUR, colourable, expect_column, expect_rows
-from influence_nb.widgets.form import STYLE, labelled, message
-from influence_nb.widgets.frames import FRAME_STYLE, rows_html
+from influence_nb.widgets.columns_shown import ONE_COLOUR
+from influence_nb.widgets.explorer_asked import NEIGHBOURS, Asked
+from influence_nb.widgets.explorer_filter import FilterForm
+from influence_nb.widgets.explorer_finds import FindClusters, FindDuplicates, FindOutliers
+from influence_nb.widgets.explorer_layouts import Layouts
+from influence_nb.widgets.explorer_look import Look
+from influence_nb.widgets.explorer_rooms import ONE_SIZE, ROOMS, Controls
+from influence_nb.widgets.explorer_save import SaveForm
+from influence_nb.widgets.explorer_static import StaticMap, chosen_words, tables
+from influence_nb.widgets.explorer_traits import CLUSTERS, ExplorerTraits
+from influence_nb.widgets.form import STYLE, message
+from influence_nb.widgets.frames import FRAME_STYLE
 from influence_nb.widgets.layout_form import LayoutForm
-from influence_nb.widgets.newest import Newest, Turn
+from influence_nb.widgets.picks import Picks
 from influence_nb.widgets.rays import Rays
 from influence_nb.widgets.scatter import MapScatter
 from influence_nb.widgets.trust import Trust
 
-NEIGHBOURS = 10
-MOST_ROWS = 100
-"""How many chosen rows the table lists; `selection` has all of them."""
-
-HELP = (
-    "Point at a dot to read it, click it for its nearest neighbours, or take the lasso "
-    "(or hold Shift) and draw around several."
-)
+HELP = "Point at a dot to read it, click it for its nearest neighbours, or take the lasso and draw around several."
 
 
-class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
+class EmbeddingExplorer(StaticFallback, ExplorerTraits, ipywidgets.VBox):
     """A map to look around in: hover, lasso, nearest neighbours, and a box to type in.
 
+    In tabs below: what was found, with a threshold; filters; clusters, duplicates, outliers; looks; saving.
     Neighbours are those of the full space, by cosine similarity, never those of the picture.
 
     Args:
@@ -67,21 +69,6 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
     `scatter` is the jupyter-scatter widget inside, for what is not offered here.
     """
 
-    selected = traitlets.List(traitlets.Int())
-    """The chosen rows' numbers; set it, or lasso on the page. `selection` is the same as a DataFrame."""
-
-    color = traitlets.Unicode(None, allow_none=True)
-    """The column that colours the points; None for one colour."""
-
-    projection = traitlets.Unicode()
-    """"umap", "tsne" or "pca"."""
-
-    typed = traitlets.Unicode()
-    """The text in the box; `type` sets it and gives its neighbours."""
-
-    problem = traitlets.Unicode()
-    """What went wrong with the last request, "" when nothing did."""
-
     @strict
     def __init__(
         self, map: EmbeddingMap, *, color: str | None = None, projection: str | None = None, height: int = 480
@@ -93,65 +80,77 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
             )
         self.map = map
         self._lock = threading.RLock()
-        self._asked = 0
-        self._asked_for: dict[str, dict[str, float]] = {}
-        self._laying = Newest()
-        self._future: Future[pd.DataFrame | None] = in_background(lambda: None)
-        self._laid_out: Future[None] = in_background(lambda: None)
-        self._near: pd.DataFrame | None = None
-        self._vector: Any = None
+        self._asked_last = 0
+        self._future: Future[Any] = in_background(lambda: None)
+        self._shown_rows: NDArray[np.bool_] | None = None
+        self._vector: Any = None  # of what is typed, with where it goes and how similar all texts are to it
         self._place: Any = None
-        self._picture: tuple[object, bytes] | None = None
-        frame = map.frame
-        columns = [column for column in map.columns if colourable(frame[column])]
-        self._scatter = MapScatter(frame[[map.text, *map.columns]], map.text, self._lassoed, height)
+        self._typed_found: Any = None
+        self._picture = StaticMap()
+        self._frame = map.frame[[map.text, *map.columns]]
+        self._layouts = Layouts(map, projection or map.projection, self._guarded, self._say, self._laid)
+        self._scatter = MapScatter(self._frame, map.text, self._lassoed, height)
         self._trust = Trust(map, self._scatter.shade, self.update_static)
-        self._on_map = (projection or map.projection), map.project(projection)
-        plot = self._scatter.show(self._on_map[1].points)
+        self.scatter = self._scatter.show(self._layouts.layout.points)
         self._rays = Rays(map, self._scatter, NEIGHBOURS)
-        self._colour = labelled(ipywidgets.Dropdown, "Colour", [ONE_COLOUR, *columns])
-        names = [(title, name) for name, title in TITLES.items()]
-        self.scatter = plot
-        self._projection = labelled(ipywidgets.Dropdown, "Projection", names)
-        self._box = ipywidgets.Text(
-            description="Text to find", placeholder="Type any text: its neighbours appear as you type"
-        ).add_class("inb-find")
-        self._title, self._legend, self._message = (ipywidgets.HTML() for _ in range(3))
-        self._tables = ipywidgets.HTML()
+        self._shows = Controls(self._colouring(), self._growing(), lambda: self.set_trait("filters", {}))
         self._layout = LayoutForm(lambda name, told: self.show(name, **told))
-        more = [self._trust.control, self._layout, self._rays.control]
-        controls = ipywidgets.HBox([self._box, self._colour, self._projection, *more]).add_class("inb-row")
-        framed = ipywidgets.VBox([plot]).add_class("inb-map")
-        parts = [ipywidgets.HTML(STYLE + FRAME_STYLE), controls, self._title, framed]
-        super().__init__([*parts, self._legend, self._trust.line, self._message, self._tables])
-        for name in ("inb-form", "inb-explorer", "live"):
-            self.add_class(name)
-        for control in (self._box, self._colour, self._projection):
-            answer_on_own_loop(control)
+        self._asked = Asked(map, lambda least: self.set_trait("threshold", least), self._choose)
+        self._rows = Picks(lambda at: self._choose(self.selected[at]))
+        self._filter = FilterForm(self._frame, map.text, lambda found: self.set_trait("filters", found))
+        finding = map, lambda: self._shown_rows, lambda rows: self.set_trait("selected", rows)
+        self._clusters = FindClusters(*finding, self._colour_clusters)
+        self._duplicates = FindDuplicates(*finding, self.update_static)
+        self._outliers = FindOutliers(*finding, self.update_static)
+        self._save = SaveForm(lambda path, rows, replace: self.save(path, rows, overwrite=replace))
+        self._look = Look(self._frame, self._scatter, self._shows, self._clusters)
+        super().__init__(self._arranged())
+        self.add_class("inb-form").add_class("inb-explorer").add_class("live")
         self.color = map.colour_column if color is None else str(color)
         self.projection = projection or map.projection
-        self._layout.show(self.projection, map.parameters(self.projection))
+        self._layout.show(self.projection, self._layouts.parameters(self.projection))
         self._recolour()
-        self._shown()
-        self._colour.value = self.color or ONE_COLOUR
-        self._projection.value = self.projection
-        self._tables.value = message(HELP)
-        self._colour.observe(lambda _: self._colour_picked(), "value")
-        self._projection.observe(lambda _: self.set_trait("projection", self._projection.value), "value")
-        self._box.observe(lambda _: self.set_trait("typed", self._box.value), "value")
+        self._titled_and_measured()
+        self._shows.projection.value = self.projection
+        self._shows.help.value = message(HELP)
+        self._follow()
+
+    def _arranged(self) -> list[Any]:
+        found = [self._shows.help, self._asked, self._rows]
+        finds = [[self._clusters], [self._duplicates], [self._outliers]]
+        looks = [self._shows.size, self._trust.control, self._layout, self._rays.control]
+        rooms = dict(zip(ROOMS, [found, [self._filter], *finds, looks, [self._save]], strict=True))
+        return self._shows.arranged(STYLE + FRAME_STYLE, self.scatter, self._trust.line, rooms)
+
+    def _follow(self) -> None:
+        """Let controls set traits, and traits act."""
+        shows = self._shows
+        picks = ((shows.colour, "color", ONE_COLOUR), (shows.size, "size", ONE_SIZE))
+        for control, trait, none in picks:
+            control.observe(
+                lambda change, trait=trait, none=none: self.set_trait(
+                    trait, None if change["new"] == none else change["new"]
+                ),
+                "value",
+            )
+        shows.projection.observe(lambda change: self.set_trait("projection", change["new"]), "value")
+        shows.box.observe(lambda change: self.set_trait("typed", change["new"]), "value")
         self.observe(lambda _: self._recolour(), "color")
+        self.observe(lambda change: self._look.grow(change["new"]), "size")
         self.observe(lambda _: self._reproject(), "projection")
         self.observe(lambda _: self._find(self.typed), "typed")
         self.observe(lambda _: self._chosen(), "selected")
+        self.observe(lambda _: self._list(), "threshold")
+        self.observe(lambda _: self._refilter(), "filters")
 
     @property
     def message(self) -> str:
         """What is said below the map now, as HTML: "" for nothing."""
-        return str(self._message.value)
+        return str(self._shows.message.value)
 
     @property
     def shade(self) -> str:
-        """What the points fade by: "trustworthiness", "continuity", "kept", or "" for nothing. Can be set.
+        """What the points fade by: "trustworthiness", "continuity", "kept", a column of numbers, or "" for nothing.
 
         Raises:
             InvalidData: set to anything else.
@@ -173,14 +172,18 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
     @property
     def selection(self) -> pd.DataFrame:
         """The chosen rows of the map's frame, with x and y by the projection that is shown."""
-        points = self._on_map[1].points
-        frame = self.map.frame.assign(x=points[:, 0], y=points[:, 1])
-        return frame.iloc[self.selected]
+        return self._placed(self.selected)
+
+    @property
+    def shown(self) -> pd.DataFrame:
+        """The rows that the filters let through, as `selection` gives the chosen ones."""
+        mask = self._shown_rows
+        return self._placed(np.arange(len(self.map)) if mask is None else np.flatnonzero(mask))
 
     @property
     def neighbours(self) -> pd.DataFrame | None:
         """The neighbours that are listed: of the typed text or of the one chosen row; None when there are none."""
-        return self._near
+        return self._asked.near
 
     def type(self, text: str) -> Future[pd.DataFrame | None]:
         """Do what typing into the box does: embed, list neighbours, mark the place.
@@ -193,7 +196,7 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
             if text == self.typed:
                 return self._find(text)
             self.typed = text  # its observer asks
-            self._box.value = text
+            self._shows.box.value = text
             return self._future
 
     def show(self, projection: str, **parameters: float) -> Future[None]:
@@ -209,75 +212,107 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
             InvalidData: no such projection or parameter, or a value out of its range.
         """
         with self._lock:
-            told = checked(projection, self._parameters(projection) | parameters)
-            anew = told != self._parameters(projection)
-            self._asked_for[projection] = told
+            anew = self._layouts.ask(projection, parameters)
             if projection != self.projection:
                 self.projection = projection  # its observer lays out
             elif anew:
                 self._reproject()
-            return self._laid_out
+            return self._layouts.done
 
-    @traitlets.validate("selected")
-    def _rows_exist(self, proposal: Any) -> list[int]:
-        return expect_rows(proposal["value"], len(self.map))
+    def clusters(self, size: int = 8) -> Future[Clusters]:
+        """Find clusters, colour by them and name them on the map: a future of what `EmbeddingMap.clusters` gives."""
+        return self._clusters.look(size)
 
-    @traitlets.validate("color")
-    def _column_exists(self, proposal: Any) -> str | None:
-        return expect_column(proposal["value"], self._colour.options[1:])
+    def duplicates(self, least: float = 0.95) -> Future[pd.DataFrame]:
+        """Find and list duplicates among the shown rows: a future of what `EmbeddingMap.duplicates` gives."""
+        return self._duplicates.look(least)
 
-    @traitlets.validate("projection")
-    def _projection_exists(self, proposal: Any) -> str:
-        find_projection(proposal["value"])
-        return str(proposal["value"])
+    def outliers(self, count: int = 10) -> Future[pd.DataFrame]:
+        """Find and list outliers among the shown rows: a future of what `EmbeddingMap.outliers` gives."""
+        return self._outliers.look(count)
+
+    def save(self, path: str | Path, rows: str = "all", overwrite: bool = False) -> Path:
+        """Save what is shown, as `EmbeddingMap.save` does, by its colours and projection.
+
+        Args:
+            path: ends in .npy, .parquet, .png, .svg or .html.
+            rows: "all", those that are "shown", or the "chosen" ones.
+            overwrite: whether a file that is there may be replaced.
+
+        Raises:
+            InvalidData: as `EmbeddingMap.save`, or no such `rows`.
+        """
+        if rows not in ("all", "shown", "chosen"):
+            raise InvalidData(f"rows={quoted(rows)} cannot be.", 'Say "all", "shown" or "chosen".')
+        wanted = None if rows == "all" else (self.shown if rows == "shown" else self.selection).index.tolist()
+        return self.map.save(path, wanted, self._look.values(self.color), self._layouts.name, overwrite)
 
     def static_html(self) -> str:
         """The map as a picture, and the chosen rows and neighbours as tables."""
-        image = image_html(self._png(), self._titled)
-        trust = self._trust.words()
-        said = f"<p>{escape(trust)}</p>" if trust else ""
-        return static_block("Embedding map", image, said, self._tables_html())
+        mark = None if self._place is None else (self._place, self.typed)
+        image = self._picture.html(
+            self._layouts.layout, self._titled, self._look.values(self.color), self._shown_rows, mark
+        )
+        said = "".join(f"<p>{escape(words)}</p>" for words in (self._trust.words(), self._counted()) if words)
+        lists = tables(self.neighbours, self._asked.heading, self._chosen_rows())
+        return static_block("Embedding map", image, said, lists)
 
-    def _colour_picked(self) -> None:
-        self.color = None if self._colour.value == ONE_COLOUR else self._colour.value
+    def _placed(self, rows: Any) -> pd.DataFrame:
+        points = self._layouts.layout.points
+        placed: pd.DataFrame = self.map.frame.assign(x=points[:, 0], y=points[:, 1]).iloc[rows]
+        return placed
+
+    def _visible(self, rows: list[int]) -> list[int]:
+        mask = self._shown_rows
+        return rows if mask is None else [row for row in rows if mask[row]]
+
+    def _choose(self, row: int) -> None:
+        self.selected = [int(row)]
 
     def _recolour(self) -> None:
-        self._scatter.colour(self.color)
-        self._legend.value = self._scatter.legend(self.color)
-        self._colour.value = self.color or ONE_COLOUR
+        self._look.colour(self.color, self._layouts.layout.points)
         self.update_static()
+
+    def _colour_clusters(self) -> None:
+        self._clustered = True
+        self._shows.offer_clusters()
+        if self.color == CLUSTERS:
+            self._recolour()
+        self.color = CLUSTERS
+
+    def _refilter(self) -> None:
+        mask = self.map.rows(self.filters) if self.filters else None
+        self._shown_rows = mask
+        self._scatter.filter(mask)
+        self._shows.filtered.layout.display = "" if self.filters else "none"
+        self._shows.count.value = message(self._counted())
+        self._filter.show(self.filters)
+        if self._visible(self.selected) != self.selected:
+            self.selected = self._visible(self.selected)
+        for find in (self._clusters, self._duplicates, self._outliers):
+            find.refresh()
+        self._list()
+
+    def _counted(self) -> str:
+        if self._shown_rows is None:
+            return ""
+        return f"{self._shown_rows.sum():,} of {len(self.map):,} shown: {in_words(self.filters)}"
 
     def _reproject(self) -> None:
-        """Lay out what is asked for in the background; of what is asked for meanwhile only the newest is laid out."""
         with self._lock:
             name = self.projection
-            told = self._parameters(name)
-            self._projection.value = name
-            self._layout.show(name, told)
+            self._shows.projection.value = name
+            self._layout.show(name, self._layouts.parameters(name))
+            self._layouts.begin(name)
 
-            def work(turn: Turn) -> None:
-                try:
-                    layout = self.map.project(name, **told)
-                except Exception:
-                    self._asked_for.pop(name, None)  # so that asking again tries again
-                    raise
-                turn.if_newest(lambda: self._laid(name, layout))
-
-            words = f"Laying out {len(self.map):,} texts by {TITLES[name]} …"
-            self._laid_out = self._laying.ask(self._guarded(work), lambda: self._say(words))
-
-    def _laid(self, name: str, layout: Projection) -> None:
-        self._on_map = name, layout
-        self._scatter.show(layout.points)
+    def _laid(self) -> None:
+        self._scatter.show(self._layouts.layout.points)
         self._scatter.select(self.selected)
-        self._shown()
+        self._titled_and_measured()
         self._say("")
         self._mark()
+        self._look.name_clusters(self.color, self._layouts.layout.points)
         self.update_static()
-
-    def _parameters(self, name: str) -> dict[str, float]:
-        """What a projection was told last, whether it is laid out already or not."""
-        return self._asked_for.get(name) or self.map.parameters(name)
 
     def _lassoed(self, rows: list[int]) -> None:
         self.selected = rows
@@ -287,30 +322,41 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
         self._scatter.select(rows)
 
         def work() -> None:
-            near = self.map.neighbours(rows[0], NEIGHBOURS) if len(rows) == 1 else None
+            found = self.map.similarities(rows[0]) if len(rows) == 1 else None
             with self._lock:
-                if rows == self.selected and (near is not None or not self.typed):
-                    self._near = near
-            self._show_tables()
+                if rows != self.selected:
+                    return
+                if found is not None:
+                    self._asked.answer(found, str(self._frame[self.map.text].iloc[rows[0]]), rows[0])
+                elif self._typed_found is not None:
+                    self._asked.answer(self._typed_found, self.typed)
+                else:
+                    self._asked.forget()
+            self._list()
 
         self._run(work)
 
     def _find(self, text: str) -> Future[pd.DataFrame | None]:
         """Answer a typed text in the background; when another came meanwhile, leave it to that one."""
         with self._lock:
-            self._asked += 1
-            mine = self._asked
+            self._asked_last += 1
+            mine = self._asked_last
 
         def work() -> pd.DataFrame | None:
-            if mine != self._asked:
+            if mine != self._asked_last:
                 return None
             vector = self.map.encode(text) if text.strip() else None
-            near = None if vector is None else self.map.neighbours_of_vector(vector[0], NEIGHBOURS)
+            found = None if vector is None else self.map.similarities(vector[0])
             with self._lock:
-                if mine != self._asked:
+                if mine != self._asked_last:
                     return None
-                self._near, self._vector = near, vector
-            self._show_tables()
+                self._vector, self._typed_found = vector, found
+                if found is None:
+                    self._asked.forget()
+                else:
+                    self._asked.answer(found, text)
+                self._list()
+                near = self._asked.near
             self._say("")
             self._mark()
             self.update_static()
@@ -324,63 +370,29 @@ class EmbeddingExplorer(StaticFallback, ipywidgets.VBox):
         vector, self._place = self._vector, None
         if vector is not None:
             try:
-                self._place = self._on_map[1].place(vector)[0]
+                self._place = self._layouts.layout.place(vector)[0]
             except CapabilityMissing as error:  # its neighbours are listed all the same
-                self._message.value = message(error.message, error.hint)
+                self._shows.message.value = message(error.message, error.hint)
         self._scatter.mark(self._place)
 
-    def _run(self, work: Callable[[], Any]) -> Future[Any]:
-        return in_background(self._guarded(work))
-
-    def _guarded(self, work: Callable[..., Any]) -> Callable[..., Any]:
-        """The same; what goes wrong is said in the explorer, and raised."""
-
-        def whole(*given: Any) -> Any:
-            try:
-                return work(*given)
-            except Exception as error:
-                said = readable(error)
-                self.problem = said.message
-                self._message.value = message(said.message, said.hint, "problem")
-                raise said from error
-
-        return whole
-
-    def _say(self, words: str) -> None:
-        self.problem = ""
-        self._message.value = message(words) if words else ""
-
-    def _shown(self) -> None:
+    def _titled_and_measured(self) -> None:
         """A projection is on the map: say which, and how far it can be trusted."""
-        self._titled = self.map.title(self._on_map[0])
-        self._title.value = f'<div class="inb-title">{escape(self._titled)}</div>'
-        self._trust.follow(self._on_map[0])
+        self._titled = self.map.title(self._layouts.name)
+        self._shows.title.value = f'<div class="inb-title">{escape(self._titled)}</div>'
+        self._trust.follow(self._layouts.name)
 
-    def _show_tables(self) -> None:
-        self._tables.value = self._tables_html() or message(HELP)
+    def _list(self) -> None:
+        """List what is near and what is chosen, and let those at the threshold stand out."""
+        with self._lock:
+            self._asked.list(self.threshold, self._shown_rows)
+            self._scatter.emphasise(self._asked.meant)
+            self._shows.help.layout.display = "none" if self.selected or self.neighbours is not None else ""
+            if self.selected:
+                self._rows.show(chosen_words(len(self.selected)), self._chosen_rows())
+            else:
+                self._rows.clear()
         self.update_static()
 
-    def _tables_html(self) -> str:
-        tables = []
-        near = self._near
-        if near is not None:
-            typed = self.typed.strip() and len(self.selected) != 1
-            of = self.typed if typed else self.map.frame[self.map.text].iloc[self.selected[0]]
-            shown = near.assign(similarity=near["similarity"].map("{:.3f}".format))
-            tables.append(rows_html("Nearest in full space to: " + of, shown, index=False))
-        if len(self.selected):
-            rows = self.map.frame.iloc[self.selected].drop(columns=["x", "y"])
-            count = f"{len(rows):,} chosen text{'s' if len(rows) != 1 else ''}"
-            tables.append(rows_html(count, rows.rename_axis("row"), most=MOST_ROWS))
-        return "".join(tables)
-
-    def _png(self) -> bytes:
-        layout = self._on_map[1]
-        marked = None if self._place is None else tuple(self._place)
-        key = (self.color, id(layout), marked)
-        if self._picture is None or self._picture[0] != key:
-            values = None if self.color is None else self.map.frame[self.color]
-            marks = [] if self._place is None else [(self._place, self.typed)]
-            figure = picture.draw(layout.points, layout.axes, self._titled, values, marks=marks)
-            self._picture = key, png(figure, dpi=80)
-        return self._picture[1]
+    def _chosen_rows(self) -> pd.DataFrame:
+        chosen: pd.DataFrame = self._frame.iloc[self.selected].rename_axis("row")
+        return chosen

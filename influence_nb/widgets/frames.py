@@ -21,6 +21,12 @@ FRAME_STYLE = """<style>
 .inb-explorer .inb-legend i { display: inline-block; width: 10px; height: 10px; border-radius: 5px;
   margin-right: 5px; }
 .inb-explorer .widget-html-content { line-height: 1.5; }
+.inb-explorer .inb-rooms { margin-top: 6px; }
+.jupyter-widgets.inb-rooms > .lm-TabBar { height: auto; min-height: 0; }
+.jupyter-widgets.inb-rooms > .lm-TabBar > .lm-TabBar-content { flex-wrap: wrap; }
+.jupyter-widgets.inb-rooms > .lm-TabBar .lm-TabBar-tab { flex: 0 1 auto; min-width: max-content; }
+.inb-explorer .inb-row > .widget-checkbox { width: auto; }
+.inb-explorer .widget-slider > .widget-label, .inb-explorer .widget-text > .widget-label { width: auto; }
 </style>"""
 
 _TABLE = "border-collapse:collapse;width:100%;font-size:12px;line-height:1.45;margin:0"

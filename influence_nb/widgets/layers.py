@@ -19,6 +19,7 @@ import traitlets
 
 from influence_nb.embeddings import picture
 from influence_nb.embeddings.cka import FEWEST, cka
+from influence_nb.embeddings.columns import can_colour
 from influence_nb.embeddings.layer_maps import LayerMaps
 from influence_nb.embeddings.layers import LayerSimilarity, with_layers
 from influence_nb.embeddings.project import TITLES, find_projection
@@ -35,13 +36,7 @@ from influence_nb.widgets.base import (
     static_block,
     strict,
 )
-from influence_nb.widgets.columns_shown import (
-    COLUMN_STYLE,
-    ONE_COLOUR,
-    colourable,
-    expect_column,
-    expect_rows,
-)
+from influence_nb.widgets.columns_shown import COLUMN_STYLE, ONE_COLOUR, expect_column, expect_rows
 from influence_nb.widgets.form import STYLE, labelled, message
 from influence_nb.widgets.frames import FRAME_STYLE, rows_html
 from influence_nb.widgets.newest import Newest, Turn
@@ -108,7 +103,7 @@ class LayerExplorer(StaticFallback, ipywidgets.VBox):
         self._frame = table(texts, text)
         self._text = str(text)
         self._columns = [
-            column for column in self._frame.columns.drop(self._text) if colourable(self._frame[column])
+            column for column in self._frame.columns.drop(self._text) if can_colour(self._frame[column])
         ]
         self._seed = seed
         self._lock = threading.RLock()

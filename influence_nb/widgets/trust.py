@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from influence_nb.arguments import quoted
+from influence_nb.embeddings.columns import is_numeric, scaled
 from influence_nb.embeddings.map import EmbeddingMap
 from influence_nb.embeddings.quality import Quality
 from influence_nb.errors import InfluenceError, InvalidData
@@ -26,7 +27,7 @@ SHADES = {
     "continuity": "continuity",
     "kept": "neighbours kept",
 }
-"""What points may be shaded by, and how the control calls it."""
+"""What points may be shaded by beside the columns of numbers, and how the control calls it."""
 AT_ONCE = 5000
 """A map of so many texts is measured without being asked: every pair is compared."""
 _FEWEST = 3
@@ -64,35 +65,36 @@ class Trust:
         self.quality: Quality | None = None
         self.measured: Future[Quality | None] = Future()
         self.measured.set_result(None)
-        self.control = labelled(
-            ipywidgets.Dropdown, "Shade by", [(words, one) for one, words in SHADES.items()]
-        )
+        columns = [name for name in map.columns if name not in SHADES and is_numeric(map.frame[name])]
+        self._shades = SHADES | {name: f"column: {name}" for name in columns}
+        options = [(words, one) for one, words in self._shades.items()]
+        self.control = labelled(ipywidgets.Dropdown, "Shade by", options)
         self.line = ipywidgets.HTML()
         answer_on_own_loop(self.control)
         self.control.observe(lambda _: self._chosen(), "value")
 
     @property
     def shade(self) -> str:
-        """What the points are shaded by, see `SHADES`."""
+        """What the points are shaded by: one of `SHADES`, or a column of numbers."""
         return str(self.control.value)
 
     @shade.setter
     def shade(self, name: str) -> None:
-        if name not in SHADES:
+        if name not in self._shades:
             raise InvalidData(
                 f"Points are not shaded by {quoted(name)}.",
-                f"Choose one of {', '.join(filter(None, SHADES))}, or ''.",
+                f"Choose one of {', '.join(filter(None, self._shades))}, or ''.",
             )
         self.control.value = name
 
     def follow(self, projection: str) -> None:
         """Measure the projection that is shown now, unless that takes long and nobody asked for it."""
         self._projection, self.quality = projection, None
-        self._shade(None)
+        self._paint()
         if len(self._map) < _FEWEST:
             self._newest.cancel()
             self.line.value = ""
-        elif self.shade or len(self._map) <= AT_ONCE:
+        elif self._by_measure or len(self._map) <= AT_ONCE:
             self.measure()
         else:
             self._newest.cancel()
@@ -136,14 +138,14 @@ class Trust:
         found = self.quality
         if found is None:
             return ""
-        return (
-            f"Of each text's {found.k} true neighbours the picture keeps {found.kept.mean():.0%} "
-            f"({found.chance:.0%} by chance). Trustworthiness {found.trustworthiness.mean():.2f}, "
-            f"continuity {found.continuity.mean():.2f}; 1 is faithful, 0.5 chance. {_FAINT[self.shade]}{found.warning}"
-        ).rstrip()
+        return f"{found.words} {_FAINT.get(self.shade, '')}{found.warning}".rstrip()
+
+    @property
+    def _by_measure(self) -> bool:
+        return bool(self.shade) and self.shade in SHADES
 
     def _chosen(self) -> None:
-        if self.shade and self.quality is None and len(self._map) >= _FEWEST:
+        if self._by_measure and self.quality is None and len(self._map) >= _FEWEST:
             if self.measured.done():  # else what is measured now is shaded by once it is there
                 self.measure()
         else:
@@ -154,8 +156,12 @@ class Trust:
         self._paint()
 
     def _paint(self) -> None:
-        found = self.quality
-        self._shade(None if found is None or not self.shade else getattr(found, self.shade))
+        found, faded = self.quality, None
+        if self.shade and not self._by_measure:
+            faded = scaled(self._map.frame[self.shade]).astype(np.float32)
+        elif self._by_measure and found is not None:
+            faded = getattr(found, self.shade) ** 2  # most measures lie near 1
+        self._shade(faded)
         if found is not None:
             self._say(self.words(), "problem" if found.warning else "note")
 

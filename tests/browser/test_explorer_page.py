@@ -1,4 +1,4 @@
-"""The explorer in a real page: lasso, click, type, switch the projection."""
+"""The explorer in a real page: lasso, click, type, filter, look for clusters, save, switch the projection."""
 
 from __future__ import annotations
 
@@ -98,9 +98,10 @@ def test_a_click_lists_the_neighbours_of_that_point(page: LabPage) -> None:
 
 def test_a_point_shows_where_its_true_neighbours_are_and_poorly_placed_ones_fade(page: LabPage) -> None:
     expect(page.page.locator(VIEW).get_by_text("true neighbours the picture keeps")).to_be_visible()
+    page.page.get_by_role("tab", name="Look").click()
     page.page.get_by_label("Shade by").select_option("neighbours kept")
     expect(page.page.locator(VIEW).get_by_text("Faint points keep few neighbours.")).to_be_visible()
-    assert page.kernel_eval("[explorer.shade, explorer.scatter.opacity_by]") == ["kept", "valueB"]
+    page.kernel_until("[explorer.shade, explorer.scatter.opacity_by] == ['kept', 'valueB']")
     page.page.mouse.move(*outermost(page)[1], steps=5)
     page.kernel_until("len(explorer.scatter.annotations or []) == 10")
     page.page.get_by_label("Text to find").hover()
@@ -144,7 +145,75 @@ def test_the_projection_can_be_switched(page: LabPage) -> None:
     assert shown == page.kernel_eval("map.project('umap').points[[3, 5]].tolist()")
     page.page.get_by_label("Projection").select_option("t-SNE")
     expect(page.page.locator(VIEW).get_by_text("t-SNE of 360 texts")).to_be_visible()
+    page.page.get_by_role("tab", name="Look").click()
     page.page.get_by_label("Perplexity").fill("8")
     page.page.get_by_label("Perplexity").press("Enter")
     page.kernel_until("map.parameters('tsne') == {'perplexity': 8} and explorer.message == ''")
-    assert page.kernel_eval("explorer._laid_out.result(60) or map.project('tsne').perplexity") == 8
+    assert page.kernel_eval("explorer._layouts.done.result(60) or map.project('tsne').perplexity") == 8
+
+
+def test_a_threshold_and_a_filter_narrow_what_is_seen(page: LabPage) -> None:
+    page.page.get_by_label("Text to find").fill("the central bank cut interest rates")
+    view = page.page.locator(VIEW)
+    expect(view.get_by_text("The 10 nearest of 360 texts.")).to_be_visible()
+    view.get_by_role("slider").first.press("Home")
+    page.kernel_until("explorer.threshold == -1")
+    expect(view.get_by_text("360 of 360 texts are at -1.00 or above.")).to_be_visible()
+    page.page.get_by_role("button", name="10 nearest").click()
+    page.kernel_until("explorer.threshold is None")
+    page.page.get_by_role("tab", name="Filter").click()
+    page.page.get_by_label("Column to filter by").select_option("topic")
+    page.page.get_by_label("weather (30)").check()
+    expect(view.get_by_text("30 of 360 shown: topic is weather")).to_be_visible()
+    lasso(page.page, 0.98)
+    page.kernel_until("len(explorer.selected) > 1")
+    assert page.kernel_eval("explorer.selection['topic'].unique().tolist()") == ["weather"]
+    assert page.kernel_eval("explorer.neighbours['topic'].unique().tolist()") == ["weather"]
+    page.page.get_by_role("button", name="Show all").click()
+    page.kernel_until("len(explorer.shown) == 360")
+    assert not page.errors
+
+
+def test_a_cluster_is_chosen_from_the_list(page: LabPage) -> None:
+    page.page.get_by_role("tab", name="Clusters").click()
+    page.page.get_by_role("button", name="Find clusters").click()
+    page.kernel_until("explorer.color == '(clusters)'")
+    table = page.page.locator(VIEW).get_by_role("region", name="Clusters: click one")
+    table.locator("tbody tr").nth(1).click()
+    page.kernel_until("len(explorer.selected) > 1")
+    assert page.kernel_eval("set(map.clusters().labels[explorer.selected].tolist())") == {1}
+    expect(table.locator("tr[data-picked]")).to_have_count(1)
+    assert not page.errors
+
+
+def test_a_saved_page_works_without_network_and_kernel(page: LabPage) -> None:
+    page.page.get_by_role("tab", name="Save").click()
+    page.page.locator(VIEW).get_by_role("button", name="Save", exact=True).click()
+    expect(page.page.locator(VIEW).get_by_text("Saved: ")).to_be_visible()
+    context = page.server.browser.new_context(offline=True)
+    alone, said = context.new_page(), []
+    alone.on("pageerror", lambda error: said.append(str(error)))
+    alone.on("console", lambda message: said.append(message.text))
+    alone.goto((page.file.parent / "map.html").as_uri())
+    try:
+        expect(alone.get_by_role("heading", name="PCA of 360 texts")).to_be_visible()
+        expect(alone.get_by_text("true neighbours the picture keeps")).to_be_visible()
+        alone.get_by_role("searchbox").fill("stream was planted")
+        expect(alone.get_by_text("1 of 360 texts")).to_be_visible()
+        alone.get_by_role("button", name="The bank above the stream").click()
+        expect(alone.get_by_text("topic: gardening")).to_be_visible()
+        alone.get_by_role("searchbox").fill("")
+        alone.get_by_role("group", name="Colours").get_by_role("button", name="weather").click()
+        expect(alone.get_by_text("330 of 360 texts")).to_be_visible()
+        alone.get_by_role("img").press("ArrowLeft")
+        box = alone.locator("canvas").bounding_box()
+        alone.locator("canvas").press("0")
+        row, x, y = page.kernel_eval(PLACE)
+        alone.mouse.move(
+            box["x"] + box["width"] / 2 + x * (box["width"] / 2 - 16),
+            box["y"] + box["height"] / 2 - y * (box["height"] / 2 - 16),
+        )
+        expect(alone.locator(".map-tip")).to_contain_text(page.kernel_eval(f"map.frame['text'][{row}]"))
+        assert said == []
+    finally:
+        context.close()

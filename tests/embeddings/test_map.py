@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from influence_nb.embeddings import picture
+from influence_nb.embeddings.columns import is_continuous
 from influence_nb.embeddings.corpus import corpus
 from influence_nb.embeddings.encode import Encoder
 from influence_nb.embeddings.map import EmbeddingMap
@@ -128,4 +128,4 @@ def test_the_picture_says_what_it_is(whole: EmbeddingMap) -> None:
 def test_numbers_are_coloured_on_a_scale(starter: Encoder) -> None:
     map = EmbeddingMap([{"text": f"text number {i}", "n": i / 2} for i in range(20)], encoder=starter)
     assert map.plot(color="n").axes[1].get_ylabel() == "n"
-    assert not picture.is_continuous(map.frame["text"])
+    assert not is_continuous(map.frame["text"])

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from influence_nb.embeddings.columns import GREY, MISSING, categories, colours
 from influence_nb.embeddings.encode import Encoder
 from influence_nb.embeddings.map import EmbeddingMap
-from influence_nb.embeddings.picture import GREY, MISSING, category_colours
 from influence_nb.errors import InvalidData
 
 TEXTS = [f"the cat sat on mat {i}" for i in range(20)]
@@ -33,7 +33,7 @@ def test_missing_labels_are_a_grey_category(encoder: Encoder, values: object) ->
     words = [text.get_text() for text in map.plot(label="legend").axes[0].get_legend().get_texts()]
     assert words[-1] == MISSING
     assert words.count(MISSING) == 1
-    assert category_colours(map.frame["label"])[MISSING] == GREY
+    assert colours(categories(map.frame["label"])[1])[MISSING] == GREY
 
 
 @pytest.mark.parametrize(
