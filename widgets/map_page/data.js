@@ -44,6 +44,7 @@ export function look(column, count) {
   const values = unpacked(column.values ?? "");
   const known = values.filter((one) => !Number.isNaN(one));
   const [low, high] = known.reduce(([a, b], one) => [Math.min(a, one), Math.max(b, one)], [Infinity, -Infinity]);
+  if (!known.length) return { tones: [GREY], codes, legend: [], range: null };
   const steps = 64;
   const tones = [...Array.from({ length: steps }, (_, at) => mixed(at / (steps - 1))), GREY];
   values.forEach((one, at) => {
