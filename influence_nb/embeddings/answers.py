@@ -6,6 +6,7 @@ It knows a table and vectors; it does not know how they are laid out.
 from __future__ import annotations
 
 import operator
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from influence_nb.arguments import real, whole
 from influence_nb.embeddings.clusters import Clusters, enough, fewer, find_among, told
 from influence_nb.embeddings.filters import matching
 from influence_nb.embeddings.finds import best, ranked, repeated
-from influence_nb.embeddings.neighbours import first_near, lengths, nearest, similarities
+from influence_nb.embeddings.neighbours import OnCompared, first_near, lengths, nearest, similarities
 from influence_nb.errors import InvalidData
 
 if TYPE_CHECKING:
@@ -130,12 +131,20 @@ class Answers:
             self._clusters[size] = find_among(self._reduced, list(self._table[self.text]), size, on_stage)
         return self._clusters[size]
 
-    def duplicates(self, least: float = 0.95, among: NDArray[np.bool_] | None = None) -> pandas.DataFrame:
+    def duplicates(
+        self,
+        least: float = 0.95,
+        among: NDArray[np.bool_] | None = None,
+        on_progress: OnCompared | None = None,
+        cancel: threading.Event | None = None,
+    ) -> pandas.DataFrame:
         """Texts that say what an earlier one says, by cosine similarity in full space.
 
         Args:
             least: how similar they are at least, -1 to 1; 1 finds those that are the same to the encoder.
             among: (n,), which rows may be named, as `rows` gives them; None for all.
+            on_progress: called with the texts compared and in all.
+            cancel: set it from another thread to stop.
 
         Returns:
             A row for each such text, the most similar first, the index its row number: of (the row number of the
@@ -143,14 +152,20 @@ class Answers:
 
         Raises:
             InvalidData: `least` is out of its range, or the data has columns called `of` or `first`.
+            InfluenceError: it was cancelled.
         """
         least = real("least", least, -1, 1) - 1e-6
         if self._near is None or self._near[0] != least:
-            self._near = least, *first_near(self.vectors, least)
+            self._near = least, *first_near(self.vectors, least, on_progress, cancel)
         return repeated(self._table, self.text, *self._near[1:], among)
 
     def outliers(
-        self, count: int = 10, k: int = 10, among: NDArray[np.bool_] | None = None
+        self,
+        count: int = 10,
+        k: int = 10,
+        among: NDArray[np.bool_] | None = None,
+        on_progress: OnCompared | None = None,
+        cancel: threading.Event | None = None,
     ) -> pandas.DataFrame:
         """The texts that are least like any others.
 
@@ -158,6 +173,8 @@ class Answers:
             count: how many.
             k: of how many nearest neighbours in full space the similarity is averaged.
             among: (n,), which rows may be named, as `rows` gives them; None for all.
+            on_progress: called with the texts compared and in all.
+            cancel: set it from another thread to stop.
 
         Returns:
             A row each, the farthest first, the index its row number: rank (from 1), similarity (the mean cosine to its
@@ -165,12 +182,14 @@ class Answers:
 
         Raises:
             InvalidData: `count` or k below 1, or only one text.
+            InfluenceError: it was cancelled.
         """
         count, k = whole("count", count, 1), whole("k", k, 1)
         if len(self) < 2:
             raise InvalidData("One text has no others to be unlike.", "Give two texts or more.")
         if k not in self._alone:
-            _, found = self._nearest(self.vectors, k, skip=np.arange(len(self)))
+            own = np.arange(len(self))
+            _, found = nearest(self.vectors, self.vectors, k, own, self._sizes(), on_progress, cancel)
             self._alone[k] = -found.mean(axis=1)
         rows = best(self._alone[k], count, among=among)
         return ranked(self._table, rows, -self._alone[k][rows])

@@ -5,16 +5,19 @@ It does not know what the vectors stand for, and never looks at the two dimensio
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from influence_nb.arguments import whole
-from influence_nb.errors import InvalidData
+from influence_nb.errors import InfluenceError, InvalidData
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.intp]
+OnCompared = Callable[[int, int], object]
+"""Called with how many rows were compared with all, and how many there are."""
 
 _ROWS = 2**16
 """Vectors that are compared at once."""
@@ -39,6 +42,8 @@ def nearest(
     k: int,
     skip: Rows | None = None,
     known_lengths: Floats | None = None,
+    on_progress: OnCompared | None = None,
+    cancel: threading.Event | None = None,
 ) -> tuple[Rows, Floats]:
     """The k rows of `vectors` most similar to each query, the most similar first.
 
@@ -51,19 +56,22 @@ def nearest(
         k: how many; where there are fewer rows, all of them.
         skip: (m,), a row to leave out for each query, such as the query's own.
         known_lengths: (n,), as `lengths` gives them, where many searches follow each other.
+        on_progress: called with the queries answered and in all.
+        cancel: set it from another thread to stop.
 
     Returns:
         Row numbers and similarities, both (m, min(k, rows that can be chosen)).
 
     Raises:
         InvalidData: k below 1 or not whole, vectors of different lengths, or a query that holds NaN.
+        InfluenceError: it was cancelled.
     """
     k = whole("k", k, 1)
     _comparable(queries, vectors)
     k = max(0, min(k, len(vectors) - (skip is not None)))
     size = _safe(lengths(vectors) if known_lengths is None else known_lengths)
     rows, found = np.empty((len(queries), k), np.intp), np.empty((len(queries), k), np.float32)
-    for begin in range(0, len(queries) if k else 0, _QUERIES):
+    for begin in _some(len(queries) if k else 0, on_progress, cancel):
         some = slice(begin, begin + _QUERIES)
         best = _Best(len(queries[some]), k)
         asked = unit(np.asarray(queries[some], np.float32))
@@ -90,19 +98,29 @@ def similarities(vector: Floats, vectors: NDArray[np.floating], known_lengths: F
     return found
 
 
-def first_near(vectors: NDArray[np.floating], least: float) -> tuple[Rows, Floats]:
+def first_near(
+    vectors: NDArray[np.floating],
+    least: float,
+    on_progress: OnCompared | None = None,
+    cancel: threading.Event | None = None,
+) -> tuple[Rows, Floats]:
     """For each row the earliest other row before it that is at least so similar.
 
     Args:
         vectors: (n, d).
         least: the cosine that counts as near, -1 to 1.
+        on_progress: called with the rows compared and in all.
+        cancel: set it from another thread to stop.
 
     Returns:
         Row numbers (n,), -1 where there is none, and the similarities (n,), 0 where there is none.
+
+    Raises:
+        InfluenceError: it was cancelled.
     """
     size = _safe(lengths(vectors))
     rows, found = np.full(len(vectors), -1, np.intp), np.zeros(len(vectors), np.float32)
-    for begin in range(0, len(vectors), _QUERIES):
+    for begin in _some(len(vectors), on_progress, cancel):
         asked = unit(np.asarray(vectors[begin : begin + _QUERIES], np.float32))
         own = np.arange(begin, begin + len(asked))
         for start, similarities in _similarities(asked, vectors[: begin + len(asked)], size):
@@ -145,6 +163,16 @@ class _Best:
             np.stack([rows[one] for rows, one in zip(self._rows, order, strict=True)]),
             np.stack([values[one] for values, one in zip(self._values, order, strict=True)]),
         )
+
+
+def _some(count: int, on_progress: OnCompared | None, cancel: threading.Event | None) -> Iterator[int]:
+    """The first of each so many rows that are compared at once."""
+    for begin in range(0, count, _QUERIES):
+        if cancel is not None and cancel.is_set():
+            raise InfluenceError(f"Stopped after {begin:,} of {count:,} texts.", "Start again.")
+        yield begin
+        if on_progress is not None:
+            on_progress(min(begin + _QUERIES, count), count)
 
 
 def _similarities(asked: Floats, vectors: NDArray[np.floating], size: Floats) -> Iterator[tuple[int, Floats]]:

@@ -5,6 +5,7 @@ It knows maps; it does not know how points are drawn. All are looked for in the 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
@@ -37,6 +38,8 @@ class Find(ipywidgets.VBox):
 
     button = "Find"
     explained = ""
+    stops = True
+    """Whether it can be stopped while it looks."""
 
     def __init__(
         self,
@@ -53,7 +56,9 @@ class Find(ipywidgets.VBox):
         self._find = page_button(self.button, self.explained, lambda: self.look(self.field.value))
         self._line = ipywidgets.HTML(message(self.explained))
         self._list = Picks(lambda at: choose(self._rows(at)))
-        row = ipywidgets.HBox([self.field, self._find]).add_class("inb-row")
+        self._stop = page_button("Stop", "Look no further", self._give_up)
+        self._stop.layout.display = "none"
+        row = ipywidgets.HBox([self.field, self._find, self._stop]).add_class("inb-row")
         super().__init__([row, self._line, self._list])
 
     def look(self, wanted: float) -> Future[Any]:
@@ -63,25 +68,44 @@ class Find(ipywidgets.VBox):
 
         def work(turn: Turn) -> Any:
             try:
-                found = self._found(wanted, lambda words: turn.if_newest(lambda: self._tell(words)))
+                found = self._found(
+                    wanted, lambda words: turn.if_newest(lambda: self._tell(words)), turn.over
+                )
             except Exception as error:
                 said = readable(error)
-                turn.if_newest(lambda: self._tell(message(said.message, said.hint, "problem")))
+                turn.if_newest(lambda: self._end(message(said.message, said.hint, "problem")))
                 raise said from error
             turn.if_newest(lambda: self._take(found))
             return found
 
-        return self._newest.ask(
-            work, lambda: self._tell(message(f"Looking among {len(self._map):,} texts …"))
-        )
+        return self._newest.ask(work, self._begin)
 
     def refresh(self) -> None:
         """List again what was found, among the rows that are shown now."""
         if self.found is not None:
             self.look(self.field.value)
 
+    def _begin(self) -> None:
+        self._tell(message(f"Looking among {len(self._map):,} texts …"))
+        self._stop.layout.display = "" if self.stops else "none"
+
+    def _give_up(self) -> None:
+        self._newest.cancel()
+        self._end(
+            message(
+                "Stopped; nothing was found yet."
+                if self.found is None
+                else "Stopped; what was found before is listed."
+            )
+        )
+
+    def _end(self, html: str) -> None:
+        self._stop.layout.display = "none"
+        self._tell(html)
+
     def _take(self, found: Any) -> None:
         self.found = found
+        self._stop.layout.display = "none"
         self._show(found)
         self._said()
 
@@ -91,7 +115,7 @@ class Find(ipywidgets.VBox):
     def _field(self) -> Any:
         raise NotImplementedError
 
-    def _found(self, wanted: float, tell: Callable[[str], None]) -> Any:
+    def _found(self, wanted: float, tell: Callable[[str], None], over: threading.Event) -> Any:
         raise NotImplementedError
 
     def _show(self, found: Any) -> None:
@@ -105,6 +129,7 @@ class FindClusters(Find):
     """Groups, called by the words that set them apart."""
 
     button = "Find clusters"
+    stops = False
     explained = (
         "Groups are looked for among the vectors, not on the picture. Another size or seed gives others: they are a "
         "way to look, not a finding."
@@ -117,7 +142,7 @@ class FindClusters(Find):
             8, min=2, max=10_000, description="Fewest texts of a cluster", **SETTLED
         )
 
-    def _found(self, wanted: float, tell: Callable[[str], None]) -> Clusters:
+    def _found(self, wanted: float, tell: Callable[[str], None], over: threading.Event) -> Clusters:
         return self._map.clusters(int(wanted), lambda stage: tell(stages(STAGES, stage)))
 
     def _show(self, found: Clusters) -> None:
@@ -154,8 +179,8 @@ class FindDuplicates(Find):
             0.95, min=-1, max=1, step=0.01, description="Similarity at least", **SETTLED
         )
 
-    def _found(self, wanted: float, tell: Callable[[str], None]) -> pd.DataFrame:
-        return self._map.duplicates(wanted, self._among())
+    def _found(self, wanted: float, tell: Callable[[str], None], over: threading.Event) -> pd.DataFrame:
+        return self._map.duplicates(wanted, self._among(), _telling(tell), over)
 
     def _show(self, found: pd.DataFrame) -> None:
         self._tell(message(f"{len(found):,} texts repeat an earlier one."))
@@ -180,8 +205,8 @@ class FindOutliers(Find):
     def _field(self) -> Any:
         return ipywidgets.BoundedIntText(10, min=1, max=10_000, description="How many", **SETTLED)
 
-    def _found(self, wanted: float, tell: Callable[[str], None]) -> pd.DataFrame:
-        return self._map.outliers(int(wanted), among=self._among())
+    def _found(self, wanted: float, tell: Callable[[str], None], over: threading.Event) -> pd.DataFrame:
+        return self._map.outliers(int(wanted), among=self._among(), on_progress=_telling(tell), cancel=over)
 
     def _show(self, found: pd.DataFrame) -> None:
         self._tell(message(self.explained))
@@ -189,3 +214,7 @@ class FindOutliers(Find):
 
     def _rows(self, at: int) -> list[int]:
         return [int(self.found.index[at])]
+
+
+def _telling(tell: Callable[[str], None]) -> Callable[[int, int], None]:
+    return lambda done, count: tell(message(f"{done:,} of {count:,} texts compared …"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +13,7 @@ from influence_nb.embeddings import neighbours
 from influence_nb.embeddings.clusters import NONE, find, named
 from influence_nb.embeddings.map import EmbeddingMap
 from influence_nb.embeddings.neighbours import first_near
-from influence_nb.errors import InvalidData
+from influence_nb.errors import InfluenceError, InvalidData
 
 WORDS = ["boat sail wind", "bread oven flour", "goal keeper pitch"]
 
@@ -93,3 +95,25 @@ def test_outliers_are_what_is_like_nothing() -> None:
     assert found["similarity"].iloc[0] == pytest.approx(atlas.neighbours(17, 5)["similarity"].mean())
     with pytest.raises(InvalidData, match="no others"):
         EmbeddingMap(["alone"], vectors=np.ones((1, 2)), projection="pca").outliers()
+
+
+@pytest.mark.parametrize("look", ["duplicates", "outliers"])
+def test_looking_through_a_whole_map_tells_and_can_be_stopped(
+    look: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(neighbours, "_QUERIES", 40)
+    vectors, texts, _ = made()
+    atlas = EmbeddingMap(texts, vectors=vectors, projection="pca")
+    stop, told = threading.Event(), []
+
+    def tell(done: int, count: int) -> None:
+        told.append((done, count))
+        stop.set()
+
+    with pytest.raises(InfluenceError, match="Stopped after 40 of 90"):
+        getattr(atlas, look)(on_progress=tell, cancel=stop)
+    assert told == [(40, 90)]
+    told.clear()
+    found = getattr(atlas, look)(on_progress=lambda *at: told.append(at))
+    assert told == [(40, 90), (80, 90), (90, 90)]
+    assert found.equals(getattr(EmbeddingMap(texts, vectors=vectors, projection="pca"), look)())

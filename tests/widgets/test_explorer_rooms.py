@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from waiting import WAIT
 
 from influence_nb.embeddings.map import EmbeddingMap
-from influence_nb.errors import InvalidData
+from influence_nb.errors import InfluenceError, InvalidData
 from influence_nb.widgets import EmbeddingExplorer
 from influence_nb.widgets.explorer_filter import LISTED
 from influence_nb.widgets.outbox import Outbox
@@ -199,3 +201,34 @@ def test_a_busy_page_gets_the_last_that_was_sent() -> None:
     there[0], now[0] = False, "fourth"
     box.post()
     assert sent[-1] == "fourth"
+
+
+def test_a_search_through_the_map_can_be_stopped(made: EmbeddingMap, monkeypatch: pytest.MonkeyPatch) -> None:
+    explorer = EmbeddingExplorer(made)
+    finds = explorer._outliers
+    begun, stopped = threading.Event(), threading.Event()
+
+    def looking(
+        *args: object, on_progress: Callable[[int, int], None], cancel: threading.Event, **_: object
+    ) -> None:
+        on_progress(40, 90)
+        begun.set()
+        cancel.wait(WAIT)
+        stopped.set()
+        raise InfluenceError("Stopped after 40 of 90 texts.", "Start again.")
+
+    monkeypatch.setattr(made, "outliers", looking)
+    looked = explorer.outliers(3)
+    assert begun.wait(WAIT)
+    assert "40 of 90 texts compared" in finds._line.value
+    assert finds._stop.layout.display == ""
+    finds._stop.click()
+    assert stopped.wait(WAIT)
+    with pytest.raises(InfluenceError, match="Stopped after 40"):
+        looked.result(WAIT)
+    assert "Stopped" in finds._line.value
+    assert "problem" not in finds._line.value
+    assert finds._stop.layout.display == "none"
+    monkeypatch.undo()
+    assert len(explorer.outliers(3).result(WAIT)) == 3
+    assert finds._stop.layout.display == "none"
