@@ -21,7 +21,19 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from influence_nb import errors, widgets
-    from influence_nb.api import download, fit, library, load, load_encoder, loaded, plan, search, tokenizer
+    from influence_nb.api import (
+        download,
+        fit,
+        library,
+        load,
+        load_encoder,
+        loaded,
+        plan,
+        search,
+        sweep,
+        sweep_notebook,
+        tokenizer,
+    )
     from influence_nb.embeddings.bulk import encode_bulk
     from influence_nb.embeddings.cache import clear_vector_cache
     from influence_nb.embeddings.clusters import Clusters
@@ -69,7 +81,7 @@ if TYPE_CHECKING:
     from influence_nb.evaluation.run_picture import plot_runs
     from influence_nb.evaluation.runs import Run, import_run, runs
     from influence_nb.evaluation.scorers import ExactMatch, Matches, MultipleChoice, Perplexity
-    from influence_nb.evaluation.sweep import Sweep, sweep
+    from influence_nb.evaluation.sweep import Sweep
     from influence_nb.evaluation.tasks import Task
     from influence_nb.hub.hits import ModelHit
     from influence_nb.hub.plan import DownloadPlan
@@ -172,7 +184,8 @@ _HOMES = {
     "search": "api",
     "serve": "server",
     "similarity": "embeddings.similarity",
-    "sweep": "evaluation.sweep",
+    "sweep": "api",
+    "sweep_notebook": "api",
     "token_vectors": "embeddings.token_vectors",
     "tokenizer": "api",
 }

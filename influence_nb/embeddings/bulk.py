@@ -6,17 +6,18 @@ there: what is there is not made again. Who works where, and what becomes of a m
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from influence_nb import errors
 from influence_nb.arguments import expect_call, expect_path, expect_text, whole
+from influence_nb.cluster import joined, ray_for, room, translated
 from influence_nb.embeddings.table import table
-from influence_nb.errors import InfluenceError, InvalidData, MissingExtra
+from influence_nb.errors import InfluenceError, InvalidData
 
 if TYPE_CHECKING:
     import pandas
@@ -75,13 +76,8 @@ def encode_bulk(
         InvalidData: no data, no such column, a text that is none, or the output holds vectors made another way.
         InfluenceError: the cluster cannot be reached, or a worker failed; what was done stays.
     """
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise MissingExtra(
-            "Bulk encoding runs on Ray, which is not installed.", "Run: pip install 'influence_nb[ray]'."
-        ) from error
+    ray = ray_for("Bulk encoding")
+    importlib.import_module("ray.data")
     expect_path(output=output)
     expect_text(text=text, address=address, prompt=prompt)
     expect_call(on_progress=on_progress)
@@ -98,8 +94,8 @@ def encode_bulk(
     if on_progress is not None and done:
         on_progress(done, len(pairs))
     if left:
-        with _cluster(ray, address), _translated(ray):
-            gpus, cpus, nodes = _room(ray)
+        with joined(ray, address), translated(ray, "Bulk encoding"):
+            gpus, cpus, nodes = room(ray)
             count = min(workers or gpus or nodes, len(left))
             rows = ray.data.from_items(
                 [{"source": str(source), "target": str(target)} for source, target in left],
@@ -242,47 +238,3 @@ def _mark(source: Path) -> bytes:
     """What tells a file from another of its name."""
     stat = source.stat()
     return f"{source.name} {stat.st_size} {stat.st_mtime_ns}".encode()
-
-
-def _room(ray: Any) -> tuple[int, int, int]:
-    """GPUs, CPU cores and machines of the cluster."""
-    there = ray.cluster_resources()
-    machines = sum(bool(node["Alive"]) for node in ray.nodes())
-    return int(there.get("GPU", 0)), int(there.get("CPU", 1)), machines
-
-
-@contextmanager
-def _cluster(ray: Any, address: str | None) -> Iterator[None]:
-    """Ray, running: what is there already, the cluster at the address, or one on this machine for the time being."""
-    if ray.is_initialized():
-        yield
-        return
-    quietly = {"log_to_driver": False, "logging_level": "ERROR"}
-    try:
-        if address is None:
-            ray.init(include_dashboard=False, _node_ip_address="127.0.0.1", **quietly)
-        else:
-            ray.init(address=address, **quietly)
-    except Exception as error:  # of many kinds: no such address, no answer, other versions
-        raise InfluenceError(
-            f"Ray cannot be reached at {address or 'this machine'}: {error}.",
-            "Check the address and that it is running.",
-        ) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-@contextmanager
-def _translated(ray: Any) -> Iterator[None]:
-    """What befell Ray or a worker, in one line."""
-    try:
-        yield
-    except ray.exceptions.RayError as error:
-        said = [line.strip() for line in str(error).splitlines() if "Error: " in line] or [
-            type(error).__name__
-        ]
-        raise InfluenceError(
-            f"Bulk encoding stopped: {said[0]}", "What was done stays; the same call goes on."
-        ) from error

@@ -69,10 +69,9 @@ def run_notebook(
     """
     expect_bool(again=again)
     expect_call(on_progress=on_progress)
-    notebook, path = read(path)
-    given = _checked(notebook, path, {} if parameters is None else parameters)
-    determined = {"kind": "notebook", "data": sources(notebook), "parameters": given}
-    determined |= {"versions": dict(package_versions())}
+    _, path = read(path)
+    determined = determined_by(path, parameters)
+    given = determined["parameters"]
     identifier = runs.identity(determined)
     with alone(identifier):
         before = runs.known(identifier)
@@ -83,6 +82,18 @@ def run_notebook(
         for name in (NOTEBOOK, RECEIPTS):
             (run.folder / name).unlink(missing_ok=True)
         return _finish(run.save(), path, on_progress)
+
+
+def determined_by(path: str | Path, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Everything that is known to decide what a notebook gives; its digest is the id of the run.
+
+    Raises:
+        InvalidData: as `run_notebook`.
+    """
+    notebook, path = read(path)
+    given = _checked(notebook, path, {} if parameters is None else parameters)
+    determined = {"kind": "notebook", "data": sources(notebook), "parameters": given}
+    return determined | {"versions": dict(package_versions())}
 
 
 def read(path: str | Path) -> tuple[Any, Path]:

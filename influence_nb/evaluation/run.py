@@ -129,8 +129,7 @@ def evaluate(
     if limit is not None:
         task = task.head(whole("limit", limit, 1))
     chosen = checked(task.sampling if sampling is None else sampling, {}).replace(seed=whole("seed", seed, 0))
-    determined = {"kind": "task", "task": task.sha256, "data": task.data_sha256} | facts_of(model)
-    determined |= {"sampling": chosen.to_dict(), "versions": dict(package_versions())}
+    determined = determined_by(model, task, chosen)
     identifier = runs.identity(determined)
     with alone(identifier):
         before = runs.known(identifier)
@@ -149,6 +148,12 @@ def evaluate(
         if again or before is None:
             (run.folder / "items.jsonl").unlink(missing_ok=True)
         return _finish(run, task, model, chosen, cancel, on_progress)
+
+
+def determined_by(model: Model, task: Task, sampling: Sampling) -> dict[str, Any]:
+    """Everything that decides what an evaluation gives; its digest is the id of the run."""
+    determined = {"kind": "task", "task": task.sha256, "data": task.data_sha256} | facts_of(model)
+    return determined | {"sampling": sampling.to_dict(), "versions": dict(package_versions())}
 
 
 def result(run: Run | str | Path) -> Result:

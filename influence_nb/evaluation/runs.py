@@ -243,8 +243,12 @@ def listed() -> list[Mapping[str, Any]]:
     )
 
 
-def import_run(path: str | Path) -> Run:
-    """Take in a run that `Run.export` wrote; one that is already here stays as it is.
+def import_run(path: str | Path, again: bool = False) -> Run:
+    """Take in a run that `Run.export` wrote; one that is here and done stays as it is.
+
+    Args:
+        path: of the file.
+        again: put it in the place of one that is here.
 
     Raises:
         InvalidData: the file is no such run.
@@ -260,7 +264,8 @@ def import_run(path: str | Path) -> Run:
             identifier = tops.pop()
             if not identifier.isalnum():
                 raise InvalidData(f"{path} holds no run.", "Give a file that run.export() wrote.")
-            if (here := known(identifier)) is not None:
+            here = known(identifier)
+            if here is not None and here.status == "done" and not again:
                 return here
             home().mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=home(), prefix=".import-") as inside:
@@ -271,7 +276,9 @@ def import_run(path: str | Path) -> Run:
                         f"The run in {path} was changed: its id is not that of what determined it.",
                         "Ask for it once more.",
                     )
-                shutil.rmtree(home() / identifier, ignore_errors=True)  # of one that was never begun
+                if here is not None and run.status != "done" and not again:
+                    return here
+                shutil.rmtree(home() / identifier, ignore_errors=True)  # of one that did not end
                 shutil.move(str(Path(inside) / identifier), home() / identifier)
     except (OSError, zipfile.BadZipFile) as error:
         if isinstance(error, OSError) and error.errno == 28:

@@ -1,8 +1,7 @@
-"""Sweeps: one task under every combination of parameters, one after the other.
+"""Sweeps: a task or a notebook under many combinations of parameters, each of them a run of its own (`runs.py`).
 
-    inb.sweep(model, "facts", temperature=[0, 0.7, 1.2], seed=[0, 1])
-
-Every cell is a run of its own (`runs.py`), so that what is there is not run again, whoever was stopped.
+So what is there is not run again, whoever was stopped. It does not know how a model is loaded, nor where cells run
+(`spread.py` has them on Ray).
 """
 
 from __future__ import annotations
@@ -10,14 +9,18 @@ from __future__ import annotations
 import html
 import itertools
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
-from influence_nb.arguments import expect_call, expect_event, quoted, whole
+from influence_nb.arguments import quoted
 from influence_nb.engine.model import Model
-from influence_nb.errors import InfluenceError, InvalidData
-from influence_nb.evaluation.run import Result, evaluate
+from influence_nb.engine.sampling import Sampling
+from influence_nb.errors import InfluenceError, InvalidData, NotebookFailed
+from influence_nb.evaluation import notebooks, runs
+from influence_nb.evaluation.run import determined_by, evaluate
+from influence_nb.evaluation.runs import Run
 from influence_nb.evaluation.tasks import Task
 from influence_nb.picture import new_figure
 
@@ -25,34 +28,34 @@ if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
 
-OnCells = Callable[[int, int], object]
-"""Called with how many cells are done, and how many there are."""
-
-Cell = dict[str, Any]
+Cell = Mapping[str, Any]
 
 
 @dataclass(frozen=True, repr=False)
 class Sweep:
-    """The runs of a sweep. `influence_nb` gives it from `sweep`.
+    """The runs of a sweep. `influence_nb` gives it from `sweep` and `sweep_notebook`.
 
     Attributes:
-        axes: {parameter: values}.
-        cells: the parameters of each cell, in order, the last axis fastest.
-        results: the result of each.
+        cells: the parameters of each cell, in order; of axes the last one fastest.
+        runs: the run of each. Of notebooks some may have failed: `run.status`, `run.error`.
     """
 
-    axes: Mapping[str, Sequence[Any]]
     cells: Sequence[Cell]
-    results: Sequence[Result]
+    runs: Sequence[Run]
+
+    @property
+    def axes(self) -> dict[str, list[Any]]:
+        """The different values of each parameter, in the order in which they come."""
+        return axes_of(self.cells)
 
     def to_frame(self) -> pandas.DataFrame:
-        """A row for each cell: its parameters, the run's id, and of each metric the value, `low` and `high`."""
+        """A row for each cell: its parameters, run (its id), status, seconds, and of each metric value, low, high."""
         import pandas as pd
 
         rows = []
-        for cell, found in zip(self.cells, self.results, strict=True):
-            row = {**cell, "run": found.run.id}
-            for name, one in found.metrics.items():
+        for cell, run in zip(self.cells, self.runs, strict=True):
+            row = {**cell, "run": run.id, "status": run.status, "seconds": run.seconds}
+            for name, one in run.metrics.items():
                 row |= {name: one.value, f"{name} low": one.low, f"{name} high": one.high}
             rows.append(row)
         return pd.DataFrame(rows)
@@ -62,28 +65,32 @@ class Sweep:
 
         Args:
             metric: by default the first.
-            x: an axis; by default the first with several values.
+            x: a parameter; by default the first with several values.
 
         Raises:
-            InvalidData: no such metric or axis.
+            InvalidData: no such metric or parameter.
         """
-        metric = next(iter(self.results[0].metrics)) if metric is None else metric
-        several = [name for name, values in self.axes.items() if len(values) > 1]
-        x = (several or list(self.axes))[0] if x is None else x
-        if metric not in self.results[0].metrics or x not in self.axes:
+        metrics = list(dict.fromkeys(name for run in self.runs for name in run.metrics))
+        axes = self.axes
+        several = [name for name, values in axes.items() if len(values) > 1] or list(axes)
+        metric = metric if metric is not None else metrics[0] if metrics else "metric"
+        x = several[0] if x is None else x
+        if metric not in metrics or x not in axes:
             raise InvalidData(
-                f"There is no {quoted(metric if metric not in self.results[0].metrics else x)} to draw.",
-                f"Metrics: {', '.join(self.results[0].metrics)}. Axes: {', '.join(self.axes)}.",
+                f"There is no {quoted(metric if metric not in metrics else x)} to draw.",
+                f"Metrics: {', '.join(metrics) or 'none'}. Parameters: {', '.join(axes)}.",
             )
         others = [name for name in several if name != x]
         lines: dict[str, list[tuple[Any, Any]]] = {}
-        for cell, found in zip(self.cells, self.results, strict=True):
-            label = ", ".join(f"{name} {cell[name]}" for name in others)
-            lines.setdefault(label, []).append((cell[x], found.metrics[metric]))
+        for cell, run in zip(self.cells, self.runs, strict=True):
+            if metric in run.metrics and x in cell:
+                label = ", ".join(f"{name} {cell.get(name)}" for name in others)
+                lines.setdefault(label, []).append((cell[x], run.metrics[metric]))
+        counted = all(isinstance(value, int | float) for value in axes[x])
         figure = new_figure(6.4, 4)
         ax = figure.add_subplot()
         for label, points in lines.items():
-            places = [place for place, _ in points]
+            places = [place if counted else str(place) for place, _ in points]
             values = [one.value for _, one in points]
             spread = [[one.value - one.low for _, one in points], [one.high - one.value for _, one in points]]
             ax.errorbar(places, values, yerr=spread, fmt="o-", capsize=3, label=label)
@@ -94,70 +101,125 @@ class Sweep:
         return figure
 
     def __repr__(self) -> str:
-        axes = ", ".join(f"{name} ({len(values)})" for name, values in self.axes.items())
-        return f"Sweep({len(self.cells)} cells over {axes})"
+        over = ", ".join(f"{name} ({len(values)})" for name, values in self.axes.items())
+        failed = sum(run.status == "failed" for run in self.runs)
+        return f"Sweep({len(self.cells)} cells over {over}{f'; {failed} failed' if failed else ''})"
 
     def _repr_html_(self) -> str:
         return f"<p>{html.escape(repr(self))}</p>{self.to_frame().to_html(index=False, float_format='{:.3f}'.format)}"
 
 
-def sweep(
-    model: Model,
-    task: Task | str,
-    limit: int | None = None,
-    cancel: threading.Event | None = None,
-    on_progress: OnCells | None = None,
-    **axes: Any,
-) -> Sweep:
-    """Evaluate a task under every combination of parameters.
+class Job(Protocol):
+    """What is done in every cell; a copy of it can be sent to another machine."""
+
+    def identity(self, cell: Cell) -> str:
+        """The id that the cell's run has, or will have."""
+
+    def run(self, cell: Cell, again: bool, cancel: threading.Event | None) -> Run:
+        """The cell's run: that is there already, or it runs now."""
+
+
+@dataclass(frozen=True)
+class TaskJob:
+    """A task, answered by a loaded model. A cell is parameters of its sampling, and `seed`."""
+
+    model: Model
+    task: Task
+
+    def identity(self, cell: Cell) -> str:
+        """As `Job`."""
+        return runs.identity(determined_by(self.model, self.task, sampling_of(self.task, cell)))
+
+    def run(self, cell: Cell, again: bool, cancel: threading.Event | None) -> Run:
+        """As `Job`."""
+        sampling = sampling_of(self.task, cell)
+        return evaluate(self.model, self.task, sampling, sampling.seed or 0, again=again, cancel=cancel).run
+
+
+@dataclass(frozen=True)
+class NotebookJob:
+    """A notebook, executed in a kernel of its own. A cell is its parameters."""
+
+    path: Path
+
+    def identity(self, cell: Cell) -> str:
+        """As `Job`."""
+        return runs.identity(notebooks.determined_by(self.path, cell))
+
+    def run(self, cell: Cell, again: bool, cancel: threading.Event | None) -> Run:
+        """As `Job`; one that fails is kept as failed, and the others go on."""
+        try:
+            return notebooks.run_notebook(self.path, cell, again)
+        except NotebookFailed as error:
+            failed: Run | None = error.run
+            if failed is None:
+                raise
+            return failed
+
+
+def in_turn(
+    job: Job, cells: Sequence[Cell], again: bool, cancel: threading.Event | None
+) -> Iterator[tuple[int, Run]]:
+    """The cells here, one after the other: each one's place and run, as they are done."""
+    for place, cell in enumerate(cells):
+        if cancel is not None and cancel.is_set():
+            return
+        yield place, job.run(cell, again, cancel)
+
+
+def combinations(cells: Sequence[Cell] | None, axes: Mapping[str, Any]) -> list[Cell]:
+    """The cells of a sweep: those that are listed, each under every combination of the axes.
 
     Args:
-        model: from `inb.load()`.
-        task: a task, or the name of one that comes with the package.
-        limit: only so many items of the task.
-        cancel: set it to stop; cells that are done are kept, and the next call takes them from there.
-        on_progress: called with the cells done and in all.
-        axes: parameters of the sampling and `seed`: a list of values, or one.
+        cells: dicts of parameters; None for no list.
+        axes: {parameter: values, or one value}.
 
     Raises:
-        InvalidData: no axes, an empty one, or values that cannot be.
-        InvalidSampling: an unknown parameter, or a value out of its range.
-        InfluenceError: it was cancelled.
+        InvalidData: neither, an axis without values, or something that is no dict of parameters.
     """
-    expect_event(cancel)
-    expect_call(on_progress=on_progress)
-    task = Task.named(task) if isinstance(task, str) else task
-    task = task if limit is None else task.head(whole("limit", limit, 1))
-    chosen = _axes(axes)
-    cells = [dict(zip(chosen, values, strict=True)) for values in itertools.product(*chosen.values())]
-    for cell in cells:
-        _sampling(task, cell)  # what cannot be is said before anything runs
-    results: list[Result] = []
-    for cell in cells:
-        if on_progress is not None:
-            on_progress(len(results), len(cells))
-        if cancel is not None and cancel.is_set():
-            raise InfluenceError(
-                f"Stopped after {len(results)} of {len(cells)} cells, which are kept.",
-                "Run it again: it goes on.",
-            )
-        results.append(evaluate(model, task, _sampling(task, cell), seed=cell.get("seed", 0), cancel=cancel))
-    if on_progress is not None:
-        on_progress(len(results), len(cells))
-    return Sweep(chosen, cells, results)
-
-
-def _axes(given: Mapping[str, Any]) -> dict[str, list[Any]]:
-    if not given:
-        raise InvalidData("A sweep needs an axis.", "Give one, such as temperature=[0, 0.7, 1.2].")
-    axes = {
+    listed: Sequence[Cell] = [{}] if cells is None else list(cells)
+    for cell in listed:
+        if not isinstance(cell, Mapping) or not all(isinstance(name, str) for name in cell):
+            raise InvalidData(f"{quoted(cell)} is no cell.", 'Give dicts, such as {"temperature": 0.7}.')
+        if both := [name for name in cell if name in axes]:
+            raise InvalidData(f"{both[0]!r} is in a cell and an axis.", "Say it in one of them.")
+    every = {
         name: list(values) if isinstance(values, list | tuple | range) else [values]
-        for name, values in given.items()
+        for name, values in axes.items()
     }
-    if empty := [name for name, values in axes.items() if not values]:
+    if not any(listed) and not every:
+        raise InvalidData("A sweep needs an axis.", "Give one, such as temperature=[0, 0.7, 1.2].")
+    if empty := [name for name, values in every.items() if not values]:
         raise InvalidData(f"The axis {empty[0]!r} has no values.", "Give one at least.")
-    return axes
+    return [
+        {**cell, **dict(zip(every, values, strict=True))}
+        for cell in listed
+        for values in itertools.product(*every.values())
+    ]
 
 
-def _sampling(task: Task, cell: Cell) -> Any:
-    return task.sampling.replace(**{name: one for name, one in cell.items() if name != "seed"})
+def axes_of(cells: Sequence[Cell]) -> dict[str, list[Any]]:
+    """The different values of each parameter, in the order in which they come."""
+    found: dict[str, list[Any]] = {}
+    for cell in cells:
+        for name, value in cell.items():
+            values = found.setdefault(name, [])
+            if value not in values:
+                values.append(value)
+    return found
+
+
+def sampling_of(task: Task, cell: Cell) -> Sampling:
+    """The task's sampling with the cell's parameters; seed 0 where none is said.
+
+    Raises:
+        InvalidSampling: an unknown parameter, or a value out of its range.
+    """
+    return task.sampling.replace(**{"seed": 0, **cell})
+
+
+def stopped(done: int, total: int) -> InfluenceError:
+    """What a sweep that was cancelled says."""
+    return InfluenceError(
+        f"Stopped after {done} of {total} cells, which are kept.", "The same call goes on from there."
+    )

@@ -1,0 +1,82 @@
+"""Ray: a cluster of machines, or this one alone, that works a list off. It does not know what the work is.
+
+Ray schedules, starts workers, and tries again what a lost machine had; nothing of that is done here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from influence_nb.errors import InfluenceError, MissingExtra
+
+_PATIENCE = 10
+"""Seconds in which something has to answer at an address."""
+
+
+def ray_for(what: str) -> Any:
+    """The package, for something that runs on it.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
+    try:
+        return importlib.import_module("ray")
+    except ImportError as error:
+        raise MissingExtra(
+            f"{what} runs on Ray, which is not installed.", "Run: pip install 'influence_nb[ray]'."
+        ) from error
+
+
+@contextmanager
+def joined(ray: Any, address: str | None) -> Iterator[None]:
+    """Ray, running: what is there already, the cluster at the address, or one on this machine for the time being.
+
+    Raises:
+        InfluenceError: it cannot be reached.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    quietly = {"log_to_driver": False, "logging_level": "ERROR"}
+    try:
+        if place := re.fullmatch(r"(?:ray://)?([^/]+):(\d+)", address or ""):
+            # Ray would try for minutes.
+            socket.create_connection((place[1].strip("[]"), int(place[2])), _PATIENCE).close()
+        if address is None:
+            ray.init(include_dashboard=False, _node_ip_address="127.0.0.1", **quietly)
+        else:
+            ray.init(address=address, **quietly)
+    except Exception as error:  # of many kinds: no such address, no answer, other versions
+        raise InfluenceError(
+            f"Ray cannot be reached at {address or 'this machine'}: {error}.",
+            "Check the address and that it is running.",
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def translated(ray: Any, what: str) -> Iterator[None]:
+    """What befell Ray or a worker, in one line that begins with `what`."""
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        said = [line.strip() for line in str(error).splitlines() if "Error: " in line]
+        raise InfluenceError(
+            f"{what} stopped: {said[0] if said else type(error).__name__}",
+            "What was done stays; the same call goes on.",
+        ) from error
+
+
+def room(ray: Any) -> tuple[int, int, int]:
+    """GPUs, CPU cores and machines of the cluster."""
+    there = ray.cluster_resources()
+    machines = sum(bool(node["Alive"]) for node in ray.nodes())
+    return int(there.get("GPU", 0)), int(there.get("CPU", 1)), machines
