@@ -70,7 +70,7 @@ CHAPTERS: list[tuple[str, str, str, list[str]]] = [
     ("", "inb", "influence_nb", ["runs", "Run", "import_run", "compare_runs", "Comparison"]),
     ("", "inb", "influence_nb", ["first_difference", "fact_differences", "FactDifference", "plot_runs"]),
     ("", "influence_nb.evaluation.compare", "influence_nb.evaluation.compare", ["Test", "mcnemar", "holm"]),
-    ("", "inb", "influence_nb", ["sweep", "sweep_notebook", "Sweep"]),
+    ("", "inb", "influence_nb", ["sweep", "sweep_notebook", "Sweep", "lm_eval_model"]),
     ("Notebooks as runs", "inb", "influence_nb", ["run_notebook", "record"]),
     ("Trees", "inb", "influence_nb", ["TokenTree", "Node"]),
     ("Tokenizers", "inb", "influence_nb", ["tokenizer", "Tokenizer", "Tokens", "Token"]),

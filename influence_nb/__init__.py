@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from influence_nb.evaluation.compare import Comparison, compare_runs
     from influence_nb.evaluation.diversity import diversity
     from influence_nb.evaluation.facts import FactDifference, fact_differences, first_difference
+    from influence_nb.evaluation.harness import lm_eval_model
     from influence_nb.evaluation.heat import heat_map
     from influence_nb.evaluation.intervals import Metric
     from influence_nb.evaluation.judges import Judge, SemanticSimilarity
@@ -170,6 +171,7 @@ _HOMES = {
     "iter_texts": "embeddings.reading",
     "layer_similarity": "embeddings.layers",
     "library": "api",
+    "lm_eval_model": "evaluation.harness",
     "load": "api",
     "load_encoder": "api",
     "loaded": "api",

@@ -71,7 +71,25 @@ def likelihoods(
     model.loaded()
     expect_event(cancel)
     expect_call(on_progress=on_progress)
-    rows = [_row(model, place, pair) for place, pair in enumerate(_pairs(pairs))]
+    return _all(
+        model, [_row(model, place, pair) for place, pair in enumerate(_pairs(pairs))], cancel, on_progress
+    )
+
+
+def of_ids(
+    model: TransformersModel, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]
+) -> list[Likelihood]:
+    """The same for token ids of contexts and continuations, neither empty, that fit the model; `bytes` is 0."""
+    model.loaded()
+    return _all(model, [_Row(tuple(before), tuple(after), 0) for before, after in pairs], None, None)
+
+
+def _all(
+    model: TransformersModel,
+    rows: Sequence[_Row],
+    cancel: threading.Event | None,
+    on_progress: OnPairs | None,
+) -> list[Likelihood]:
     found: list[Likelihood | None] = [None] * len(rows)
     done = 0
     for group in _run(model, rows, cancel):

@@ -194,7 +194,10 @@ def windows(
     cancelled: Callable[[], bool],
     top: int = 0,
 ) -> Iterator[Scored]:
-    """The scores of all tokens but the first, in order; stops early once `cancelled` has answered True."""
+    """The scores of all tokens but the first, in order; stops early once `cancelled` has answered True.
+
+    A window may be one token longer than the model's context, since its last token is not run.
+    """
     import torch
 
     end = 1
@@ -205,11 +208,12 @@ def windows(
             return
         with torch.no_grad():
             size = max(1, min(_PIECE, _ENTRIES // model.vocabulary_size))
-            steps = Steps(model.loaded(), [part], at_once=len(part) <= size or model.goes_on())
+            # What comes after the last token is not asked for, so it is not run.
+            steps = Steps(model.loaded(), [part[:-1]], at_once=len(part) <= size or model.goes_on())
             place = 0
             try:
                 for logits in steps.pieces(size, first - 1, cancelled):
-                    # The logits at a place are of the token after it; those of the last place are of none here.
+                    # The logits at a place are of the token after it.
                     skipped = max(first - 1 - place, 0)
                     targets = part[place + skipped + 1 : place + logits.shape[0] + 1]
                     for at in range(

@@ -1,0 +1,146 @@
+"""lm-evaluation-harness on a loaded model gets the numbers that its own `hf` model gets, and so does `inb.evaluate`.
+
+It brings some thirty packages, so it is not among the tests' own: `pip install 'influence_nb[lm-eval]'`, and this runs.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import influence_nb as inb
+from influence_nb.errors import InvalidData, InvalidSampling, MissingExtra
+from influence_nb.evaluation.harness import sampling_of
+
+ROWS: list[dict[str, Any]] = [
+    {"question": "The quick brown", "choices": [" fox", " dog", " Zwölf of them"], "answer": 0},
+    {"question": "hello", "choices": [" world", " lazy"], "answer": 1},
+    {"question": "how are ", "choices": ["you today?", "system", "你好"], "answer": 0},
+    {"question": "the sea and " * 200, "choices": [" the shore", " ships"], "answer": 1},
+]
+CHOICES = """
+task: choices
+dataset_path: json
+dataset_kwargs: {data_files: {test: DATA}}
+output_type: multiple_choice
+test_split: test
+doc_to_text: "{{question}}"
+doc_to_choice: "{{choices}}"
+doc_to_target: "{{answer}}"
+target_delimiter: ""
+metric_list: [{metric: acc}, {metric: acc_norm}]
+"""
+PERPLEXITY = """
+task: perplexity
+dataset_path: json
+dataset_kwargs: {data_files: {test: DATA}}
+output_type: loglikelihood_rolling
+test_split: test
+doc_to_text: ""
+doc_to_target: "{{question}}{{choices[0]}}"
+metric_list: [{metric: bits_per_byte}]
+"""
+WORDS = """
+task: words
+dataset_path: json
+dataset_kwargs: {data_files: {test: DATA}}
+output_type: generate_until
+test_split: test
+doc_to_text: "{{question}}"
+doc_to_target: "{{choices[0]}}"
+generation_kwargs: {until: ["e"], max_gen_toks: 12, do_sample: false}
+metric_list: [{metric: exact_match}]
+"""
+TASKS = {"choices": CHOICES, "perplexity": PERPLEXITY, "words": WORDS}
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_home: Path) -> None:
+    """Every test here keeps its runs by itself."""
+
+
+def test_it_gets_the_numbers_of_the_harness_own_model(
+    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm_eval = pytest.importorskip("lm_eval", reason="lm-evaluation-harness is not installed")
+    from lm_eval.tasks import TaskManager
+
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    data = tmp_path / "data.jsonl"
+    data.write_text("\n".join(json.dumps(row) for row in ROWS), encoding="utf-8")
+    for name, text in TASKS.items():
+        (tmp_path / f"{name}.yaml").write_text(text.replace("DATA", str(data)), encoding="utf-8")
+    tasks = TaskManager(include_path=str(tmp_path))
+
+    def found(kind: Any, arguments: str | None = None, **more: str) -> Any:
+        results = lm_eval.simple_evaluate(
+            kind, arguments, list(TASKS), task_manager=tasks, log_samples=True, bootstrap_iters=0, **more
+        )
+        return results["results"], {
+            name: [sample["resps"] for sample in results["samples"][name]] for name in TASKS
+        }
+
+    ours, told = found(inb.lm_eval_model(model))
+    plain, known = found("hf", f"pretrained={model.local.path},dtype=float32", device="cpu")
+    for metric in ("acc,none", "acc_norm,none"):
+        assert ours["choices"][metric] == plain["choices"][metric]
+    for name in ("choices", "perplexity"):
+        assert _flat(told[name]) == pytest.approx(_flat(known[name]), abs=1e-4)
+    # Of a character that is cut off at the end the harness keeps a mark for each byte, and we do not.
+    texts, others = (
+        [one.rstrip("\ufffd") for answers in words for (one,) in answers]
+        for words in (told["words"], known["words"])
+    )
+    assert texts == others
+    assert any(texts)
+
+    fits = ROWS[:3]
+    task = inb.Task(
+        [{**row, "answer": row["choices"][row["answer"]]} for row in fits],
+        "{{ question }}",
+        inb.MultipleChoice(separator=""),
+    )
+    evaluated = inb.evaluate(model, task)
+    sums = [one for answers in known["choices"][:3] for ((one, _),) in answers]
+    assert _flat([item["detail"]["logprobs"] for item in evaluated.items]) == pytest.approx(sums, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"until": "\n", "do_sample": False, "temperature": 0.7}, {"temperature": 0.0, "stop": ("\n",)}),
+        ({"until": [".", "!"], "max_gen_toks": 5}, {"temperature": 0.0, "max_new_tokens": 5}),
+        ({"do_sample": True, "top_k": 0, "top_p": 0.9}, {"temperature": 1.0, "top_k": None, "top_p": 0.9}),
+        (
+            {"do_sample": True, "temperature": 0.3, "max_new_tokens": 9},
+            {"temperature": 0.3, "max_new_tokens": 9},
+        ),
+        ({}, {"temperature": 0.0, "max_new_tokens": 256, "top_p": 1.0}),
+    ],
+)
+def test_what_the_harness_asks_of_a_text(asked: dict[str, Any], expected: dict[str, Any]) -> None:
+    found = sampling_of(asked)
+    assert {name: getattr(found, name) for name in expected} == expected
+
+
+def test_what_is_refused(model: inb.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidData, match="'num_beams'"):
+        sampling_of({"num_beams": 4})
+    with pytest.raises(InvalidSampling):
+        sampling_of({"do_sample": True, "temperature": -1})
+    monkeypatch.setitem(sys.modules, "lm_eval", None)
+    monkeypatch.setitem(sys.modules, "lm_eval.api.model", None)
+    with pytest.raises(MissingExtra, match="lm-evaluation-harness") as refused:
+        inb.lm_eval_model(model)
+    assert "influence_nb[lm-eval]" in refused.value.hint
+
+
+def _flat(answers: Any) -> list[float]:
+    """The numbers and flags of nested answers, in order."""
+    if isinstance(answers, list | tuple):
+        return [one for answer in answers for one in _flat(answer)]
+    return [float(answers)]
