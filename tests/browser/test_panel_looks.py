@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from contrast import CONTRAST
 from lab import LabPage, LabServer
-from panel_page import narrow, open_panel, settled
+from panel_page import narrow, open_panel
 from playwright.sync_api import expect
 
 from tests.loopback import LoopbackHub
@@ -163,7 +163,10 @@ def test_a_token_field_stands_right_above_its_note_whatever_other_panels_are_the
     lab_page.kernel_eval("setattr(panel.state, 'wanted', 'acme/refused')")
     field = lab_page.page.locator(".inb-token")
     expect(field).to_be_visible()
-    note = settled(lab_page.page.get_by_text("Press Enter after it"))
-    above = settled(field)
-    gap = note["y"] - above["y"] - above["height"]
-    assert 0 <= gap < 12
+    note = lab_page.page.get_by_text("Press Enter after it")
+    expect(note).to_be_visible()
+    right_above = """([field, note]) => {
+        const gap = note.getBoundingClientRect().top - field.getBoundingClientRect().bottom;
+        return 0 <= gap && gap < 12;
+    }"""
+    lab_page.page.wait_for_function(right_above, arg=[field.element_handle(), note.element_handle()])
