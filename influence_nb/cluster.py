@@ -10,6 +10,7 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from influence_nb.errors import InfluenceError, MissingExtra
@@ -75,8 +76,25 @@ def translated(ray: Any, what: str) -> Iterator[None]:
         ) from error
 
 
-def room(ray: Any) -> tuple[int, int, int]:
-    """GPUs, CPU cores and machines of the cluster."""
-    there = ray.cluster_resources()
-    machines = sum(bool(node["Alive"]) for node in ray.nodes())
-    return int(there.get("GPU", 0)), int(there.get("CPU", 1)), machines
+@dataclass(frozen=True)
+class Room:
+    """What a cluster has.
+
+    Attributes:
+        gpus: in all.
+        cores: of each machine.
+    """
+
+    gpus: int
+    cores: tuple[int, ...]
+
+    def share(self, workers: int, aside: int = 0) -> int:
+        """Cores for each of so many workers: a worker is on one machine, and so many cores are left aside."""
+        return max(1, min(min(self.cores), (sum(self.cores) - aside) // workers))
+
+
+def room(ray: Any) -> Room:
+    """What the machines have that are there now."""
+    there = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    gpus, cores = ([int(one.get(kind, 0)) for one in there] for kind in ("GPU", "CPU"))
+    return Room(sum(gpus), tuple(one for one in cores if one) or (1,))

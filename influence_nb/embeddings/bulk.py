@@ -95,8 +95,8 @@ def encode_bulk(
         on_progress(done, len(pairs))
     if left:
         with joined(ray, address), translated(ray, "Bulk encoding"):
-            gpus, cpus, nodes = room(ray)
-            count = min(workers or gpus or nodes, len(left))
+            there = room(ray)
+            count = min(workers or there.gpus or len(there.cores), len(left))
             rows = ray.data.from_items(
                 [{"source": str(source), "target": str(target)} for source, target in left],
                 override_num_blocks=len(left),
@@ -106,8 +106,8 @@ def encode_bulk(
                 fn_constructor_kwargs={"how": how, "text": text, "prompt": prompt, "batch_size": batch_size},
                 batch_size=1,
                 compute=ray.data.ActorPoolStrategy(size=count),
-                num_gpus=1 if gpus else None,
-                num_cpus=None if gpus else max(1, (cpus - 1) // max(1, count)),
+                num_gpus=1 if there.gpus else None,
+                num_cpus=None if there.gpus else there.share(count, aside=1),
             )
             for row in made.iter_rows():
                 if row["refused"]:

@@ -5,6 +5,7 @@ It knows the rows of a task; it does not know any one way to judge (`scorers.py`
 
 from __future__ import annotations
 
+import hashlib
 import math
 import threading
 from abc import ABC, abstractmethod
@@ -132,3 +133,12 @@ def items_have(rows: Sequence[Row]) -> str:
     named = ", ".join(str(row["id"]) for row in rows[:5])
     more = f" and {len(rows) - 5:,} more" if len(rows) > 5 else ""
     return f"Item {named} has" if len(rows) == 1 else f"Items {named}{more} have"
+
+
+def seed_of(seed: int, item: str) -> int:
+    """The seed by which one item draws, in [0, 2**48).
+
+    One seed for all would give every item the same noise, and their outcomes would hang together; intervals take them
+    to be independent. An item has the same one whatever else is in the task, so that runs of one seed stay paired.
+    """
+    return int.from_bytes(hashlib.sha256(f"{seed} {item}".encode()).digest()[:6])

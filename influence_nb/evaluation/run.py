@@ -106,7 +106,7 @@ def evaluate(
         model: from `inb.load()`.
         task: a `Task`, or the name of one that comes with the package: "facts", "arithmetic", "grammar", "sentiment".
         sampling: how text is generated, where it is; None takes the task's own.
-        seed: of that sampling.
+        seed: of that sampling. Each item draws by a seed of its own, made of this one and its id.
         limit: only so many items, the first ones.
         again: run it anew although it is there.
         cancel: set it, from any thread, to stop; what is done is kept, and the next call goes on.

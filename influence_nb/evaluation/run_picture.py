@@ -55,6 +55,14 @@ def drawn(rows: Sequence[Mapping[str, Any]], metric: str, over: str) -> Figure:
             f"None of {len(rows):,} runs has both a metric {quoted(metric)} and {quoted(over)}.",
             "Choose others: inb.runs() has a column for each metric, and p.name for each parameter.",
         )
+    return lines(groups, metric, over)
+
+
+def lines(groups: Mapping[str, Sequence[tuple[Any, Mapping[str, float]]]], metric: str, over: str) -> Figure:
+    """A line for each group, by its label: values with their intervals (value, low, high) over places.
+
+    Places that are not all numbers stand beside each other, in the order in which they come.
+    """
     everything = [place for group in groups.values() for place, _ in group]
     numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in everything)
     names = list(dict.fromkeys(map(str, everything)))
@@ -77,9 +85,8 @@ def drawn(rows: Sequence[Mapping[str, Any]], metric: str, over: str) -> Figure:
     ax.tick_params(colors=GREY)
     for spine in ax.spines.values():
         spine.set_color(GREY)
-    legend = ax.legend(frameon=False, fontsize=8)
-    for text in legend.get_texts():
-        text.set_color(GREY)
+    if any(groups):
+        ax.legend(frameon=False, fontsize=8, labelcolor=GREY)
     return figure
 
 

@@ -29,6 +29,7 @@ from influence_nb.evaluation.judging import (
     expect_columns,
     is_list,
     items_have,
+    seed_of,
 )
 
 if TYPE_CHECKING:
@@ -135,7 +136,8 @@ class Generated(Scorer):
         """See `Scorer`; an item whose generation failed has NaN for its values, and the error; all failing raises."""
         failures: Mapping[int, Exception] = {}
         try:
-            completions: list[Any] = list(model.batch(prompts, sampling, cancel=cancel))
+            own = [sampling.replace(seed=seed_of(sampling.seed or 0, str(row["id"]))) for row in rows]
+            completions: list[Any] = list(model.batch(prompts, own, cancel=cancel))
         except BatchIncomplete as error:
             completions, failures = error.completions, error.failures
         said = {place: one for place, one in enumerate(completions) if place not in failures}

@@ -53,11 +53,11 @@ def on_ray(
     """
     ray = ray_for(_WHAT)
     with joined(ray, address), translated(ray, _WHAT):
-        gpus, cpus, machines = room(ray)
-        count = min(workers or gpus or machines, len(cells))
+        there = room(ray)
+        count = min(workers or there.gpus or len(there.cores), len(cells))
         kind = ray.remote(_Worker).options(
-            num_gpus=1 if gpus else None,
-            num_cpus=1 if gpus else max(1, cpus // count),
+            num_gpus=1 if there.gpus else None,
+            num_cpus=1 if there.gpus else there.share(count),
             max_restarts=_LIVES,
             max_task_retries=-1,  # until that is used up: a machine that is lost is asked several times
         )

@@ -20,9 +20,9 @@ from influence_nb.engine.sampling import Sampling
 from influence_nb.errors import InfluenceError, InvalidData, NotebookFailed
 from influence_nb.evaluation import notebooks, runs
 from influence_nb.evaluation.run import determined_by, evaluate
+from influence_nb.evaluation.run_picture import lines
 from influence_nb.evaluation.runs import Run
 from influence_nb.evaluation.tasks import Task
-from influence_nb.picture import new_figure
 
 if TYPE_CHECKING:
     import pandas
@@ -81,24 +81,12 @@ class Sweep:
                 f"Metrics: {', '.join(metrics) or 'none'}. Parameters: {', '.join(axes)}.",
             )
         others = [name for name in several if name != x]
-        lines: dict[str, list[tuple[Any, Any]]] = {}
+        groups: dict[str, list[tuple[Any, Mapping[str, float]]]] = {}
         for cell, run in zip(self.cells, self.runs, strict=True):
             if metric in run.metrics and x in cell:
                 label = ", ".join(f"{name} {cell.get(name)}" for name in others)
-                lines.setdefault(label, []).append((cell[x], run.metrics[metric]))
-        counted = all(isinstance(value, int | float) for value in axes[x])
-        figure = new_figure(6.4, 4)
-        ax = figure.add_subplot()
-        for label, points in lines.items():
-            places = [place if counted else str(place) for place, _ in points]
-            values = [one.value for _, one in points]
-            spread = [[one.value - one.low for _, one in points], [one.high - one.value for _, one in points]]
-            ax.errorbar(places, values, yerr=spread, fmt="o-", capsize=3, label=label)
-        ax.set_xlabel(x)
-        ax.set_ylabel(metric)
-        if others:
-            ax.legend()
-        return figure
+                groups.setdefault(label, []).append((cell[x], vars(run.metrics[metric])))
+        return lines(groups, metric, x)
 
     def __repr__(self) -> str:
         over = ", ".join(f"{name} ({len(values)})" for name, values in self.axes.items())

@@ -30,7 +30,7 @@ def saying(model: inb.Model, monkeypatch: pytest.MonkeyPatch, *said: str) -> lis
 
     def batch(prompts: Any, sampling: Any, cancel: Any = None) -> Any:
         asked.extend(prompts)
-        made = type(model).batch(model, ["hello"] * len(prompts), sampling.replace(max_new_tokens=1))
+        made = type(model).batch(model, ["hello"] * len(prompts), max_new_tokens=1)
         return [replace(one, text=next(texts)) for one in made]
 
     monkeypatch.setattr(model, "batch", batch, raising=False)

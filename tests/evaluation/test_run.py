@@ -59,7 +59,7 @@ def test_generated_text_is_matched(model: inb.Model, monkeypatch: pytest.MonkeyP
     said = {"a": "The answer is 1,200.", "b": "I think 7, no, 8!", "c": "No idea."}
 
     def batch(prompts: Any, sampling: Any, cancel: Any) -> Any:
-        made = type(model).batch(model, prompts, sampling.replace(max_new_tokens=1), cancel=cancel)
+        made = type(model).batch(model, prompts, sampling, cancel=cancel, max_new_tokens=1)
         from dataclasses import replace
 
         return [replace(one, text=said[prompt]) for one, prompt in zip(made, prompts, strict=True)]

@@ -136,3 +136,14 @@ def test_other_versions_are_named() -> None:
     expect_same(here, {**here, "more": "1"})
     with pytest.raises(InfluenceError, match=r"torch 2\.9 here and 1\.0 there"):
         expect_same(here, {**here, "torch": "1.0"})
+
+
+def test_every_item_draws_by_a_seed_of_its_own(model: inb.Model) -> None:
+    rows = [{"id": f"n{n}", "q": "The quick brown fox", "answer": "x"} for n in range(8)]
+    hot = inb.Sampling(max_new_tokens=6, temperature=2, top_k=None, top_p=1, min_p=None)
+    task = inb.Task(rows, "{{ q }}", inb.ExactMatch(), sampling=hot)
+    items = inb.evaluate(model, task, seed=3).items
+    assert len({item["output"] for item in items}) > 4
+    assert len({item["receipt"]["sampling"]["seed"] for item in items}) == 8
+    fewer = inb.evaluate(model, inb.Task(rows[5:], "{{ q }}", inb.ExactMatch(), sampling=hot), seed=3).items
+    assert [item["output"] for item in fewer] == [item["output"] for item in items[5:]]

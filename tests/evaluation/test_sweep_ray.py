@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 import influence_nb as inb
-from influence_nb.errors import InfluenceError, ModelNotFound
+from influence_nb.errors import BrokenModel, InfluenceError
 from influence_nb.evaluation.runs import Run
 from influence_nb.evaluation.spread import on_ray
 from influence_nb.evaluation.sweep import Cell
@@ -109,7 +109,7 @@ def test_workers_that_are_killed_are_started_again(
     powers = inb.sweep_notebook(notebook, workers=1, power=[1, 2, 4])
     assert powers.to_frame()["size"].tolist()[:2] == [2, 4]
     assert [run.status for run in powers.runs] == ["done", "done", "failed"]
-    with pytest.raises(ModelNotFound):
+    with pytest.raises(BrokenModel, match="no folder"):
         inb.sweep(str(tmp_path / "nothing"), generating(), workers=1, seed=0)
     with pytest.raises(InfluenceError, match="The sweep stopped"):
         list(on_ray(Deadly, [{"seed": 1}], 1, None, False, None))
