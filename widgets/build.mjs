@@ -1,5 +1,6 @@
 /**
- * Bundles every widget: widgets/<name>/index.js and <name>.css become influence_nb/widgets/static/<name>.{js,css}.
+ * Bundles every widget: widgets/<name>/index.js and <name>.css, where it has one, become
+ * influence_nb/widgets/static/<name>.{js,css}.
  * A page, which is written into a file of its own, becomes a plain script in the static folder of what writes it.
  * With --fresh nothing is written there: it fails when a committed bundle differs from what the sources give.
  */
@@ -25,6 +26,14 @@ async function widgets() {
     .filter((entry) => entry.isDirectory() && existsSync(join(here, entry.name, "index.js")))
     .map((entry) => entry.name)
     .sort();
+}
+
+/**
+ * @param {string} name
+ * @returns {string[]} the files it is bundled to: what has no view has no style
+ */
+function files(name) {
+  return [`${name}.js`, `${name}.css`].filter((file) => file.endsWith(".js") || existsSync(join(here, name, file)));
 }
 
 /** What the licences of the bundled libraries ask for. */
@@ -79,7 +88,8 @@ async function bundle(name, folder) {
   const { metafile } = await build({ ...script, write: false, metafile: true });
   const libraries = Object.keys(metafile.inputs).some((file) => file.includes("node_modules/"));
   await build({ ...script, ...(libraries && LIBRARIES) });
-  await build({ ...options, entryPoints: [`${name}/${name}.css`], outfile: join(folder, `${name}.css`) });
+  const style = `${name}.css`;
+  if (files(name).includes(style)) await build({ ...options, entryPoints: [`${name}/${style}`], outfile: join(folder, style) });
 }
 
 /**
@@ -87,8 +97,8 @@ async function bundle(name, folder) {
  * @param {string} folder
  */
 async function report(name, folder) {
-  const js = (await readFile(join(folder, `${name}.js`))).length;
-  const css = (await readFile(join(folder, `${name}.css`))).length;
+  const sizes = await Promise.all(files(name).map(async (file) => (await readFile(join(folder, file))).length));
+  const [js = 0, css = 0] = sizes;
   console.log(`${name}: ${js} bytes of JavaScript + ${css} bytes of CSS = ${js + css} (limit ${LIMIT})`);
   if (js + css > LIMIT) throw new Error(`${name} is over the limit of ${LIMIT} bytes`);
 }
@@ -100,7 +110,7 @@ async function report(name, folder) {
  */
 async function stale(name, folder) {
   const differ = [];
-  for (const file of [`${name}.js`, `${name}.css`]) {
+  for (const file of files(name)) {
     const old = join(PAGES[name] ?? committed, file);
     const same = existsSync(old) && (await readFile(old)).equals(await readFile(join(folder, file)));
     if (!same) differ.push(relative(join(here, ".."), old));

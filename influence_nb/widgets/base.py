@@ -1,4 +1,4 @@
-"""What every panel shares: a strict constructor, a static rendering, messages that always arrive.
+"""What every panel shares: a strict constructor, a static rendering, messages and keys that always arrive.
 
 It does not know what a panel shows.
 
@@ -21,6 +21,7 @@ from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
 from influence_nb.errors import InfluenceError
+from influence_nb.widgets.keys import keep_keys
 
 T = TypeVar("T")
 Init = TypeVar("Init", bound=Callable[..., None])
@@ -135,6 +136,7 @@ class StaticFallback:
         self._static_listeners: list[Callable[[], None]] = []
         super().__init__(*args, **keywords)
         answer_on_own_loop(self)
+        keep_keys()
 
     def static_html(self) -> str:
         """The content as HTML without scripts; all text in it escaped. Override it."""

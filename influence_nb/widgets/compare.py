@@ -103,7 +103,6 @@ class CompareExplorer(StaticFallback, ipywidgets.VBox):
             options=[("(none chosen)", -1), *self._movers()], description="Moved most", rows=8,
             style={"description_width": "auto"}, layout={"width": "100%"},
         ).add_class("inb-movers")  # fmt: skip
-        # JupyterLab keeps the arrow keys to itself when a list has the focus: buttons go through it by key.
         steps = [
             page_button("Previous that moved", "The one above in the list", lambda: self._step(-1)),
             page_button("Next that moved", "The one below in the list", lambda: self._step(1)),

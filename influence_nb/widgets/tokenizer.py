@@ -199,7 +199,7 @@ class TokenizerExplorer(PagePanel):
             tab, chosen, text, start = self.tab, list(self.chosen), self.text, self.start
             query, kind, messages, answering = self.query, self.kind, list(self.messages), self.answering
         known = [model.name for model in api.library()]
-        names = list(dict.fromkeys([*chosen, *known, STARTER]))
+        names = list(dict.fromkeys([*known, STARTER, *chosen]))  # an order in which arrow keys get to all
         if names != self.names:
             self._put(names=names)
         if chosen == [STARTER] and not self._chosen_here and STARTER not in known:

@@ -324,8 +324,6 @@ export class Panel {
   /** @param {KeyboardEvent} event */
   #key(event) {
     if (event.key === "Escape") this.#escape();
-    // The notebook's own shortcuts (Shift+Enter, x, d d) are not meant while the focus is here.
-    if (!(event.ctrlKey || event.metaKey) || event.key === "Enter") event.stopPropagation();
   }
 
   #escape() {

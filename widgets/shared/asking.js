@@ -53,7 +53,7 @@ export class Asking {
     this.chat = h("input", { type: "checkbox" });
     this.length = h("input", { type: "number", id: `${id}-length`, min: 1, max: LONGEST });
     this.begin = button(begin, () => this.#ask(), { class: "inb-button inb-primary" });
-    this.stop = button("Stop", () => send({ type: "stop" }));
+    this.stop = button("Stop", () => send({ type: "stop" }), { dataset: { act: "stop" } });
     this.model = h("span", { class: "inb-asking-model" });
     this.problem = new Problem(button("Load the model", () => send({ type: "load" })));
     this.el = h(

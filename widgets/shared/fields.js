@@ -155,12 +155,12 @@ export class FieldControl {
       type: "number",
       min: field.min,
       max: field.max,
-      step: field.kind === "float" ? "any" : 1,
+      step: field.step ?? (field.kind === "float" ? "any" : 1), // of the arrow keys: other numbers may be typed
       placeholder: field.kind === "seed" ? "random" : field.nullable ? "off" : null,
     });
   }
 
-  /** The slider repeats the number for the pointer: the keyboard has the number itself. */
+  /** It says the same as the number, but for one that is beyond its ends. */
   #slider() {
     const { label, min, max, step } = this.field;
     const slider = h("input", {
@@ -168,7 +168,6 @@ export class FieldControl {
       min,
       max,
       step: step ?? "any",
-      tabindex: "-1",
       "aria-label": label,
       oninput: () => {
         this.input.value = String(Number(slider.value));

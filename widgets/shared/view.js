@@ -1,6 +1,7 @@
 /** How a widget is shown: its traits are read together, painted once a change, and what it sends goes to Python. */
 
 import { NO_KERNEL, listeners } from "./model.js";
+import { Place } from "./place.js";
 import { followTheme } from "./theme.js";
 
 /** @typedef {import("./model.js").WidgetModel} WidgetModel */
@@ -40,9 +41,10 @@ export function viewOf(name, traits, make, lost = {}) {
         show();
       }
     });
+    const place = new Place(page.el);
     const show = () => {
       const state = Object.fromEntries(traits.map((trait) => [trait, model.get(trait)]));
-      page.show(/** @type {State} */ (alone ? { ...state, ...lost, problem: { ...NO_KERNEL } } : state));
+      place.keep(() => page.show(/** @type {State} */ (alone ? { ...state, ...lost, problem: { ...NO_KERNEL } } : state)));
     };
     let asked = false;
     // One message changes several traits: show them once, but in time for the very next frame.

@@ -332,16 +332,6 @@ test("what was sent: the template's text and tokens with visible spaces, only wh
   assert.equal(panel.querySelector(".inb-drawer-body")?.textContent, "It is not loaded any more.");
 });
 
-test("the notebook's shortcuts do not hear what is typed here", () => {
-  const { root, button } = chat({ messages: TALK });
-  const heard = /** @type {string[]} */ ([]);
-  document.addEventListener("keydown", ({ key }) => heard.push(key));
-  press(button("Copy"), "x");
-  press(root, "Enter", { ctrlKey: true });
-  press(root, "s", { ctrlKey: true });
-  assert.deepEqual(heard, ["s"]);
-});
-
 test("cleaning up leaves no listener and no element", () => {
   const { model, el, cleanup } = chat({ messages: TALK });
   assert.ok(model.listening > 5);

@@ -66,6 +66,13 @@ test("the label names the input, and the slider follows it", () => {
   assert.equal(made.slider?.value, "1.25");
 });
 
+test("slider and number are reached by keyboard, and go by the same steps", () => {
+  const { made } = control("temperature", 0.7);
+  const [slider, number] = made.el.querySelectorAll("input");
+  assert.deepEqual([slider?.type, number?.type], ["range", "number"]);
+  for (const one of [slider, number]) assert.deepEqual([one?.tabIndex, one?.step], [0, "0.05"]);
+});
+
 test("every control is named after its parameter", () => {
   const names = FIELDS.map(({ name }) => {
     const { made } = control(name, null);

@@ -1,0 +1,1 @@
+function e(t){t.target instanceof Element&&t.target.closest(".live")&&(!(t.ctrlKey||t.metaKey)||t.key==="Enter")&&t.stopPropagation()}function i(){let{body:t}=document;t.dataset.inbKeys||(t.dataset.inbKeys="kept",t.addEventListener("keydown",e))}var a={initialize:i};export{a as default};
