@@ -20,7 +20,7 @@ ON_A_MACHINE = re.compile(r"/(?:home|root|Users|tmp|work|private|var)/\w|[A-Z]:\
 READABLE = {  # what a reader must find in the renderings that panels leave
     "00_welcome.ipynb": ["What is the capital of France?", "Chat with", "Loaded models", "Embedding map"],
     "01_chat.ipynb": ["Invent a name for a cafe under the sea", "version 2 of 2"],
-    "02_embeddings.ipynb": ["Embedding map", "Rain stopped play"],
+    "02_embeddings.ipynb": ["Embedding map", "a storm at sea"],
     "03_models.ipynb": [ENCODER, "Models found on the Hub", "Downloads", "Models on this machine"],
     "04_sampling.ipynb": ["Sampler X-ray · starter/chat", "raw: the model itself"],
     "05_tokens.ipynb": ["Tokenizers · text", "starter/embedding", "unhappy"],
