@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -74,18 +75,10 @@ def sweep(
     task = task if limit is None else task.head(whole("limit", limit, 1))
     for cell in combined:
         sweeps.sampling_of(task, cell)  # what cannot be is said before anything runs
-    if workers is None and address is None:
-        if not isinstance(model, Model):
-            raise InvalidData(
-                f"{quoted(model)} is no loaded model.", "Give one (inb.load()), or workers= to run on Ray."
-            )
-        done = sweeps.in_turn(TaskJob(model, task), combined, again, cancel)
-    else:
-        arguments = dict(model.arguments) if isinstance(model, Model) else {"model": model}
-        done = _on_ray(
-            partial(_task_job, arguments, task.to_dict()), combined, workers, address, again, cancel
-        )
-    return _gathered(combined, done, show_progress, on_progress, cancel)
+    here = partial(_job_here, model, task)
+    arguments = dict(model.arguments) if isinstance(model, Model) else {"model": model}
+    there = partial(_job_there, arguments, task.to_dict())
+    return _swept(combined, here, there, workers, address, again, show_progress, on_progress, cancel)
 
 
 def sweep_notebook(
@@ -123,48 +116,50 @@ def sweep_notebook(
     """
     combined = sweeps.combinations(cells, axes)
     _, file = notebooks.read(path)
-    job = NotebookJob(file)
-    for cell in combined:
-        job.identity(cell)  # what cannot be is said before anything runs
-    if workers is None and address is None:
-        done = sweeps.in_turn(job, combined, again, cancel)
-    else:
-        done = _on_ray(partial(NotebookJob, file), combined, workers, address, again, cancel)
-    return _gathered(combined, done, show_progress, on_progress, cancel)
+    NotebookJob(file).identities(combined)  # what cannot be is said before anything runs
+    job = partial(NotebookJob, file)
+    return _swept(combined, job, job, workers, address, again, show_progress, on_progress, cancel)
 
 
-def _on_ray(
-    open_job: Callable[[], Job],
-    cells: Sequence[Cell],
-    workers: int | None,
-    address: str | None,
-    again: bool,
-    cancel: threading.Event | None,
-) -> Iterator[tuple[int, Run]]:
-    expect_text(address=address)
-    workers = None if workers is None else whole("workers", workers, 1)
-    return on_ray(open_job, cells, workers, address, again, cancel)
+def _job_here(model: Model | str | Path, task: Task) -> Job:
+    if not isinstance(model, Model):
+        raise InvalidData(
+            f"{quoted(model)} is no loaded model.", "Give one (inb.load()), or workers= to run on Ray."
+        )
+    return TaskJob(model, task)
 
 
-def _task_job(arguments: Mapping[str, Any], task: Mapping[str, Any]) -> Job:
+def _job_there(arguments: Mapping[str, Any], task: Mapping[str, Any]) -> Job:
     """In a worker: the model is loaded there."""
     return TaskJob(load(**arguments), Task.from_dict(task))
 
 
-def _gathered(
+def _swept(
     cells: Sequence[Cell],
-    done: Iterator[tuple[int, Run]],
+    here: Callable[[], Job],
+    there: Callable[[], Job],
+    workers: int | None,
+    address: str | None,
+    again: bool,
     show_progress: bool,
     on_progress: OnCells | None,
     cancel: threading.Event | None,
 ) -> Sweep:
+    """The cells one after the other by the job that `here` opens, or on Ray by those that `there` opens."""
     from tqdm.auto import tqdm
 
-    expect_bool(show_progress=show_progress)
+    expect_bool(again=again, show_progress=show_progress)
+    expect_text(address=address)
     expect_event(cancel)
     expect_call(on_progress=on_progress)
+    workers = None if workers is None else whole("workers", workers, 1)
+    if workers is None and address is None:
+        done = sweeps.in_turn(here(), cells, again, cancel)
+    else:
+        done = on_ray(there, cells, workers, address, again, cancel)
     found: dict[int, Run] = {}
-    with tqdm(total=len(cells), unit=" cells", desc="Sweep", disable=not show_progress) as bar:
+    # Closed whatever happens, so that workers end when a person interrupts.
+    with closing(done), tqdm(total=len(cells), unit=" cells", desc="Sweep", disable=not show_progress) as bar:
         if on_progress is not None:
             on_progress(0, len(cells))
         for place, run in done:

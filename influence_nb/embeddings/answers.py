@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import operator
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 
 
-class Answers:
+class Answers(ABC):
     """The part of an `EmbeddingMap` that answers questions; what took long to find is kept."""
 
     text: str
@@ -34,9 +35,9 @@ class Answers:
     seed: int
     _table: pandas.DataFrame
 
+    @abstractmethod
     def encode(self, texts: str | Sequence[str]) -> Floats:
         """The vectors of further texts, (m, d)."""
-        raise NotImplementedError
 
     def __len__(self) -> int:
         return len(self._table)
@@ -85,8 +86,10 @@ class Answers:
         """
         if isinstance(item, str):
             vector = self.encode(item)[0]
+        elif isinstance(item, np.ndarray) and item.ndim:
+            vector = item
         else:
-            vector = item if isinstance(item, np.ndarray) and item.ndim else self.vectors[self._row(item)]  # type: ignore[arg-type]
+            vector = self.vectors[self._row(item)]
         return similarities(np.asarray(vector, np.float32), self.vectors, self._sizes())
 
     def most_similar(
@@ -202,7 +205,7 @@ class Answers:
             self._lengths = lengths(self.vectors)
         return self._lengths
 
-    def _row(self, item: int) -> int:
+    def _row(self, item: SupportsIndex) -> int:
         try:
             row = operator.index(item)
         except TypeError:

@@ -54,7 +54,7 @@ def lm_eval_model(model: Model) -> Any:
 
     loaded = model
 
-    class Loaded(LM):  # type: ignore[misc]
+    class Loaded(LM):
         """Each call answers a list of the harness's requests, in order; `args` of one are its texts."""
 
         def loglikelihood(self, requests: Any, **_: Any) -> list[tuple[float, bool]]:

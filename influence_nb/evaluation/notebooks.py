@@ -69,8 +69,8 @@ def run_notebook(
     """
     expect_bool(again=again)
     expect_call(on_progress=on_progress)
-    _, path = read(path)
-    determined = determined_by(path, parameters)
+    notebook, path = read(path)
+    determined = determined_by(notebook, path, parameters)
     given = determined["parameters"]
     identifier = runs.identity(determined)
     with alone(identifier):
@@ -84,13 +84,12 @@ def run_notebook(
         return _finish(run.save(), path, on_progress)
 
 
-def determined_by(path: str | Path, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Everything that is known to decide what a notebook gives; its digest is the id of the run.
+def determined_by(notebook: Any, path: Path, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Everything that is known to decide what a notebook gives, read from there; its digest is the id of the run.
 
     Raises:
-        InvalidData: as `run_notebook`.
+        InvalidData: a parameter is not in it, or cannot be kept.
     """
-    notebook, path = read(path)
     given = _checked(notebook, path, {} if parameters is None else parameters)
     determined = {"kind": "notebook", "data": sources(notebook), "parameters": given}
     return determined | {"versions": dict(package_versions())}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from influence_nb.engine.receipts import package_versions
 from influence_nb.errors import InfluenceError
 from influence_nb.evaluation import runs
 from influence_nb.evaluation.runs import Run
-from influence_nb.evaluation.sweep import Cell, Job
+from influence_nb.evaluation.sweep import Cell, Done, Job
 
 _LIVES = 3
 """How often a worker that was lost is started again."""
@@ -35,7 +35,7 @@ def on_ray(
     address: str | None,
     again: bool,
     cancel: threading.Event | None,
-) -> Iterator[tuple[int, Run]]:
+) -> Done:
     """The cells on a Ray cluster: each one's place and run, as they are done; those that are here, at once.
 
     Args:
@@ -61,9 +61,9 @@ def on_ray(
             max_restarts=_LIVES,
             max_task_retries=-1,  # until that is used up: a machine that is lost is asked several times
         )
-        actors = [kind.remote(open_job) for _ in range(count)]
+        actors = [kind.remote(open_job, dict(package_versions())) for _ in range(count)]
         try:
-            identities = _answer(ray.get(actors[0].identify.remote(list(cells), dict(package_versions()))))
+            identities = _answer(ray.get(actors[0].identify.remote(list(cells))))
             left = []
             for place, (cell, identity) in enumerate(zip(cells, identities, strict=True)):
                 here = runs.known(identity)
@@ -83,12 +83,12 @@ def _worked_off(
     left: Sequence[tuple[int, Cell]],
     again: bool,
     cancel: threading.Event | None,
-) -> Iterator[tuple[int, Run]]:
+) -> Done:
     from ray.util import ActorPool
 
     pool = ActorPool(list(actors))
     for place, cell in left:
-        pool.submit(lambda actor, one: actor.run.remote(*one), (place, cell, again, dict(package_versions())))
+        pool.submit(lambda actor, one: actor.run.remote(*one), (place, cell, again))
     while pool.has_next():
         if cancel is not None and cancel.is_set():
             return
@@ -122,15 +122,15 @@ def _taken_in(packed: bytes, again: bool) -> Run:
 class _Worker:
     """In a process of its own, on any machine."""
 
-    def __init__(self, open_job: Callable[[], Job]) -> None:
-        self._open_job = open_job
+    def __init__(self, open_job: Callable[[], Job], versions: Mapping[str, str]) -> None:
+        self._open_job, self._versions = open_job, versions
         self._job: Job | None = None
 
-    def identify(self, cells: Sequence[Cell], versions: Mapping[str, str]) -> tuple[str, Any]:
+    def identify(self, cells: Sequence[Cell]) -> tuple[str, Any]:
         """The ids of the cells' runs."""
-        return self._tried(versions, lambda job: [job.identity(cell) for cell in cells])
+        return self._tried(lambda job: job.identities(cells))
 
-    def run(self, place: int, cell: Cell, again: bool, versions: Mapping[str, str]) -> tuple[str, Any]:
+    def run(self, place: int, cell: Cell, again: bool) -> tuple[str, Any]:
         """The cell's place and its whole run, as a zip file."""
 
         def work(job: Job) -> tuple[int, bytes]:
@@ -138,13 +138,13 @@ class _Worker:
             with tempfile.TemporaryDirectory() as inside:
                 return place, run.export(Path(inside) / "run.zip").read_bytes()
 
-        return self._tried(versions, work)
+        return self._tried(work)
 
-    def _tried(self, versions: Mapping[str, str], work: Callable[[Job], Any]) -> tuple[str, Any]:
+    def _tried(self, work: Callable[[Job], Any]) -> tuple[str, Any]:
         """What was refused, in JSON, since Ray would hand on its words and not its kind; and the answer."""
         try:
-            expect_same(versions, package_versions())
             if self._job is None:
+                expect_same(self._versions, package_versions())
                 self._job = self._open_job()
             return "", work(self._job)
         except InfluenceError as error:

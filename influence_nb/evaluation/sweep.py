@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import itertools
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Cell = Mapping[str, Any]
+Done = Generator[tuple[int, Run], None, None]
+"""Each cell's place and run, as they are done."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -100,8 +102,8 @@ class Sweep:
 class Job(Protocol):
     """What is done in every cell; a copy of it can be sent to another machine."""
 
-    def identity(self, cell: Cell) -> str:
-        """The id that the cell's run has, or will have."""
+    def identities(self, cells: Sequence[Cell]) -> list[str]:
+        """The ids that the cells' runs have, or will have."""
 
     def run(self, cell: Cell, again: bool, cancel: threading.Event | None) -> Run:
         """The cell's run: that is there already, or it runs now."""
@@ -114,9 +116,10 @@ class TaskJob:
     model: Model
     task: Task
 
-    def identity(self, cell: Cell) -> str:
+    def identities(self, cells: Sequence[Cell]) -> list[str]:
         """As `Job`."""
-        return runs.identity(determined_by(self.model, self.task, sampling_of(self.task, cell)))
+        samplings = [sampling_of(self.task, cell) for cell in cells]
+        return [runs.identity(determined_by(self.model, self.task, one)) for one in samplings]
 
     def run(self, cell: Cell, again: bool, cancel: threading.Event | None) -> Run:
         """As `Job`."""
@@ -130,9 +133,10 @@ class NotebookJob:
 
     path: Path
 
-    def identity(self, cell: Cell) -> str:
+    def identities(self, cells: Sequence[Cell]) -> list[str]:
         """As `Job`."""
-        return runs.identity(notebooks.determined_by(self.path, cell))
+        notebook, path = notebooks.read(self.path)
+        return [runs.identity(notebooks.determined_by(notebook, path, cell)) for cell in cells]
 
     def run(self, cell: Cell, again: bool, cancel: threading.Event | None) -> Run:
         """As `Job`; one that fails is kept as failed, and the others go on."""
@@ -145,9 +149,7 @@ class NotebookJob:
             return failed
 
 
-def in_turn(
-    job: Job, cells: Sequence[Cell], again: bool, cancel: threading.Event | None
-) -> Iterator[tuple[int, Run]]:
+def in_turn(job: Job, cells: Sequence[Cell], again: bool, cancel: threading.Event | None) -> Done:
     """The cells here, one after the other: each one's place and run, as they are done."""
     for place, cell in enumerate(cells):
         if cancel is not None and cancel.is_set():

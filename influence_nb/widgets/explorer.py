@@ -14,7 +14,6 @@ from typing import Any
 import ipywidgets
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from influence_nb.arguments import quoted
 from influence_nb.embeddings.clusters import Clusters
@@ -82,7 +81,6 @@ class EmbeddingExplorer(StaticFallback, ExplorerTraits, ipywidgets.VBox):
         self._lock = threading.RLock()
         self._asked_last = 0
         self._future: Future[Any] = in_background(lambda: None)
-        self._shown_rows: NDArray[np.bool_] | None = None
         self._vector: Any = None  # of what is typed, with where it goes and how similar all texts are to it
         self._place: Any = None
         self._typed_found: Any = None
@@ -261,10 +259,6 @@ class EmbeddingExplorer(StaticFallback, ExplorerTraits, ipywidgets.VBox):
         points = self._layouts.layout.points
         placed: pd.DataFrame = self.map.frame.assign(x=points[:, 0], y=points[:, 1]).iloc[rows]
         return placed
-
-    def _visible(self, rows: list[int]) -> list[int]:
-        mask = self._shown_rows
-        return rows if mask is None else [row for row in rows if mask[row]]
 
     def _choose(self, row: int) -> None:
         self.selected = [int(row)]

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import traitlets
+from numpy.typing import NDArray
 
 from influence_nb.embeddings.columns import can_colour, is_numeric
 from influence_nb.embeddings.filters import checked
@@ -32,6 +34,7 @@ class ExplorerTraits(traitlets.HasTraits):
 
     map: EmbeddingMap
     _clustered: bool = False
+    _shown_rows: NDArray[np.bool_] | None = None
     _shows: Controls
 
     selected: Any = traitlets.List()
@@ -97,7 +100,8 @@ class ExplorerTraits(traitlets.HasTraits):
 
     def _visible(self, rows: list[int]) -> list[int]:
         """Those of the rows that no filter hides."""
-        raise NotImplementedError
+        mask = self._shown_rows
+        return rows if mask is None else [row for row in rows if mask[row]]
 
     def _run(self, work: Callable[[], Any]) -> Future[Any]:
         return in_background(self._guarded(work))

@@ -96,5 +96,5 @@ def test_what_cannot_be_saved(
     map: EmbeddingMap, tmp_path: Path, name: str, told: dict[str, object], said: str
 ) -> None:
     with pytest.raises(InvalidData, match=said):
-        map.save(tmp_path / name, **told)  # type: ignore[arg-type]
+        map.save(tmp_path / name, **told)
     assert not list(tmp_path.iterdir())

@@ -64,7 +64,7 @@ def test_rows_that_fit(frame: pd.DataFrame, filters: dict[str, object], rows: li
 )
 def test_filters_that_cannot_be(frame: pd.DataFrame, filters: object, said: str) -> None:
     with pytest.raises(InvalidData, match=said):
-        matching(frame, filters)  # type: ignore[arg-type]
+        matching(frame, filters)
 
 
 def test_filters_in_words() -> None:

@@ -5,7 +5,6 @@ It brings some thirty packages, so it is not among the tests' own: `pip install 
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 import influence_nb as inb
 from influence_nb.errors import InvalidData, InvalidSampling, MissingExtra
 from influence_nb.evaluation.harness import sampling_of
+from tests.harness import Harness, flat
 
 ROWS: list[dict[str, Any]] = [
     {"question": "The quick brown", "choices": [" fox", " dog", " Zwölf of them"], "answer": 0},
@@ -22,40 +22,6 @@ ROWS: list[dict[str, Any]] = [
     {"question": "how are ", "choices": ["you today?", "system", "你好"], "answer": 0},
     {"question": "the sea and " * 200, "choices": [" the shore", " ships"], "answer": 1},
 ]
-CHOICES = """
-task: choices
-dataset_path: json
-dataset_kwargs: {data_files: {test: DATA}}
-output_type: multiple_choice
-test_split: test
-doc_to_text: "{{question}}"
-doc_to_choice: "{{choices}}"
-doc_to_target: "{{answer}}"
-target_delimiter: ""
-metric_list: [{metric: acc}, {metric: acc_norm}]
-"""
-PERPLEXITY = """
-task: perplexity
-dataset_path: json
-dataset_kwargs: {data_files: {test: DATA}}
-output_type: loglikelihood_rolling
-test_split: test
-doc_to_text: ""
-doc_to_target: "{{question}}{{choices[0]}}"
-metric_list: [{metric: bits_per_byte}]
-"""
-WORDS = """
-task: words
-dataset_path: json
-dataset_kwargs: {data_files: {test: DATA}}
-output_type: generate_until
-test_split: test
-doc_to_text: "{{question}}"
-doc_to_target: "{{choices[0]}}"
-generation_kwargs: {until: ["e"], max_gen_toks: 12, do_sample: false}
-metric_list: [{metric: exact_match}]
-"""
-TASKS = {"choices": CHOICES, "perplexity": PERPLEXITY, "words": WORDS}
 
 
 @pytest.fixture(autouse=True)
@@ -66,30 +32,15 @@ def _home(tmp_home: Path) -> None:
 def test_it_gets_the_numbers_of_the_harness_own_model(
     model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lm_eval = pytest.importorskip("lm_eval", reason="lm-evaluation-harness is not installed")
-    from lm_eval.tasks import TaskManager
-
+    pytest.importorskip("lm_eval", reason="lm-evaluation-harness is not installed")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
-    data = tmp_path / "data.jsonl"
-    data.write_text("\n".join(json.dumps(row) for row in ROWS), encoding="utf-8")
-    for name, text in TASKS.items():
-        (tmp_path / f"{name}.yaml").write_text(text.replace("DATA", str(data)), encoding="utf-8")
-    tasks = TaskManager(include_path=str(tmp_path))
-
-    def found(kind: Any, arguments: str | None = None, **more: str) -> Any:
-        results = lm_eval.simple_evaluate(
-            kind, arguments, list(TASKS), task_manager=tasks, log_samples=True, bootstrap_iters=0, **more
-        )
-        return results["results"], {
-            name: [sample["resps"] for sample in results["samples"][name]] for name in TASKS
-        }
-
-    ours, told = found(inb.lm_eval_model(model))
-    plain, known = found("hf", f"pretrained={model.local.path},dtype=float32", device="cpu")
+    harness = Harness(tmp_path, ROWS, "choices", "perplexity", "words")
+    ours, told = harness.run(inb.lm_eval_model(model))
+    plain, known = harness.run("hf", f"pretrained={model.local.path},dtype=float32", device="cpu")
     for metric in ("acc,none", "acc_norm,none"):
         assert ours["choices"][metric] == plain["choices"][metric]
     for name in ("choices", "perplexity"):
-        assert _flat(told[name]) == pytest.approx(_flat(known[name]), abs=1e-4)
+        assert flat(told[name]) == pytest.approx(flat(known[name]), abs=1e-4)
     # Of a character that is cut off at the end the harness keeps a mark for each byte, and we do not.
     texts, others = (
         [one.rstrip("\ufffd") for answers in words for (one,) in answers]
@@ -106,7 +57,7 @@ def test_it_gets_the_numbers_of_the_harness_own_model(
     )
     evaluated = inb.evaluate(model, task)
     sums = [one for answers in known["choices"][:3] for ((one, _),) in answers]
-    assert _flat([item["detail"]["logprobs"] for item in evaluated.items]) == pytest.approx(sums, abs=1e-4)
+    assert flat([item["detail"]["logprobs"] for item in evaluated.items]) == pytest.approx(sums, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -137,10 +88,3 @@ def test_what_is_refused(model: inb.Model, monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(MissingExtra, match="lm-evaluation-harness") as refused:
         inb.lm_eval_model(model)
     assert "influence_nb[lm-eval]" in refused.value.hint
-
-
-def _flat(answers: Any) -> list[float]:
-    """The numbers and flags of nested answers, in order."""
-    if isinstance(answers, list | tuple):
-        return [one for answer in answers for one in _flat(answer)]
-    return [float(answers)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,8 +72,8 @@ def test_a_node_that_is_taken_away_costs_no_cell(model: inb.Model, cluster: Any)
 class Deadly:
     """A job that ends its worker."""
 
-    def identity(self, cell: Cell) -> str:
-        return str(cell["seed"])
+    def identities(self, cells: Sequence[Cell]) -> list[str]:
+        return [str(cell["seed"]) for cell in cells]
 
     def run(self, cell: Cell, *_: object) -> Run:
         os._exit(1)
