@@ -147,9 +147,9 @@ def awake(model: Kind) -> Iterator[Kind]:
     while not model.use.begin():
         if not model.use.left:
             raise model.unloaded()
-        model = cast(
-            "Kind", load(**model.arguments, keep_alive=model.keep_alive)
-        )  # as before, so of its kind
+        with keeping.coming_back():
+            again = load(**model.arguments, keep_alive=model.keep_alive)
+        model = cast("Kind", again)  # as before, so of its kind
     try:
         yield model
     finally:

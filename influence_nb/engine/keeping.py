@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ KeepAlive = float | str | None
 
 clock = time.monotonic
 """What idleness is measured by, in seconds."""
+
+_back: ContextVar[bool] = ContextVar("_back", default=False)
 
 _UNITS = {"": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SPAN = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)\s*")
@@ -156,6 +159,21 @@ def admit(model: Model, keep_alive: float | None = None) -> None:
     keep(model, keep_alive)
     registry.add(model)
     _changed.set()
+
+
+@contextmanager
+def coming_back() -> Iterator[None]:
+    """What is loaded inside was there before and went by itself: nobody has chosen it anew."""
+    before = _back.set(True)
+    try:
+        yield
+    finally:
+        _back.reset(before)
+
+
+def comes_back() -> bool:
+    """Whether this thread loads a model that went by itself; to be asked by who hears that the list has changed."""
+    return _back.get()
 
 
 def keep(model: Model, keep_alive: float | None) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import traitlets
 
-from influence_nb.engine import registry
+from influence_nb.engine import keeping, registry
 from influence_nb.errors import ModelNotFound
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ class State(traitlets.HasTraits):
 
     A model that is loaded becomes the selected one, unless `follow` is False and one is selected already.
     When somebody unloads the selected model, none is, until the next one is loaded: that is selected, whatever
-    `follow`. One that goes by itself (`keeping.Use.left`) stays selected, to be loaded again when it is needed.
+    `follow`. One that goes by itself (`keeping.Use.left`) stays selected, to be loaded again when it is needed; one
+    that was not selected comes back without being selected.
     """
 
     loaded = traitlets.List(traitlets.Unicode())
@@ -92,7 +93,7 @@ class State(traitlets.HasTraits):
             if gone and not self.selected.use.left:
                 self.selected = None
             back = [model for model in new if gone and _is_copy(model, self.selected)]
-            if new and (self._follow or self.selected is None):
+            if new and (self.selected is None or (self._follow and not keeping.comes_back())):
                 self.selected = new[-1]
             elif back:
                 self.selected = back[-1]

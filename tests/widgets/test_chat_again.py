@@ -72,6 +72,21 @@ def test_one_that_made_room_comes_back_in_its_own_panel_only(folder: Path, tmp_p
     assert chat.send("Hi").result(WAIT).ids == again.generate([{"role": "user", "content": "Hi"}], SHORT).ids
 
 
+def test_a_right_hand_model_that_comes_back_is_not_chosen(folder: Path, tmp_path: Path):
+    model = inb.load(folder, device="cpu", dtype="float32")
+    other = inb.load(tiny.build(tmp_path / "other", "qwen3"), device="cpu", dtype="float32")
+    chat = ChatPanel(sampling=SHORT)
+    assert chat.model is other, "it follows what is loaded"
+    chat.state.selected = model
+    chat.other_model = other.name
+    assert other.use.claim(leaves=True)
+    other.unload()
+    left, right = (reply.result(WAIT) for reply in chat.compare("Hi"))
+    assert (left.receipt.model, right.receipt.model) == (model.name, other.name)
+    assert len(chat.loaded) == 2
+    assert chat.model is model
+
+
 def test_one_that_somebody_unloaded_stays_away(folder: Path):
     model = inb.load(folder, device="cpu", dtype="float32", keep_alive="5m")
     chat = ChatPanel(model=model, sampling=SHORT)
