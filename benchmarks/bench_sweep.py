@@ -14,7 +14,7 @@ from importlib.util import find_spec
 import influence_nb as inb
 from benchmarks.common import fail, line, ratio
 
-CELLS, ITEMS, ROUNDS = 16, 24, 3
+CELLS, ITEMS, ROUNDS = 16, 24, 2
 
 
 def main() -> None:

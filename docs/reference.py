@@ -64,7 +64,7 @@ CHAPTERS: list[tuple[str, str, str, list[str]]] = [
         "",
         "inb",
         "influence_nb",
-        ["MultipleChoice", "ExactMatch", "Matches", "Perplexity", "SemanticSimilarity", "Judge"],
+        ["MultipleChoice", "ExactMatch", "Matches", "Perplexity", "SemanticSimilarity", "Judge", "Retrieves"],
     ),
     ("", "inb", "influence_nb", ["repeat", "Repeat", "audit", "Audit", "Likelihood"]),
     ("", "inb", "influence_nb", ["runs", "Run", "import_run", "compare_runs", "Comparison"]),

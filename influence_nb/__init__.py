@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from influence_nb.evaluation.judges import Judge, SemanticSimilarity
     from influence_nb.evaluation.notebooks import run_notebook
     from influence_nb.evaluation.record import record
+    from influence_nb.evaluation.retrieves import Retrieves
     from influence_nb.evaluation.run import Result, evaluate
     from influence_nb.evaluation.run_picture import plot_runs
     from influence_nb.evaluation.runs import Run, import_run, runs
@@ -133,6 +134,7 @@ _HOMES = {
     "Replay": "engine.replay",
     "Result": "evaluation.run",
     "Retrieval": "embeddings.retrieval",
+    "Retrieves": "evaluation.retrieves",
     "Run": "evaluation.runs",
     "Sampling": "engine.sampling",
     "SearchResults": "hub.results",

@@ -41,7 +41,7 @@ def command(
     *,
     loading: Loading,
 ) -> None:
-    """Have a model answer TASK, and keep what came of every item.
+    """Have a model answer TASK, or an encoder where it is one of retrieval, and keep what came of every item.
 
     What was done already is not done again; what was interrupted goes on where it was. Ctrl-C keeps the items that are
     done.
@@ -52,7 +52,8 @@ def command(
 
     asked = Task.load(task) if Path(task).suffix == ".json" else Task.named(task)
     chosen = asked.sampling.replace(**dict(_said(one) for one in sampling or ()))
-    with loading.model() as model, stopping() as cancel, waiting("Evaluating") as say:
+    opened = loading.encoder() if asked.scorer.asks == "encoder" else loading.model()
+    with opened as model, stopping() as cancel, waiting("Evaluating") as say:
 
         def show(done: int, total: int) -> None:
             say(f"Evaluating: {done:,} of {total:,} items")

@@ -20,6 +20,7 @@ from influence_nb.cli.frame import Group, option
 from influence_nb.cli.output import visible, waiting
 
 if TYPE_CHECKING:
+    from influence_nb.embeddings.text_encoder import TextEncoder
     from influence_nb.engine.model import Model
 
 
@@ -58,6 +59,21 @@ class Loading:
     def model(self) -> Iterator[Model]:
         """The loaded model, which is unloaded at the end."""
         loaded = self.load()
+        try:
+            yield loaded
+        finally:
+            loaded.unload()
+
+    @contextmanager
+    def encoder(self) -> Iterator[TextEncoder]:
+        """The same as an encoder; without a name the starter, or the only one on the server."""
+        from influence_nb.api import load_encoder
+
+        own = {"quantization": None, "runtime": "auto"}
+        if refused := [name for name, usual in own.items() if self.how[name] != usual]:
+            raise typer.BadParameter(f"Encoders have no such choice: leave --{refused[0]} out.")
+        how = {name: one for name, one in self.how.items() if name not in own}
+        loaded = load_encoder(self.name, **how)
         try:
             yield loaded
         finally:

@@ -56,7 +56,9 @@ def open_encoder(
         model: a name in the library, a folder, a LocalModel, or None for `starter/embedding`, which is
             fetched when it is not here yet.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
-        dtype: "auto", "float32", "bfloat16" or "float16".
+        dtype: "auto" (on a GPU what the model's files say; on a CPU bfloat16 where it computes that natively, which
+            is twice as fast and whose vectors have a cosine above 0.999 to float32's, and else float32), "float32",
+            "bfloat16" or "float16".
         layer: the hidden state to take, 0 (the input embeddings) to the number of layers, or negative
             from the end; None takes the model's output.
         pooling: "mean", "cls", "last" or "weighted_mean"; None takes what the model's folder says, and the mean where

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from influence_nb.arguments import quoted, real, whole
+from influence_nb.embeddings.text_encoder import TextEncoder
 from influence_nb.engine import device, registry
 from influence_nb.engine.model import Model
 from influence_nb.engine.receipts import package_versions
@@ -134,7 +135,7 @@ class Audit:
 
 def repeat(
     given: Result | Run | str | Path,
-    model: Model | None = None,
+    model: Model | TextEncoder | None = None,
     tolerance: float = 0.0,
     cancel: threading.Event | None = None,
     on_progress: OnItems | None = None,
@@ -143,7 +144,7 @@ def repeat(
 
     Args:
         given: a result, a run, its id or folder.
-        model: who answers; None takes the loaded model of that name.
+        model: who answers; None takes the loaded model of that name. An encoder has to be given.
         tolerance: how far values and log-probabilities may lie apart, from 0 on.
         cancel: set it to stop.
         on_progress: called with the items done and in all.
@@ -154,10 +155,14 @@ def repeat(
     """
     tolerance = real("tolerance", tolerance, 0, math.inf)
     recorded = given if isinstance(given, Result) else result(given)
-    if model is None and (model := registry.named(recorded.run.model)) is None:
+    if model is None and recorded.task.scorer.asks == "model":
+        model = registry.named(recorded.run.model)
+    if model is None:
         raise InvalidData(
             f"No model {recorded.run.model!r} is loaded.",
-            f"Load it: inb.load({recorded.run.model!r}), or give the one that is to answer.",
+            f"Load it: inb.load({recorded.run.model!r}), or give the one that is to answer."
+            if recorded.task.scorer.asks == "model"
+            else f"Give the encoder: model=inb.load_encoder({recorded.run.model!r}).",
         )
     sampling = Sampling.from_dict(recorded.run.determined_by["sampling"])
     now = [
@@ -183,11 +188,11 @@ def repeat(
 
 
 def audit(
-    model: Model,
+    model: Model | TextEncoder,
     task: Task | str,
     together: Sequence[int] = (1, 8, 64),
     threads: Sequence[int] | None = None,
-    others: Sequence[Model] = (),
+    others: Sequence[Model | TextEncoder] = (),
     limit: int | None = None,
     seed: int = 0,
     cancel: threading.Event | None = None,
@@ -230,7 +235,9 @@ def audit(
             told = _onward(on_progress, place, len(ways), len(task))
             sampling = task.sampling.replace(seed=seed)
             items = [item for some in asked(one, task, sampling, (), size, cancel, told) for item in some]
-            found[f"{size} together, {count} thread{'s' if count != 1 else ''}, {one.dtype}"] = items
+            found[f"{size} together, {count} thread{'s' if count != 1 else ''}, {facts_of(one)['dtype']}"] = (
+                items
+            )
     reference, *rest = found.values()
     changes = [
         max((_moved(item, other[at]) for other in rest), default=0.0) for at, item in enumerate(reference)
@@ -254,7 +261,7 @@ def audit(
     return Audit(tuple(found), metrics, noise, frame)
 
 
-def _changed(run: Run, model: Model) -> dict[str, tuple[Any, Any]]:
+def _changed(run: Run, model: Model | TextEncoder) -> dict[str, tuple[Any, Any]]:
     before = {**run.determined_by, **run.facts}
     now = before | facts_of(model) | hardware(model) | {"versions": dict(package_versions())}
     return {one.name: (one.first, one.second) for one in differing(before, now, True)}

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from influence_nb.arguments import expect_call, expect_event, quoted
-from influence_nb.embeddings.encode import opened
+from influence_nb.embeddings.encode import open_encoder
 from influence_nb.embeddings.text_encoder import TextEncoder
 from influence_nb.engine.grid import Grid
 from influence_nb.errors import InvalidData
@@ -106,7 +106,7 @@ def diversity(
     Args:
         grid: from `model.grid`.
         encoder: from `inb.load_encoder()`, or a model's name or folder; None opens `starter/embedding`; False leaves
-            `self_similarity` out.
+            `self_similarity` out. What is opened here computes in float32, so that machines agree.
         on_progress: called with (texts embedded, texts in all).
         cancel: set it from another thread to stop while texts are embedded.
 
@@ -125,7 +125,8 @@ def diversity(
         frame[f"distinct_{n}"] = [distinct([one], n) for one in tokens]
     frame["repetition_4"] = [repetition(one, 4) for one in tokens]
     if encoder is not False:
-        vectors = opened(encoder).encode(list(frame["text"]), on_progress=on_progress, cancel=cancel)
+        found = encoder if isinstance(encoder, TextEncoder) else open_encoder(encoder, dtype="float32")
+        vectors = found.encode(list(frame["text"]), on_progress=on_progress, cancel=cancel)
         frame["self_similarity"] = _beside(grid, vectors)
     return frame
 

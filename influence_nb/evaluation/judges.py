@@ -39,7 +39,8 @@ class SemanticSimilarity(Generated):
 
     Args:
         answer: the column that holds the answer.
-        encoder: a model's name in the library; None is "starter/embedding".
+        encoder: a model's name in the library; None is "starter/embedding". It computes in float32, so that machines
+            agree.
     """
 
     answer: str = "answer"
@@ -65,7 +66,7 @@ class SemanticSimilarity(Generated):
 
     @cached_property
     def _encoder(self) -> Encoder:
-        return open_encoder(self.encoder)
+        return open_encoder(self.encoder, dtype="float32")
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from influence_nb.errors import InvalidData
 
 if TYPE_CHECKING:
-    from influence_nb.engine.model import Model
-    from influence_nb.engine.prompts import Prompt
     from influence_nb.engine.sampling import Sampling
 
 Row = Mapping[str, Any]
@@ -74,6 +72,8 @@ class Scorer(ABC):
     figures: ClassVar[tuple[Figure, ...]]
     alone: ClassVar[bool] = False
     """Whether it can judge without a prompt."""
+    asks: ClassVar[str] = "model"
+    """What is judged: a "model", or an "encoder"."""
 
     @abstractmethod
     def check(self, rows: Sequence[Row]) -> None:
@@ -86,13 +86,13 @@ class Scorer(ABC):
     @abstractmethod
     def answers(
         self,
-        model: Model,
-        prompts: Sequence[Prompt],
+        model: Any,
+        prompts: Sequence[Any],
         rows: Sequence[Row],
         sampling: Sampling,
         cancel: threading.Event | None,
     ) -> list[Answer]:
-        """Ask the model about some items and judge what it says, one answer a row."""
+        """Ask the model, or the encoder, about some items and judge what it says, one answer a row."""
 
     def to_dict(self) -> dict[str, Any]:
         """The scorer as JSON-friendly values; `Task.from_dict` makes it again."""

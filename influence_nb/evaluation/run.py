@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from influence_nb.arguments import expect_bool, expect_call, expect_event, quoted, whole
+from influence_nb.embeddings.text_encoder import TextEncoder
 from influence_nb.engine.machine import machine
 from influence_nb.engine.model import Model
 from influence_nb.engine.receipts import package_versions
@@ -88,7 +89,7 @@ class Result:
 
 
 def evaluate(
-    model: Model,
+    model: Model | TextEncoder,
     task: Task | str,
     sampling: Sampling | None = None,
     seed: int = 0,
@@ -103,7 +104,7 @@ def evaluate(
     of device give the run that is there. One that was interrupted goes on where it was.
 
     Args:
-        model: from `inb.load()`.
+        model: from `inb.load()`; for a task whose scorer is `Retrieves` an encoder, from `inb.load_encoder()`.
         task: a `Task`, or the name of one that comes with the package: "facts", "arithmetic", "grammar", "sentiment".
         sampling: how text is generated, where it is; None takes the task's own.
         seed: of that sampling. Each item draws by a seed of its own, made of this one and its id.
@@ -118,7 +119,7 @@ def evaluate(
         CapabilityMissing: the model's runtime cannot do what the scorer asks.
         InfluenceError: it was cancelled.
     """
-    if not isinstance(model, Model):
+    if not isinstance(model, Model | TextEncoder):
         raise InvalidData(f"{quoted(model)} is no loaded model.", "Give one: inb.evaluate(inb.load(), task).")
     expect_bool(again=again)
     expect_event(cancel)
@@ -126,6 +127,7 @@ def evaluate(
     task = Task.named(task) if isinstance(task, str) else task
     if not isinstance(task, Task):
         raise InvalidData(f"{quoted(task)} is no task.", "Give a Task, or the name of one: 'facts'.")
+    _expect_asked(model, task)
     if limit is not None:
         task = task.head(whole("limit", limit, 1))
     chosen = checked(task.sampling if sampling is None else sampling, {}).replace(seed=whole("seed", seed, 0))
@@ -150,7 +152,7 @@ def evaluate(
         return _finish(run, task, model, chosen, cancel, on_progress)
 
 
-def determined_by(model: Model, task: Task, sampling: Sampling) -> dict[str, Any]:
+def determined_by(model: Model | TextEncoder, task: Task, sampling: Sampling) -> dict[str, Any]:
     """Everything that decides what an evaluation gives; its digest is the id of the run."""
     determined = {"kind": "task", "task": task.sha256, "data": task.data_sha256} | facts_of(model)
     return determined | {"sampling": sampling.to_dict(), "versions": dict(package_versions())}
@@ -191,8 +193,10 @@ def values(items: Sequence[Mapping[str, Any]], name: str) -> list[float]:
     return [math.nan if one is None else float(one) for one in found]
 
 
-def facts_of(model: Model) -> dict[str, Any]:
+def facts_of(model: Model | TextEncoder) -> dict[str, Any]:
     """What of a model decides its answers: its files' hashes and how it was loaded."""
+    if isinstance(model, TextEncoder):
+        return {"device": getattr(model, "device", None), "dtype": None} | model.facts()
     made = getattr(model, "receipt", None)
     if made is None:  # elsewhere: no more is known
         return {"model": model.name, "endpoint": model.device, "runtime": model.runtime, "dtype": model.dtype}
@@ -211,8 +215,10 @@ def facts_of(model: Model) -> dict[str, Any]:
     return {"model": receipt.model} | {name: getattr(receipt, name) for name in names}
 
 
-def hardware(model: Model) -> dict[str, Any]:
+def hardware(model: Model | TextEncoder) -> dict[str, Any]:
     """What a model runs on; of one on a server, what asks it."""
+    if isinstance(model, TextEncoder):
+        return machine(getattr(model, "device", "cpu"))
     return machine("cpu" if model.local is None else model.device)
 
 
@@ -222,7 +228,7 @@ def now() -> str:
 
 
 def asked(
-    model: Model,
+    model: Model | TextEncoder,
     task: Task,
     sampling: Sampling,
     done: Collection[str] = (),
@@ -242,8 +248,10 @@ def asked(
         on_progress: called with the items done and in all.
 
     Raises:
+        InvalidData: an encoder for a task that is for models, or the other way round.
         InfluenceError: it was cancelled.
     """
+    _expect_asked(model, task)
     size = CHUNK if chunk is None else chunk
     count = len(done)
     if on_progress is not None:
@@ -271,10 +279,20 @@ def asked(
             on_progress(count, len(task))
 
 
+def _expect_asked(model: Model | TextEncoder, task: Task) -> None:
+    wants = task.scorer.asks
+    if (wants == "encoder") != isinstance(model, TextEncoder):
+        raise InvalidData(
+            f"The task {task.name} is for {'encoders' if wants == 'encoder' else 'models that generate'}, and "
+            f"{model.name} is none.",
+            f"Give one from inb.{'load_encoder' if wants == 'encoder' else 'load'}().",
+        )
+
+
 def _finish(
     run: Run,
     task: Task,
-    model: Model,
+    model: Model | TextEncoder,
     sampling: Sampling,
     cancel: threading.Event | None,
     on_progress: OnItems | None,

@@ -33,6 +33,7 @@ from influence_nb.store.database import attempt
 if TYPE_CHECKING:
     import pandas
 
+    from influence_nb.embeddings.text_encoder import TextEncoder
     from influence_nb.engine.model import Model
     from influence_nb.evaluation.audit import Repeat
 
@@ -146,7 +147,7 @@ class Run:
             raise InvalidData(f"{path} cannot be written: {error}.", "Choose another place.") from error
         return path
 
-    def repeat(self, model: Model | None = None, tolerance: float = 0.0) -> Repeat:
+    def repeat(self, model: Model | TextEncoder | None = None, tolerance: float = 0.0) -> Repeat:
         """Run it again and say where it differs; see `inb.repeat`."""
         from influence_nb.evaluation.audit import repeat
 

@@ -25,6 +25,7 @@ from influence_nb.engine.sampling import Sampling, checked
 from influence_nb.errors import InvalidData
 from influence_nb.evaluation.judges import Judge, SemanticSimilarity
 from influence_nb.evaluation.judging import Row, Scorer
+from influence_nb.evaluation.retrieves import Retrieves
 from influence_nb.evaluation.scorers import ExactMatch, Matches, MultipleChoice, Perplexity
 
 if TYPE_CHECKING:
@@ -35,7 +36,15 @@ if TYPE_CHECKING:
 GREEDY = Sampling(temperature=0, repetition_penalty=1.0, max_new_tokens=64)
 """How a task generates where nobody says: the most probable token each time, without penalties."""
 
-SCORERS: tuple[type[Any], ...] = (MultipleChoice, ExactMatch, Matches, Perplexity, SemanticSimilarity, Judge)
+SCORERS: tuple[type[Any], ...] = (
+    MultipleChoice,
+    ExactMatch,
+    Matches,
+    Perplexity,
+    SemanticSimilarity,
+    Judge,
+    Retrieves,
+)
 """Those that a task can be read with from JSON."""
 
 
@@ -69,7 +78,8 @@ class Task:
                 column `id`, items are numbered from 0.
             template: Jinja, such as "Question: {{ question }} Answer:"; "" where the choices of MultipleChoice are
                 judged by themselves, as whole sentences are.
-            scorer: MultipleChoice, ExactMatch, Matches, Perplexity, SemanticSimilarity or Judge.
+            scorer: MultipleChoice, ExactMatch, Matches, Perplexity, SemanticSimilarity or Judge; or Retrieves, which
+                judges an encoder.
             name: what it is called.
             system: the system prompt; needs `chat`.
             chat: put the prompt to the model as a user's message, through its chat template.
@@ -87,6 +97,8 @@ class Task:
             )
         if system is not None and not chat:
             raise InvalidData("A system prompt needs a chat.", "Give chat=True too.")
+        if chat and scorer.asks == "encoder":
+            raise InvalidData("Encoders know no chat.", "Leave chat out: the template makes the query.")
         self.name, self.system, self.chat = name, system, chat
         self.template, self.scorer = template, scorer
         self.sampling = checked(GREEDY if sampling is None else sampling, {})

@@ -185,3 +185,16 @@ def test_ctrl_c_keeps_the_items_that_are_done(
     assert row["status"] == "running"
     assert len((tmp_path / "home" / "runs" / row["id"] / "items.jsonl").read_text().splitlines()) == 2
     assert read(here, "evaluate", "task.json")["id"] == row["id"]
+
+
+def test_a_task_of_retrieval_is_for_an_encoder(here: Influence, tmp_path: Path) -> None:
+    texts = ["It rained.", "She scored."]
+    rows = [{"q": "weather", "answer": 0}]
+    inb.Task(rows, "{{ q }}", inb.Retrieves(texts, k=1), "finding").save(tmp_path / "finding.json")
+    done = here("evaluate", "finding.json", "--model", "starter/embedding", "--dtype", "float32")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("finding by starter/embedding")
+    assert "ndcg" in done.stdout
+    refused = here("evaluate", "finding.json", "--quantization", "int8")
+    assert refused.exit_code == 2
+    assert "leave --quantization out" in " ".join(refused.stderr.replace("│", " ").split())

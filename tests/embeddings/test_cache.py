@@ -93,11 +93,11 @@ def test_encoders_are_told_apart(tiny_bert: Path, tmp_path: Path) -> None:
     config = (other / "config.json").read_text()
     (other / "config.json").write_text(config.replace('"layer_norm_eps": 1e-12', '"layer_norm_eps": 1e-2'))
     ways: list[dict[str, Any]] = [
-        {}, {"layer": 1}, {"pooling": "cls"}, {"dtype": "bfloat16"}, {"source": other},
+        {"dtype": "float32"}, {"dtype": "bfloat16"}, {"layer": 1}, {"pooling": "cls"}, {"source": other},
     ]  # fmt: skip
     vectors = []
     for way in ways:
-        one = Encoder.open(way.get("source", tiny_bert), **{k: v for k, v in way.items() if k != "source"})
+        one = Encoder.open(**{"source": tiny_bert, "dtype": "float32", **way})
         vectors.append(one.encoded("the cat sat", cache=True).vectors)
         assert one.encoded("the cat sat", cache=True).reused == 1
         vectors.append(one.encoded("the cat sat", cache=True, prompt="a dog: ").vectors)

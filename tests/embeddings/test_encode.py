@@ -6,6 +6,7 @@ import json
 import shutil
 import threading
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 
 from influence_nb.embeddings.encode import Encoder, open_encoder
 from influence_nb.embeddings.pooling import POOLINGS
+from influence_nb.engine import device as devices
 from influence_nb.errors import (
     BrokenModel,
     DeviceUnavailable,
@@ -24,6 +26,7 @@ from influence_nb.errors import (
     UnsupportedModel,
 )
 
+opened = partial(Encoder.open, dtype="float32")
 TEXTS = ["the cat sat on the mat", "rain", "python code", "the bank on the river", "a dog sat"]
 
 
@@ -46,22 +49,35 @@ def by_hand(folder: Path, text: str, pooling: str, layer: int | None = None) -> 
     return vector.numpy()
 
 
+@pytest.mark.parametrize(("native", "chosen"), [(True, "bfloat16"), (False, "float32")])
+def test_auto_computes_what_the_cpu_is_good_at(
+    starter: Encoder, monkeypatch: pytest.MonkeyPatch, native: bool, chosen: str
+) -> None:
+    monkeypatch.setattr(devices, "_cpu_has_bfloat16", lambda: native)
+    encoder = open_encoder(device="cpu")
+    assert encoder.dtype == chosen
+    texts = ["The cat sat on the mat.", "rain", "def f(x): return x", "Zwölf Boxkämpfer " * 60]
+    alike = (encoder.encode(texts) * starter.encode(texts)).sum(axis=1)
+    assert alike.min() > 0.999
+    assert open_encoder(device="cpu", dtype="float32").dtype == "float32"
+
+
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_pooling_equals_one_written_by_hand(tiny_bert: Path, pooling: str) -> None:
-    vectors = Encoder.open(tiny_bert, pooling=pooling).encode(TEXTS)
+    vectors = opened(tiny_bert, pooling=pooling).encode(TEXTS)
     expected = [by_hand(tiny_bert, text, pooling) for text in TEXTS]
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("layer", [0, 1, 2, -1])
 def test_hidden_states_of_a_decoder(tiny_llama: Path, layer: int) -> None:
-    vectors = Encoder.open(tiny_llama, layer=layer, pooling="last").encode(TEXTS)
+    vectors = opened(tiny_llama, layer=layer, pooling="last").encode(TEXTS)
     expected = [by_hand(tiny_llama, text, "last", layer) for text in TEXTS]
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
 
 
 def test_a_decoder_reads_an_empty_text(tiny_llama: Path) -> None:
-    vectors = Encoder.open(tiny_llama).encode(["", "rain"])
+    vectors = opened(tiny_llama).encode(["", "rain"])
     assert np.isfinite(vectors).all()
 
 
@@ -102,7 +118,7 @@ def test_a_vector_does_not_depend_on_its_batch(starter: Encoder) -> None:
 
 
 def test_shapes(tiny_bert: Path) -> None:
-    encoder = Encoder.open(tiny_bert)
+    encoder = opened(tiny_bert)
     assert encoder.encode("rain").shape == (1, 16)
     assert encoder.encode([]).shape == (0, 16)
     assert encoder.encode(tuple(TEXTS)).dtype == np.float32
@@ -110,7 +126,7 @@ def test_shapes(tiny_bert: Path) -> None:
 
 
 def test_long_texts_are_cut_and_counted(tiny_bert: Path) -> None:
-    encoder = Encoder.open(tiny_bert)
+    encoder = opened(tiny_bert)
     assert encoder.max_tokens == 12
     long, whole = "rain " * 13, "rain " * 12
     with pytest.warns(UserWarning, match="2 of 3 texts are longer than the 12 tokens"):
@@ -123,19 +139,19 @@ def test_long_texts_are_cut_and_counted(tiny_bert: Path) -> None:
 
 def test_progress_ends_at_the_whole(tiny_bert: Path) -> None:
     seen: list[tuple[int, int]] = []
-    Encoder.open(tiny_bert).encode(TEXTS, batch_size=2, on_progress=lambda *step: seen.append(step))
+    opened(tiny_bert).encode(TEXTS, batch_size=2, on_progress=lambda *step: seen.append(step))
     assert seen == [(2, 5), (4, 5), (5, 5)]
 
 
 def test_cancel_stops_at_the_next_batch_and_the_encoder_goes_on(tiny_bert: Path) -> None:
-    encoder, cancel = Encoder.open(tiny_bert), threading.Event()
+    encoder, cancel = opened(tiny_bert), threading.Event()
     with pytest.raises(InfluenceError, match="stopped after 2 of 5 texts"):
         encoder.encode(TEXTS, batch_size=2, on_progress=lambda *_: cancel.set(), cancel=cancel)
     assert encoder.encode(TEXTS).shape == (5, 16)
 
 
 def test_many_threads_at_once(tiny_bert: Path) -> None:
-    encoder = Encoder.open(tiny_bert)
+    encoder = opened(tiny_bert)
     expected = encoder.encode(TEXTS)
     results: list[np.ndarray] = []
     long = ["rain " * 30]
@@ -160,7 +176,7 @@ def test_many_threads_at_once(tiny_bert: Path) -> None:
     ("texts", "index", "kind"), [(["a", None], 1, "NoneType"), (["a", "b", 3.5], 2, "float")]
 )
 def test_what_is_not_a_text_is_named(tiny_bert: Path, texts: list[object], index: int, kind: str) -> None:
-    encoder = Encoder.open(tiny_bert)
+    encoder = opened(tiny_bert)
     with pytest.raises(InvalidData, match=f"index {index} is not a string but {kind}") as caught:
         encoder.encode(texts)  # type: ignore[arg-type]
     assert caught.value.hint
@@ -168,7 +184,7 @@ def test_what_is_not_a_text_is_named(tiny_bert: Path, texts: list[object], index
 
 
 def test_running_out_of_memory_is_translated(tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder = Encoder.open(tiny_bert)
+    encoder = opened(tiny_bert)
     whole = encoder._network.forward
 
     def no_room(*_: object, **__: object) -> None:
@@ -183,7 +199,7 @@ def test_running_out_of_memory_is_translated(tiny_bert: Path, monkeypatch: pytes
 
 
 def test_after_unload_it_says_so(tiny_bert: Path) -> None:
-    encoder = Encoder.open(tiny_bert)
+    encoder = opened(tiny_bert)
     encoder.unload()
     with pytest.raises(InfluenceError, match="was unloaded"):
         encoder.encode("rain")
@@ -191,11 +207,11 @@ def test_after_unload_it_says_so(tiny_bert: Path) -> None:
 
 def test_bad_requests(tiny_bert: Path, tiny_llama: Path) -> None:
     with pytest.raises(InvalidData, match="no layer 9"):
-        Encoder.open(tiny_llama, layer=9)
+        opened(tiny_llama, layer=9)
     with pytest.raises(InvalidData, match="no pooling 'max'"):
-        Encoder.open(tiny_bert, pooling="max")
+        opened(tiny_bert, pooling="max")
     with pytest.raises(InvalidData, match="batch_size=0"):
-        Encoder.open(tiny_bert).encode(TEXTS, batch_size=0)
+        opened(tiny_bert).encode(TEXTS, batch_size=0)
     with pytest.raises(DeviceUnavailable):
         open_encoder(tiny_bert, device="abacus")
     with pytest.raises(ModelNotFound):
@@ -218,14 +234,14 @@ def test_folders_that_are_not_whole(tiny_bert: Path, tmp_path: Path) -> None:
     weights = (cut / "model.safetensors").read_bytes()
     (cut / "model.safetensors").write_bytes(weights[: len(weights) // 2])
     with pytest.raises(BrokenModel):
-        Encoder.open(cut)
+        opened(cut)
 
 
 def test_weights_of_another_model_are_refused(tiny_bert: Path, tiny_llama: Path, tmp_path: Path) -> None:
     mixed = copy(tiny_bert, tmp_path / "mixed")
     shutil.copy(tiny_llama / "model.safetensors", mixed / "model.safetensors")
     with pytest.raises(BrokenModel, match="lacks"):
-        Encoder.open(mixed)
+        opened(mixed)
 
 
 def sentence_folder(
@@ -243,7 +259,7 @@ def sentence_folder(
 
 @pytest.mark.parametrize("pooling", [{"pooling_mode_cls_token": True}, {"pooling_mode": "cls"}])
 def test_the_folder_says_how(tiny_bert: Path, tmp_path: Path, pooling: dict[str, object]) -> None:
-    encoder = Encoder.open(sentence_folder(tiny_bert, tmp_path / "model", pooling))
+    encoder = opened(sentence_folder(tiny_bert, tmp_path / "model", pooling))
     assert (encoder.pooling, encoder.normalize, encoder.max_tokens) == ("cls", True, 7)
     expected = by_hand(tiny_bert, TEXTS[0], "cls")
     np.testing.assert_allclose(encoder.encode(TEXTS[0])[0], expected / np.linalg.norm(expected), atol=1e-5)
@@ -251,9 +267,9 @@ def test_the_folder_says_how(tiny_bert: Path, tmp_path: Path, pooling: dict[str,
 
 def test_what_cannot_be_run_is_refused(tiny_bert: Path, tmp_path: Path) -> None:
     with pytest.raises(UnsupportedModel, match="max"):
-        Encoder.open(sentence_folder(tiny_bert, tmp_path / "max", {"pooling_mode_max_tokens": True}))
+        opened(sentence_folder(tiny_bert, tmp_path / "max", {"pooling_mode_max_tokens": True}))
     with pytest.raises(UnsupportedModel, match="CNN"):
-        Encoder.open(sentence_folder(tiny_bert, tmp_path / "cnn", {"pooling_mode": "mean"}, last="CNN"))
+        opened(sentence_folder(tiny_bert, tmp_path / "cnn", {"pooling_mode": "mean"}, last="CNN"))
 
 
 @pytest.mark.parametrize(
@@ -262,12 +278,12 @@ def test_what_cannot_be_run_is_refused(tiny_bert: Path, tmp_path: Path) -> None:
 )
 def test_what_cannot_be_encoded(tiny_bert: Path, texts: object) -> None:
     with pytest.raises(InvalidData) as caught:
-        Encoder.open(tiny_bert).encode(texts)  # type: ignore[arg-type]
+        opened(tiny_bert).encode(texts)  # type: ignore[arg-type]
     assert caught.value.hint
 
 
 def test_columns_and_arrays_of_texts(tiny_bert: Path) -> None:
-    encoder = Encoder.open(tiny_bert)
+    encoder = opened(tiny_bert)
     expected = encoder.encode(["the cat", "rain"])
     for texts in (pd.Series(["the cat", "rain"]), np.array(["the cat", "rain"]), iter(["the cat", "rain"])):
         np.testing.assert_array_equal(encoder.encode(texts), expected)
@@ -276,17 +292,17 @@ def test_columns_and_arrays_of_texts(tiny_bert: Path) -> None:
 @pytest.mark.parametrize("size", ["x", 1.5, 0, -1])
 def test_odd_batch_sizes(tiny_bert: Path, size: object) -> None:
     with pytest.raises(InvalidData, match="batch_size"):
-        Encoder.open(tiny_bert).encode(TEXTS, batch_size=size)  # type: ignore[arg-type]
+        opened(tiny_bert).encode(TEXTS, batch_size=size)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("pooling", ["mean", "last"])
 def test_all_layers_at_once_are_those_one_by_one(tiny_llama: Path, pooling: str) -> None:
     seen: list[tuple[int, int]] = []
-    encoder = Encoder.open(tiny_llama, pooling=pooling)
+    encoder = opened(tiny_llama, pooling=pooling)
     every = encoder.encode_layers(TEXTS, batch_size=2, on_progress=lambda *done: seen.append(done))
     assert every.dtype == np.float32
     assert seen == [(2, 5), (4, 5), (5, 5)]
-    one_by_one = [Encoder.open(tiny_llama, layer=i, pooling=pooling).encode(TEXTS) for i in range(4)]
+    one_by_one = [opened(tiny_llama, layer=i, pooling=pooling).encode(TEXTS) for i in range(4)]
     np.testing.assert_allclose(every, one_by_one, atol=1e-5)
     np.testing.assert_allclose(encoder.encode_layers(TEXTS, [-1, 0]), every[[3, 0]], atol=1e-5)
     assert encoder.encode_layers([], [1]).shape == (1, 0, 16)
@@ -301,7 +317,7 @@ def test_the_last_layer_of_an_encoder_is_its_output(starter: Encoder) -> None:
 
 
 def test_layers_that_cannot_be_asked_for(tiny_llama: Path) -> None:
-    encoder = Encoder.open(tiny_llama)
+    encoder = opened(tiny_llama)
     for wrong in ([4], [-5], [1.0], "x", [], 2):
         with pytest.raises(InvalidData, match="layer"):
             encoder.encode_layers(TEXTS, wrong)  # type: ignore[arg-type]
@@ -336,4 +352,4 @@ def test_odd_modules(tiny_bert: Path, tmp_path: Path, modules: str) -> None:
     config = json.loads((folder / "config.json").read_text()) | {"pooling_mode": 5}
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(BrokenModel, match="odd"):
-        Encoder.open(folder)
+        opened(folder)

@@ -64,7 +64,8 @@ def test_our_own_server_gives_what_the_encoder_gives(starter: inb.Encoder) -> No
         encoder = inb.load_encoder("starter/embedding", endpoint=running.url + "/v1")
         texts = ["The cat sat on the mat.", "A feline rested on a rug.", "Zwölf Boxkämpfer", ""]
         assert (encoder.name, encoder.dimension) == ("starter/embedding", 384)
-        np.testing.assert_allclose(encoder.encode(texts), starter.encode(texts), atol=2e-3)
+        alike = (encoder.encode(texts) * starter.encode(texts)).sum(axis=1)
+        assert alike.min() > 0.999, "the server's may compute in bfloat16"
         made = inb.EmbeddingMap(texts[:3], encoder=encoder, projection="pca")
         assert made.neighbours("a kitten", k=1)["text"].iloc[0] in texts[:2]
         assert "starter/embedding" in made.title()

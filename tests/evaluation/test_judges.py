@@ -68,7 +68,7 @@ def test_similarity_is_the_cosine_of_vectors(model: inb.Model, monkeypatch: pyte
             known = {"four": (1, 0), "4": (3, 4), "nobody": (0, 1), "me": (0, 2)}
             return np.array([known[text] for text in texts], np.float32)
 
-    monkeypatch.setattr(judges, "open_encoder", lambda name: Encoder())
+    monkeypatch.setattr(judges, "open_encoder", lambda name, dtype: Encoder())
     saying(model, monkeypatch, "4", "me")
     found = inb.evaluate(model, inb.Task(ROWS, "{{ question }}", inb.SemanticSimilarity()))
     assert [item["values"]["similarity"] for item in found.items] == pytest.approx([0.6, 1.0])
