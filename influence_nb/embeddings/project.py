@@ -23,6 +23,9 @@ Floats = NDArray[np.float32]
 FEWEST_FOR_UMAP = 5
 """Below this, a graph of neighbours says nothing; `umap` and `tsne` then lay the points out as PCA does."""
 
+_ROWS = 2**14
+"""Rows that are taken into float64 at once."""
+
 _numba = threading.Lock()  # not every threading layer of numba stands two callers at once
 
 
@@ -161,7 +164,10 @@ class Tsne:
 
 
 def pca(vectors: Floats, seed: int = 0) -> Pca:
-    """Principal components by an exact singular value decomposition.
+    """Principal components: exact, in float64, and without a copy of vectors that lie on the disk.
+
+    They come from a singular value decomposition; of more rows than dimensions from the covariance, whose d² numbers
+    are summed a block of rows at a time.
 
     Args:
         vectors: (n, d), n at least 1. Signs are fixed so that each direction's largest part is positive.
@@ -169,15 +175,33 @@ def pca(vectors: Floats, seed: int = 0) -> Pca:
     """
     del seed
     mean = vectors.mean(axis=0, dtype=np.float64)
-    centred = vectors - mean
-    _, spread, rows = np.linalg.svd(centred, full_matrices=False)
+    spread, found = _spread(vectors, mean)
     directions = np.zeros((vectors.shape[1], 2))
-    directions[:, : len(rows[:2])] = rows[:2].T
+    directions[:, : len(spread)] = found[:, :2]
     largest = np.abs(directions).argmax(axis=0)
     directions *= np.where(directions[largest, [0, 1]] < 0, -1, 1)
-    total = float((spread**2).sum())
-    shares = [float(s**2) / total if total else 0.0 for s in spread[:2]] + [0.0, 0.0]
-    return Pca((centred @ directions).astype(np.float32), (shares[0], shares[1]), mean, directions)
+    total = float(spread.sum())
+    shares = [float(one) / total if total else 0.0 for one in spread[:2]] + [0.0, 0.0]
+    points = np.concatenate([((rows - mean) @ directions).astype(np.float32) for rows in _blocks(vectors)])
+    return Pca(points, (shares[0], shares[1]), mean, directions)
+
+
+def _spread(vectors: Floats, mean: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The sums of squares along the principal directions, the largest first, and the directions as columns."""
+    count, width = vectors.shape
+    if count <= width:
+        _, spread, rows = np.linalg.svd(vectors - mean, full_matrices=False)
+        return spread**2, rows.T
+    products = np.zeros((width, width))
+    for some in _blocks(vectors):
+        centred = some - mean
+        products += centred.T @ centred
+    values, columns = np.linalg.eigh(products)
+    return np.maximum(values[::-1], 0), columns[:, ::-1]
+
+
+def _blocks(vectors: Floats) -> Iterator[Floats]:
+    return (vectors[begin : begin + _ROWS] for begin in range(0, len(vectors), _ROWS))
 
 
 def umap(vectors: Floats, seed: int = 0, neighbours: int = 15, min_dist: float = 0.1) -> Umap | Pca:

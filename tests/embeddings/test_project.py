@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from influence_nb.embeddings import project
 from influence_nb.embeddings.project import PROJECTIONS, Pca, checked, find_projection, pca, tsne, umap
 from influence_nb.errors import CapabilityMissing, InvalidData
 
@@ -62,10 +63,14 @@ def test_points_that_are_all_the_same(name: str, value: float) -> None:
     assert np.isfinite(layout.points).all()
 
 
-def test_pca_equals_scikit_learn() -> None:
+@pytest.mark.parametrize("width", [3, 40, 100])
+def test_pca_equals_scikit_learn(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     from sklearn.decomposition import PCA
 
-    vectors = clusters(60)
+    monkeypatch.setattr(project, "_ROWS", 7)  # 60 rows are several blocks, as a million are
+    vectors = np.random.default_rng(0).standard_normal((60, width)).astype(np.float32) * np.arange(
+        1, width + 1
+    )
     ours, theirs = pca(vectors), PCA(2, svd_solver="full").fit(vectors)
     assert ours.explained == pytest.approx(tuple(theirs.explained_variance_ratio_), abs=1e-5)
     np.testing.assert_allclose(np.abs(ours.points), np.abs(theirs.transform(vectors)), atol=1e-3)
