@@ -28,6 +28,7 @@ It knows nothing of torch, the Hub or the widgets: foreign errors are translated
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -177,3 +178,9 @@ class SettingsError(InfluenceError):
 
 class PortInUse(InfluenceError):
     """Another program listens where a server was to."""
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a disk, a quota or a limit on the size of files left no room; NumPy gives no number, only words."""
+    no_room = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return no_room or (error.errno is None and " requested and " in str(error))

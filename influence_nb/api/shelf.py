@@ -6,15 +6,13 @@ It does not know hubs, nor how a model is loaded.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 from influence_nb.arguments import quoted
 from influence_nb.engine import registry
-from influence_nb.engine.convert import gguf_to_safetensors
+from influence_nb.engine.starters import ready
 from influence_nb.errors import ModelNotFound
-from influence_nb.hub import starters
-from influence_nb.hub.progress import Meter, OnProgress
+from influence_nb.hub.progress import OnProgress
 from influence_nb.store.library import Library
 from influence_nb.store.models import IncompleteModel, LocalModel
 
@@ -46,24 +44,9 @@ def here(model: object) -> LocalModel:
 def starter(
     name: str, on_progress: OnProgress | None = None, cancel: threading.Event | None = None
 ) -> LocalModel:
-    """A starter, fetched and unpacked where it is not here yet; errors as `hub.starters.fetch`'s."""
-    folder = starters.fetch(name, on_progress, cancel)
-    for gguf in folder.glob("*.gguf"):
-        gguf_to_safetensors(gguf, folder / "safetensors", _converting(gguf, on_progress))
+    """A starter, fetched and unpacked where it is not here yet; errors as `engine.starters.ready`'s."""
+    ready(name, on_progress, cancel)
     return library()[name]
-
-
-def _converting(gguf: Path, on_progress: OnProgress | None) -> Callable[[float], None] | None:
-    """Tells of an unpacking the way a fetch is told of: in bytes of the file."""
-    if on_progress is None:
-        return None
-    meter = Meter(gguf.stat().st_size, on_progress)
-
-    def tell(share: float) -> None:
-        done = int(share * meter.all_total)
-        meter.tell("convert", gguf.name, done, meter.all_total, done)
-
-    return tell
 
 
 def _is_loaded(model: LocalModel | IncompleteModel) -> bool:

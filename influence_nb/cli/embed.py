@@ -99,7 +99,13 @@ def command(
                 if streams:
                     assert output is not None
                     vectors = encoder.encode_to(
-                        output, file, text=text, prompt=prompt, cancel=cancel, on_progress=tell
+                        output,
+                        file,
+                        text=text,
+                        prompt=prompt,
+                        cancel=cancel,
+                        on_progress=tell,
+                        overwrite=True,  # as every other --output
                     )
                 else:
                     vectors = encoder.encode(

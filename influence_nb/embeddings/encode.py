@@ -84,7 +84,8 @@ def find_local(
     model: str | Path | LocalModel | None, on_progress: Callable[[Progress], None] | None = None
 ) -> LocalModel:
     """The model of that name or folder; a starter is fetched where it is not here yet. Arguments as `open_encoder`."""
-    from influence_nb.hub import starters
+    from influence_nb.engine import starters
+    from influence_nb.hub.starters import STARTERS
     from influence_nb.store.library import Library
 
     if isinstance(model, LocalModel):
@@ -95,10 +96,10 @@ def find_local(
             f"Give a name such as {STARTER!r}, a folder, or a model of inb.library().",
         )
     name = STARTER if model is None else model
-    if isinstance(name, Path) or (name not in starters.STARTERS and os.path.isdir(name)):
+    if isinstance(name, Path) or (name not in STARTERS and os.path.isdir(name)):
         return LocalModel.from_folder(name)
-    if name in starters.STARTERS and not starters.is_here(name):
-        starters.fetch(name, on_progress=on_progress)
+    if name in STARTERS:
+        starters.ready(name, on_progress)
     return Library()[name]
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from influence_nb.arguments import expect_bool, expect_path, quoted
 from influence_nb.embeddings import picture
 from influence_nb.embeddings.map_page import page
-from influence_nb.errors import InvalidData
+from influence_nb.errors import InvalidData, NotEnoughDisk, is_full
 
 if TYPE_CHECKING:
     import pandas
@@ -100,12 +100,19 @@ def save(
             f"There is no column {quoted(name)} to colour by.",
             f"There are: {', '.join(map.columns) or 'none beside the text'}.",
         )
+    if not target.parent.is_dir():
+        raise InvalidData(f"There is no folder {target.parent}.", "Make it, or choose another place.")
     beside = target.with_name(f".{target.stem}-{secrets.token_hex(4)}{target.suffix}")
     try:
         write(job, beside)
         os.replace(beside, target)
     except OSError as error:
-        raise InvalidData(f"{target} cannot be written: {error}.", "Choose another file.") from error
+        words = error.strerror or str(error)
+        if is_full(error):
+            raise NotEnoughDisk(
+                f"There is no room for {target}: {words}.", "Make room, or choose another place."
+            ) from error
+        raise InvalidData(f"{target} cannot be written: {words}.", "Choose another file.") from error
     finally:
         beside.unlink(missing_ok=True)
     return target

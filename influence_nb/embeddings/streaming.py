@@ -6,7 +6,6 @@ that the next run of the same texts and encoder knows what it may keep. It does 
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import itertools
 import json
@@ -24,7 +23,7 @@ from influence_nb.arguments import expect_path, quoted
 from influence_nb.embeddings.reading import count_texts, is_file_name, iter_texts
 from influence_nb.embeddings.text_encoder import bar
 from influence_nb.embeddings.texts import checked
-from influence_nb.errors import InfluenceError, InvalidData, NotEnoughDisk
+from influence_nb.errors import InfluenceError, InvalidData, NotEnoughDisk, is_full
 
 if TYPE_CHECKING:
     from influence_nb.embeddings.text_encoder import TextEncoder
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 TEXTS = 512
 """So many are taken at a time: enough to pack batches well, and what a kill loses at most."""
 _HEADER = 128
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def encode_to(
@@ -46,6 +44,7 @@ def encode_to(
     cancel: threading.Event | None,
     prompt: str | None,
     show_progress: bool,
+    overwrite: bool,
 ) -> NDArray[np.floating[Any]]:
     """See `TextEncoder.encode_to`."""
     expect_path(path=path)
@@ -56,6 +55,11 @@ def encode_to(
         )
     if not target.parent.is_dir():
         raise InvalidData(f"There is no folder {target.parent}.", "Make it, or choose another place.")
+    if target.exists() and (target.is_dir() or not overwrite):
+        raise InvalidData(
+            f"{target} is there already.",
+            "np.load(path, mmap_mode='r') reads it; overwrite=True encodes anew, and replaces it at the end.",
+        )
     if dtype not in ("float32", "float16"):
         raise InvalidData(f"dtype={quoted(dtype)} cannot be.", "Give 'float32' or 'float16'.")
     source, total = _source(texts, text)
@@ -250,7 +254,7 @@ class _Partial:
         return known
 
     def _failed(self, error: OSError) -> InfluenceError:
-        if error.errno in _FULL:
+        if is_full(error):
             return NotEnoughDisk(
                 f"There is no room for {self._target}: {error.strerror}.",
                 "Make room; the same call goes on from where it stopped. dtype='float16' takes half.",

@@ -165,6 +165,7 @@ class TextEncoder(ABC):
         *,
         prompt: str | None = None,
         show_progress: bool = False,
+        overwrite: bool = False,
     ) -> NDArray[np.floating[Any]]:
         """Encode more than memory holds: vectors go to a file as they are made, and a stopped call is gone on with.
 
@@ -183,12 +184,14 @@ class TextEncoder(ABC):
             cancel: as in `encode`.
             prompt: as in `encode`.
             show_progress: as in `encode`.
+            overwrite: whether a file that is there already is replaced, at the end.
 
         Returns:
             The vectors (n, d), mapped from the file, not in memory.
 
         Raises:
-            InvalidData: as `encode`; there is a file of another kind at the path, or its folder cannot be written.
+            InvalidData: as `encode`; the path does not end in .npy, there is a file already, or its folder cannot be
+                written.
             NotEnoughDisk: the disk is full; what was done is kept.
             InfluenceError: it was cancelled; what was done is kept.
         """
@@ -198,9 +201,9 @@ class TextEncoder(ABC):
             batch_size = whole("batch_size", batch_size, 1)
         expect_event(cancel)
         expect_call(on_progress=on_progress)
-        expect_bool(show_progress=show_progress)
+        expect_bool(show_progress=show_progress, overwrite=overwrite)
         return encode_to(
-            self, path, texts, text, dtype, batch_size, on_progress, cancel, prompt, show_progress
+            self, path, texts, text, dtype, batch_size, on_progress, cancel, prompt, show_progress, overwrite
         )
 
     def prompt_text(self, prompt: str | None) -> str:

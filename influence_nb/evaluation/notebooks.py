@@ -25,7 +25,7 @@ from typing import Any
 from influence_nb.arguments import expect_bool, expect_call, expect_path, quoted
 from influence_nb.engine.machine import machine
 from influence_nb.engine.receipts import Receipt, package_versions
-from influence_nb.errors import InfluenceError, InvalidData, NotebookFailed, NotEnoughDisk
+from influence_nb.errors import InfluenceError, InvalidData, NotebookFailed, NotEnoughDisk, is_full
 from influence_nb.evaluation import runs
 from influence_nb.evaluation.record import recorded
 from influence_nb.evaluation.run import alone, now
@@ -196,7 +196,7 @@ def execute(
             "Choose another kernel in JupyterLab, and save the notebook.",
         ) from error
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        if not is_full(error) and error.errno not in (errno.EACCES, errno.EROFS):
             raise
         raise NotEnoughDisk(
             f"{out} cannot be written: {error}.", "Free some space and run it again."

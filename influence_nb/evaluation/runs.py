@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from influence_nb.arguments import expect_path, quoted
 from influence_nb.engine import jsons
 from influence_nb.engine.receipts import Receipt
-from influence_nb.errors import InvalidData, NotEnoughDisk
+from influence_nb.errors import InvalidData, NotEnoughDisk, is_full
 from influence_nb.evaluation.intervals import Metric
 from influence_nb.evaluation.tasks import Task, digest
 from influence_nb.settings import settings
@@ -282,7 +282,7 @@ def import_run(path: str | Path, again: bool = False) -> Run:
                 shutil.rmtree(home() / identifier, ignore_errors=True)  # of one that did not end
                 shutil.move(str(Path(inside) / identifier), home() / identifier)
     except (OSError, zipfile.BadZipFile) as error:
-        if isinstance(error, OSError) and error.errno == 28:
+        if isinstance(error, OSError) and is_full(error):
             raise NotEnoughDisk(f"There is no room for the run: {error}.", "Free some space.") from error
         raise InvalidData(
             f"{path} cannot be read: {error}.", "Give a file that run.export() wrote."

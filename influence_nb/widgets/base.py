@@ -21,6 +21,7 @@ from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
 from influence_nb.errors import InfluenceError
+from influence_nb.widgets import threads
 from influence_nb.widgets.keys import keep_keys
 
 T = TypeVar("T")
@@ -122,7 +123,7 @@ def in_background(work: Callable[[], T], after: Future[Any] | None = None) -> Fu
             future.set_exception(error)
 
     context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(run,), daemon=True).start()
+    threads.start(functools.partial(context.run, run))
     return future
 
 

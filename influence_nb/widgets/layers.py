@@ -27,6 +27,7 @@ from influence_nb.embeddings.table import table
 from influence_nb.embeddings.text_encoder import TextEncoder
 from influence_nb.errors import InvalidData
 from influence_nb.picture import image_html, png
+from influence_nb.widgets import threads
 from influence_nb.widgets.base import (
     StaticFallback,
     answer_on_own_loop,
@@ -231,7 +232,8 @@ class LayerExplorer(StaticFallback, ipywidgets.VBox):
             )
 
         progress(0, len(self._frame))
-        vectors = self.encoder.encode_layers(list(self._frame[self._text]), on_progress=progress)
+        texts = list(self._frame[self._text])
+        vectors = self.encoder.encode_layers(texts, on_progress=progress, cancel=threads.leaving)
         if len(self._frame) >= FEWEST:
             name = self.encoder.name
             self._similar = LayerSimilarity(cka(vectors), (name, name), len(self._frame))

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
+from influence_nb.widgets import threads
+
 T = TypeVar("T")
 
 
@@ -97,7 +99,7 @@ class Newest:
                     self._running, _, run = self._waiting
                     self._waiting = None
 
-        threading.Thread(target=whole, daemon=True).start()
+        threads.start(whole, self.cancel)
 
 
 class Timer(Protocol):

@@ -173,10 +173,10 @@ def test_memory_does_not_grow_with_the_texts(
 
     encoder.encode_to(tmp_path / "out.npy", texts(64))
     tracemalloc.start()
-    encoder.encode_to(tmp_path / "out.npy", texts(512))
+    encoder.encode_to(tmp_path / "out.npy", texts(512), overwrite=True)
     small = tracemalloc.get_traced_memory()[1]
     tracemalloc.reset_peak()
-    encoder.encode_to(tmp_path / "out.npy", texts(3072))
+    encoder.encode_to(tmp_path / "out.npy", texts(3072), overwrite=True)
     large = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert large < 2 * small
