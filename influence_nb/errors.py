@@ -181,6 +181,5 @@ class PortInUse(InfluenceError):
 
 
 def is_full(error: OSError) -> bool:
-    """Whether a disk, a quota or a limit on the size of files left no room; NumPy gives no number, only words."""
-    no_room = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    return no_room or (error.errno is None and " requested and " in str(error))
+    """Whether a disk, a quota or a limit on the size of files left no room."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

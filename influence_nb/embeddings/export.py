@@ -131,8 +131,12 @@ def _numbers(map: EmbeddingMap, rows: Sequence[int]) -> Rows:
 
 
 def _vectors(job: Job, path: Path) -> None:
-    with path.open("wb") as file:
-        np.save(file, job.map.vectors[job.rows])
+    vectors = np.ascontiguousarray(job.map.vectors[job.rows])
+    with path.open(
+        "wb"
+    ) as file:  # not np.save: on a full disk that loses the end of a short array without a word
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(vectors))
+        file.write(vectors.data)
 
 
 def _parquet(job: Job, path: Path) -> None:

@@ -237,6 +237,9 @@ class EmbeddingMap(Answers):
     def place(self, texts: str | Sequence[str]) -> Floats:
         """Where further texts go on the map in use: (m, 2). The points that are there do not move.
 
+        With UMAP a place is approximate, and depends a little on the texts that are placed with it; a text of the map
+        comes to its own point.
+
         Raises:
             CapabilityMissing: the projection has no place for them, as t-SNE.
         """

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from influence_nb.arguments import quoted, real, whole
+from influence_nb.embeddings.neighbours import nearest
 from influence_nb.errors import CapabilityMissing, InvalidData
 
 Floats = NDArray[np.float32]
@@ -23,6 +24,8 @@ Floats = NDArray[np.float32]
 FEWEST_FOR_UMAP = 5
 """Below this, a graph of neighbours says nothing; `umap` and `tsne` then lay the points out as PCA does."""
 
+_SAME = 1 - 1e-5
+"""Vectors whose cosine is above this are of one text: so far apart its vectors come out beside other texts."""
 _ROWS = 2**14
 """Rows that are taken into float64 at once."""
 
@@ -127,11 +130,19 @@ class Umap:
     axes: tuple[str, str] = ("UMAP 1 (arbitrary units)", "UMAP 2 (arbitrary units)")
 
     def place(self, vectors: Floats) -> Floats:
-        """Place (m, d) among the points that are there, by the neighbours each has: (m, 2)."""
+        """Place (m, d) among the points that are there, by the neighbours each has: (m, 2).
+
+        One that the map has already comes to its own point. Other places are approximate: UMAP draws while it looks for
+        them, and those that are asked for together push each other.
+        """
         if not len(vectors):
             return np.zeros((0, 2), np.float32)
         with _compiling():
-            return np.asarray(self._reducer.transform(vectors), np.float32)
+            placed = np.asarray(self._reducer.transform(vectors), np.float32)
+        rows, alike = nearest(vectors, self._reducer._raw_data, 1)
+        known = alike[:, 0] >= _SAME
+        placed[known] = self.points[rows[known, 0]]
+        return placed
 
 
 @dataclass(frozen=True)

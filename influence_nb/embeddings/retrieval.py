@@ -28,6 +28,7 @@ Floats = NDArray[np.float64]
 
 MEASURES = ("recall", "ndcg", "reciprocal_rank")
 """What each query is measured by."""
+USUAL_K = 10
 _QUERIES = 2**8
 _DRAWS = 2000
 _NAMED = 5
@@ -181,7 +182,7 @@ def retrieval(
     documents: Sequence[str],
     answers: Sequence[Any],
     encoder: TextEncoder | str | Path | None = None,
-    k: int = 10,
+    k: int | None = None,
     vectors: tuple[Any, Any] | None = None,
 ) -> Retrieval:
     """Rank the documents for each query by cosine, and measure how far up its answers come.
@@ -192,7 +193,7 @@ def retrieval(
         answers: m, for each query the number of the document that answers it, a list of such numbers, or
             {number: grade}, where a higher grade answers better and 0 not at all.
         encoder: from `inb.load_encoder()`, or a model's name or folder; None opens `starter/embedding`.
-        k: how many documents of each ranking are looked at, from 1 to n.
+        k: how many documents of each ranking are looked at, from 1 to n; None takes 10, or all of fewer.
         vectors: one's own, of the queries and of the documents: (m, d) and (n, d), as `EmbeddingMap` takes them.
             Nothing is encoded then.
 
@@ -202,7 +203,7 @@ def retrieval(
     """
     asked, held = _texts(queries, "queries"), _texts(documents, "documents")
     grades = _graded(answers, asked, len(held))
-    k = whole("k", k, 1, len(held))
+    k = depth(k, len(held))
     if vectors is None:
         found = opened(encoder)
         name = found.name
@@ -212,6 +213,15 @@ def retrieval(
         sides = _brought(vectors, asked, held)
     ranks, first = _ranked(unit(sides[0]), unit(sides[1]), grades)
     return Retrieval(tuple(asked), tuple(held), tuple(ranks), tuple(grades), first, k, name)
+
+
+def depth(k: int | None, count: int) -> int:
+    """How many of `count` documents are looked at: k, or 10 and at most all where nobody says.
+
+    Raises:
+        InvalidData: there are not so many.
+    """
+    return min(USUAL_K, count) if k is None else whole("k", k, 1, count)
 
 
 def _ranked(

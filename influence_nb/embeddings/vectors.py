@@ -5,7 +5,8 @@ It does not know what made them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
+import warnings
+from collections.abc import Callable, Sequence, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 
 _ROWS = 2**16
+_LARGEST = np.float32(1e18)
+"""The squares of larger numbers are infinite in float32, and so are lengths of vectors that hold them."""
 _NAMED = 5
 """So many rows are named where many are at fault."""
 
@@ -48,6 +51,16 @@ def brought(vectors: Any, frame: pandas.DataFrame) -> Floats:
             "Give one vector for each row.",
         )
     check_finite(matrix)
+    zeros = _where(matrix, lambda block: ~block.any(axis=1))
+    if len(zeros):
+        are = (
+            "is all zeros: it has no direction"
+            if len(zeros) == 1
+            else "are all zeros: they have no direction"
+        )
+        warnings.warn(
+            f"{_rows(zeros)} of the vectors {are}, and a similarity of 0 to all others.", stacklevel=3
+        )
     return matrix
 
 
@@ -55,18 +68,23 @@ def check_finite(matrix: Floats) -> None:
     """Refuse vectors that hold something else than numbers.
 
     Raises:
-        InvalidData: NaN or an infinite number among them; says in which rows.
+        InvalidData: NaN, an infinite number or one beyond 1e18 among them; says in which rows.
     """
-    blocks = range(0, len(matrix), _ROWS)
-    found = [
-        start + np.flatnonzero(~np.isfinite(matrix[start : start + _ROWS]).all(axis=1)) for start in blocks
-    ]
-    wrong = np.concatenate(found) if found else np.zeros(0, np.intp)
+    wrong = _where(matrix, lambda block: ~(np.abs(block) <= _LARGEST).all(axis=1))
     if len(wrong):
         raise InvalidData(
-            f"{_rows(wrong)} of the vectors {'holds' if len(wrong) == 1 else 'hold'} NaN or infinite numbers.",
+            f"{_rows(wrong)} of the vectors {'holds' if len(wrong) == 1 else 'hold'} NaN or infinite numbers, or ones "
+            f"beyond {_LARGEST:g}.",
             "Leave such rows out, or compute their vectors again: in float32 where half precision overflowed.",
         )
+
+
+def _where(matrix: Floats, odd: Callable[[Floats], Any]) -> NDArray[np.intp]:
+    """The numbers of the rows that are odd, some rows at a time."""
+    found = [
+        start + np.flatnonzero(odd(matrix[start : start + _ROWS])) for start in range(0, len(matrix), _ROWS)
+    ]
+    return np.concatenate(found) if found else np.zeros(0, np.intp)
 
 
 def _read(path: Path, frame: pandas.DataFrame) -> Any:
@@ -82,6 +100,8 @@ def _read(path: Path, frame: pandas.DataFrame) -> Any:
 def _matrix(vectors: Any) -> Floats:
     if isinstance(vectors, Sequence):
         _check_lengths(vectors)
+    if np.iscomplexobj(vectors):
+        raise InvalidData("The vectors hold complex numbers.", "Give real ones, such as vectors.real.")
     kept = isinstance(vectors, np.memmap) and vectors.dtype in (np.float16, np.float32)
     try:
         matrix = vectors if kept else np.asarray(vectors, np.float32)

@@ -16,8 +16,8 @@ from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from influence_nb.arguments import expect_text, quoted, whole
-from influence_nb.embeddings.retrieval import MEASURES, retrieval
+from influence_nb.arguments import expect_text, quoted
+from influence_nb.embeddings.retrieval import MEASURES, depth, retrieval
 from influence_nb.embeddings.text_encoder import TextEncoder, Vectors
 from influence_nb.engine.sampling import Sampling
 from influence_nb.errors import InvalidData
@@ -36,14 +36,14 @@ class Retrieves(Scorer):
         documents: n texts.
         answer: the column that says which documents answer: one, a list, or {document: grade}, where a higher grade
             answers better and 0 not at all. A document is named by its place from 0, or its text.
-        k: how many documents of each ranking are looked at, from 1; of fewer documents all.
+        k: how many documents of each ranking are looked at, from 1 to n; None takes 10, or all of fewer.
         query_prompt: what stands before the queries, as `encode` takes it: a name of the encoder's prompts, or text.
         document_prompt: what stands before the documents.
     """
 
     documents: tuple[str, ...]
     answer: str = "answer"
-    k: int = 10
+    k: int | None = None
     query_prompt: str | None = None
     document_prompt: str | None = None
 
@@ -65,7 +65,7 @@ class Retrieves(Scorer):
             )
         expect_text(query_prompt=self.query_prompt, document_prompt=self.document_prompt)
         object.__setattr__(self, "documents", found)
-        object.__setattr__(self, "k", min(whole("k", self.k, 1), len(found)))
+        object.__setattr__(self, "k", depth(self.k, len(found)))
 
     def check(self, rows: Sequence[Row]) -> None:
         """See `Scorer`."""

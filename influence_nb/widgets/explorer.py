@@ -20,6 +20,7 @@ from influence_nb.embeddings.clusters import Clusters
 from influence_nb.embeddings.filters import in_words
 from influence_nb.embeddings.map import EmbeddingMap
 from influence_nb.embeddings.quality import Quality
+from influence_nb.embeddings.texts import checked
 from influence_nb.errors import CapabilityMissing, InvalidData
 from influence_nb.widgets.base import (
     StaticFallback,
@@ -190,6 +191,7 @@ class EmbeddingExplorer(StaticFallback, ExplorerTraits, ipywidgets.VBox):
             A future of the neighbours, done when they and the mark are shown; None for an empty text, or when
             something else was asked for meanwhile.
         """
+        checked([text])
         with self._lock:
             if text == self.typed:
                 return self._find(text)

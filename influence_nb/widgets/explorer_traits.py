@@ -13,6 +13,7 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
+from influence_nb.arguments import real
 from influence_nb.embeddings.columns import can_colour, is_numeric
 from influence_nb.embeddings.filters import checked
 from influence_nb.embeddings.map import EmbeddingMap
@@ -83,6 +84,11 @@ class ExplorerTraits(traitlets.HasTraits):
     def _projection_exists(self, proposal: Any) -> str:
         find_projection(proposal["value"])
         return str(proposal["value"])
+
+    @traitlets.validate("threshold")
+    def _can_be_reached(self, proposal: Any) -> float | None:
+        least = proposal["value"]
+        return None if least is None else real("threshold", least, -1, 1)
 
     @traitlets.validate("filters")
     def _filters_hold(self, proposal: Any) -> dict[str, Any]:

@@ -17,6 +17,8 @@ FRAME_STYLE = """<style>
 .inb-explorer .inb-title { font-size: 12px; opacity: .8; padding-top: 4px; }
 .inb-explorer .inb-map { border: 1px solid var(--jp-border-color2, rgba(128,128,128,.35)); border-radius: 4px;
   overflow: visible; margin: 2px 0; }
+body:not([data-jp-theme-light="false"]) .inb-explorer .inb-map canvas[style*="pointer-events: none"] {
+  filter: invert(1); } /* the names of clusters: white with a dark rim, as the dark theme wants them */
 .inb-explorer .inb-legend { display: flex; flex-wrap: wrap; gap: 2px 14px; font-size: 12px; line-height: 1.7; }
 .inb-explorer .inb-legend i { display: inline-block; width: 10px; height: 10px; border-radius: 5px;
   margin-right: 5px; }

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import influence_nb as inb
 from influence_nb.embeddings.encode import Encoder, open_encoder
 from influence_nb.embeddings.pooling import POOLINGS
 from influence_nb.engine import device as devices
@@ -25,7 +26,10 @@ from influence_nb.errors import (
     OutOfMemory,
     UnsupportedModel,
 )
+from influence_nb.hub import starters
 
+PACKED = starters.folder("starter/chat")
+"""Where it lies in the home of whoever runs the tests."""
 opened = partial(Encoder.open, dtype="float32")
 TEXTS = ["the cat sat on the mat", "rain", "python code", "the bank on the river", "a dog sat"]
 
@@ -60,6 +64,17 @@ def test_auto_computes_what_the_cpu_is_good_at(
     alike = (encoder.encode(texts) * starter.encode(texts)).sum(axis=1)
     assert alike.min() > 0.999
     assert open_encoder(device="cpu", dtype="float32").dtype == "float32"
+
+
+def test_a_starter_that_is_packed_is_unpacked_for_an_encoder(tmp_home: Path) -> None:
+    folder = starters.folder("starter/chat")
+    folder.mkdir(parents=True)
+    for member in starters.starter("starter/chat").files:
+        (folder / member.name).symlink_to(PACKED / member.name)
+    encoder = open_encoder("starter/chat", device="cpu", pooling="mean")
+    assert encoder.encode("rain").shape == (1, 576)
+    tokens, vectors = inb.token_vectors("starter/chat")
+    assert vectors.shape == (len(tokens), 576)
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from influence_nb.embeddings.map import EmbeddingMap
-from influence_nb.errors import InvalidData
+from influence_nb.errors import InvalidData, NotEnoughDisk
+from tests.embeddings.test_cache import no_more_than
 
 EVIL = "</script><script>alert(1)</script>"
 
@@ -57,22 +58,15 @@ def test_a_page_holds_its_data_and_texts_are_no_markup(map: EmbeddingMap, tmp_pa
     assert map.quality().warning == data["trust"]["warning"] != ""
 
 
-def test_a_file_that_is_there_stays(
-    map: EmbeddingMap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_is_there_stays(map: EmbeddingMap, tmp_path: Path) -> None:
     path = tmp_path / "m.npy"
     path.write_text("mine")
     with pytest.raises(InvalidData, match="there already"):
         map.save(path)
     assert path.read_text() == "mine"
 
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(np, "save", full)
-        with pytest.raises(InvalidData, match="No space left"):
-            map.save(path, overwrite=True)
+    with no_more_than(200), pytest.raises(NotEnoughDisk, match="no room"):
+        map.save(path, overwrite=True)
     assert path.read_text() == "mine"
     assert [one.name for one in tmp_path.iterdir()] == ["m.npy"]
     map.save(path, overwrite=True)
@@ -89,7 +83,7 @@ def test_a_file_that_is_there_stays(
         ("m.npy", {"rows": [0.5]}, "no row numbers"),
         ("m.png", {"color": "shape"}, "no column 'shape'"),
         ("m.png", {"projection": "round"}, "no projection"),
-        ("no/such/folder/m.npy", {}, "cannot be written"),
+        ("no/such/folder/m.npy", {}, "no folder"),
     ],
 )
 def test_what_cannot_be_saved(

@@ -56,6 +56,15 @@ def test_placing_moves_nothing_and_lands_in_the_own_cluster(name: str) -> None:
     assert layout.place(vectors[:0]).shape == (0, 2)
 
 
+@pytest.mark.parametrize("name", ["umap", "pca"])
+def test_a_text_of_the_map_comes_to_its_own_point(name: str) -> None:
+    vectors = clusters(80)
+    layout = find_projection(name)(vectors, 0)
+    alone, together = layout.place(vectors[3:4]), layout.place(vectors[[9, 3, 70]])
+    np.testing.assert_allclose(alone[0], layout.points[3], atol=1e-5)
+    np.testing.assert_allclose(together, layout.points[[9, 3, 70]], atol=1e-5)
+
+
 @pytest.mark.parametrize("name", PROJECTIONS)
 @pytest.mark.parametrize("value", [0, 1])
 def test_points_that_are_all_the_same(name: str, value: float) -> None:

@@ -106,6 +106,13 @@ def test_what_it_refuses(answers: Any, k: int, message: str, hint: str) -> None:
     assert hint in caught.value.hint
 
 
+def test_without_k_as_many_as_there_are_and_at_most_ten() -> None:
+    vectors = np.eye(12, dtype=np.float32)
+    names = [f"d{at}" for at in range(12)]
+    assert inb.retrieval(names[:3], names[:3], [0, 1, 2], vectors=(vectors[:3], vectors[:3])).k == 3
+    assert inb.retrieval(names, names, range(12), vectors=(vectors, vectors)).k == 10
+
+
 def test_texts_and_vectors_that_cannot_be() -> None:
     with pytest.raises(InvalidData, match="no queries"):
         inb.retrieval([], ["d"], [])

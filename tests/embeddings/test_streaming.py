@@ -66,12 +66,12 @@ def test_all_that_holds_texts(encoder: Encoder, tmp_path: Path) -> None:
     expected, seen = encoder.encode(TEXTS), []
     for data in (frame, tmp_path / "a.csv", str(tmp_path / "a.parquet")):
         found = encoder.encode_to(
-            tmp_path / "out.npy", data, text="body", on_progress=lambda *step: seen.append(step)
+            tmp_path / "out.npy", data, "body", on_progress=lambda *step: seen.append(step), overwrite=True
         )
         np.testing.assert_allclose(found, expected, atol=1e-5)
         assert seen[-1] == (50, 50)
     with pytest.raises(InvalidData, match="no column 'text'"):
-        encoder.encode_to(tmp_path / "out.npy", frame)
+        encoder.encode_to(tmp_path / "other.npy", frame)
 
 
 def test_cancelled_it_goes_on(encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,6 +163,18 @@ def test_a_full_disk_midway(encoder: Encoder, tmp_path: Path) -> None:
     np.testing.assert_allclose(found, encoder.encode(TEXTS), atol=1e-5)
 
 
+def test_a_file_that_is_there_is_replaced_only_when_told(encoder: Encoder, tmp_path: Path) -> None:
+    path = tmp_path / "out.npy"
+    path.write_text("mine")
+    with pytest.raises(InvalidData, match="there already"):
+        encoder.encode_to(path, TEXTS)
+    assert path.read_text() == "mine"
+    assert len(encoder.encode_to(path, TEXTS, overwrite=True)) == len(TEXTS)
+    with pytest.raises(InvalidData, match="there already"):
+        encoder.encode_to(path, ["rain"])
+    assert len(np.load(path)) == len(TEXTS)
+
+
 def test_memory_does_not_grow_with_the_texts(
     encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,7 +195,7 @@ def test_memory_does_not_grow_with_the_texts(
 
 
 def test_no_texts_and_odd_arguments(encoder: Encoder, tmp_path: Path) -> None:
-    assert encoder.encode_to(tmp_path / "out.npy", []).shape == (0, 16)
+    assert encoder.encode_to(tmp_path / "none.npy", []).shape == (0, 16)
     odd: list[tuple[dict[str, Any], str]] = [
         ({"path": tmp_path / "out.bin"}, "does not end in .npy"),
         ({"path": tmp_path / "no" / "out.npy"}, "There is no folder"),

@@ -66,6 +66,8 @@ def test_without_an_encoder_typed_texts_are_refused_and_the_rest_works(vectors: 
             [[1.0, float("nan")]] + [[1.0, 2.0]] * 18 + [[float("inf"), 0.0]],
             "Rows 0, 19 of the vectors hold NaN",
         ),
+        ([[3e38, 1.0]] + [[1.0, 2.0]] * 19, "Row 0 of the vectors holds .* beyond 1e"),
+        (np.full((20, 2), 1 + 1j), "complex"),
         ([["a", "b"]] * 20, "no matrix of numbers"),
         ([[1.0, 2.0]] * 19 + [None], "Row 19 of the vectors is none"),
         ("nowhere", "no column of the data, nor a file"),
@@ -77,6 +79,12 @@ def test_what_is_refused(given: Any, words: str) -> None:
     with pytest.raises(InvalidData, match=words) as caught:
         EmbeddingMap(TEXTS, vectors=given)
     assert caught.value.hint
+
+
+def test_zeros_are_said(vectors: np.ndarray) -> None:
+    vectors[[3, 7]] = 0
+    with pytest.warns(UserWarning, match="Rows 3, 7 of the vectors are all zeros"):
+        EmbeddingMap(TEXTS, vectors=vectors, projection="pca")
 
 
 def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
