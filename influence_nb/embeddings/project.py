@@ -24,8 +24,8 @@ Floats = NDArray[np.float32]
 FEWEST_FOR_UMAP = 5
 """Below this, a graph of neighbours says nothing; `umap` and `tsne` then lay the points out as PCA does."""
 
-_SAME = 1 - 1e-5
-"""Vectors whose cosine is above this are of one text: so far apart its vectors come out beside other texts."""
+_SAME = 0.9998
+"""Vectors whose cosine is above this are of one text: in bfloat16 its vector depends a little on the texts beside it."""
 _ROWS = 2**14
 """Rows that are taken into float64 at once."""
 

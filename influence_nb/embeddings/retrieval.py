@@ -207,7 +207,7 @@ def retrieval(
     if vectors is None:
         found = opened(encoder)
         name = found.name
-        sides = [found.encode(asked), found.encode(held)]
+        sides = [found.encode(some, cache=True) for some in (asked, held)]
     else:
         name = encoder.name if isinstance(encoder, TextEncoder) else "vectors that were brought"
         sides = _brought(vectors, asked, held)

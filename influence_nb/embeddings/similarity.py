@@ -154,7 +154,7 @@ def similarity(
     """
     found = opened(encoder)
     given = [texts] if other_texts is None else [texts, other_texts]
-    sides = [unit(found.encode(one)) for one in given]
+    sides = [unit(found.encode(one, cache=True)) for one in given]
     for side in sides:
         if not len(side):
             raise InvalidData("There are no texts to compare.", "Give at least one.")

@@ -113,7 +113,7 @@ class TextEncoder(ABC):
                 is the model's default, "" none.
             cache: whether vectors that this encoder computed before are reused, and new ones kept for next time, below
                 INFLUENCE_HOME. Hashes of the texts are kept, not the texts. Of a call that was stopped, what was done
-                is kept. Maps and `influence embed` do so; a plain call computes.
+                is kept. Maps, `inb.similarity`, `inb.retrieval` and `influence embed` do so; a plain call computes.
             show_progress: draw a bar with the time left.
 
         Returns:
