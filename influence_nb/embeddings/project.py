@@ -25,7 +25,7 @@ FEWEST_FOR_UMAP = 5
 """Below this, a graph of neighbours says nothing; `umap` and `tsne` then lay the points out as PCA does."""
 
 _SAME = 0.9998
-"""Vectors whose cosine is above this are of one text: in bfloat16 its vector depends a little on the texts beside it."""
+"""Vectors with a larger cosine are of one text: in bfloat16 its vector depends a little on the texts beside it."""
 _ROWS = 2**14
 """Rows that are taken into float64 at once."""
 
