@@ -29,8 +29,8 @@ def command(
 ) -> None:
     """Hold each RUN against the first, item by item.
 
-    For right and wrong McNemar's exact test is taken, for other numbers a paired bootstrap; p is corrected for how many
-    tests there are.
+    For right and wrong McNemar's exact test is taken, for other numbers a paired permutation test; p is corrected for
+    how many tests there are. Intervals are by paired bootstrap.
     """
     from influence_nb.evaluation.compare import compare_runs
 

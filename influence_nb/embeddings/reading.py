@@ -57,7 +57,9 @@ def read_texts(
 
 
 def read_rows(path: str | Path) -> pandas.DataFrame:
-    """A file as a DataFrame, whatever its columns hold; those of a .txt file get the column `text`.
+    """A file as a DataFrame, whatever its columns hold; lines of a .txt file get the column `text`.
+
+    Values stay what they are: the cells of a CSV file text, a number of JSON itself whatever its neighbours are.
 
     Raises:
         InvalidData, MissingExtra: as `read_texts`, but for what concerns the column of the texts.
@@ -117,7 +119,8 @@ def _whole(path: str | Path, text: str | None, broken: str, encoding: str) -> pa
     found = [frame for _, frame in _frames(_path(path), text, encoding, faults)]
     lines = _judged(Path(path), faults, broken, 4)
     frame = pd.concat(found, ignore_index=True) if found else pd.DataFrame({text or "text": []})
-    frame = frame.apply(_numbers) if Path(path).suffix.lower() in (".csv", ".tsv") else frame
+    if text is not None and Path(path).suffix.lower() in (".csv", ".tsv"):
+        frame = frame.apply(_numbers)
     frame.attrs["left_out"] = lines
     return frame
 
@@ -185,7 +188,7 @@ def _json(path: Path, text: str | None, faults: list[Fault]) -> Iterator[tuple[l
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
-    found = False
+    found, kind = False, object if text is None else None
     for place, value in _values(path, faults):
         row = {text: value} if isinstance(value, str) and text is not None else value
         if not isinstance(row, Mapping):
@@ -194,14 +197,14 @@ def _json(path: Path, text: str | None, faults: list[Fault]) -> Iterator[tuple[l
             rows.append(dict(row))
             found = True
         if len(rows) == _SOME:
-            yield _texts(rows, text), pd.DataFrame(rows)
+            yield _texts(rows, text), pd.DataFrame(rows, dtype=kind)
             rows = []
     if text is not None and not found and faults and all(fault.why.startswith("no ") for fault in faults):
         raise InvalidData(
             f"{path.name} has no {text!r} in any of its rows.",
             "Name the field that holds the texts: text=...",
         )
-    yield _texts(rows, text), pd.DataFrame(rows)
+    yield _texts(rows, text), pd.DataFrame(rows, dtype=kind)
 
 
 def _texts(rows: list[dict[str, Any]], text: str | None) -> list[str]:

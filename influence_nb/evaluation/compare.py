@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from influence_nb.arguments import expect_bool
 from influence_nb.errors import InvalidData
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 Given = Result | Run | str | Path
 
+SWAPS = 9999
+"""How many swappings of pairs a permutation test looks at, at most."""
+
 
 @dataclass(frozen=True)
 class Test:
@@ -39,15 +43,16 @@ class Test:
         first, second: the runs' ids.
         metric: its name.
         difference: second minus first.
-        low, high: the interval of `confidence` for the difference, by paired bootstrap.
+        low, high: the 95% interval for the difference, by paired bootstrap; it is rather narrow for fewer than some 20
+            items. NaN for fewer than two.
         p: the probability of at least such a difference were there none: by McNemar's exact test where items are right
-            or wrong, else by the bootstrap; NaN where it cannot be told.
+            or wrong, else by a paired permutation test; NaN for fewer than two items.
         adjusted: p after Holm's correction for all tests of this comparison.
-        better, worse: how many items the second has right and the first wrong, and the other way round; of other
-            metrics how many are higher and lower.
+        better, worse: of how many items the second's value is the better one, and of how many the worse; of perplexity
+            the lower one is better.
         count: how many items both have a value for.
         missing: how many were left out because one has none.
-        method: "McNemar" or "bootstrap".
+        method: "McNemar" or "permutation"; "none" where there is no p.
     """
 
     __test__ = False  # no test of pytest's
@@ -90,6 +95,8 @@ class Comparison:
     def flipped(self, metric: str | None = None, second: int = 1) -> pandas.DataFrame:
         """The items on which two runs differ, with both outputs: those that got worse first.
 
+        Values are the items' own: of perplexity each text's, though that of the whole is no mean of them.
+
         Args:
             metric: by default the scorer's first.
             second: which of the runs is held against the first, from 1.
@@ -101,7 +108,8 @@ class Comparison:
 
         one, other = self.results[0], _at(self.results, second)
         figure = _figure(one, metric)
-        part = figure.part or figure.name
+        own = any(figure.name in item["values"] for item in one.items)
+        part = figure.name if own else figure.part or figure.name
         rows = []
         others = {item["id"]: item for item in other.items}
         prompts = {row["id"]: one.task.prompt(row) for row in one.task.rows}
@@ -157,29 +165,38 @@ class Comparison:
         return f"Comparison({', '.join(_label(one) for one in self.results)})"
 
     def _repr_html_(self) -> str:
-        head = "".join(
-            f"<th>{name}</th>" for name in ("", "metric", "first", "second", "difference", "interval", "p")
-        )
-        names = {one.run.id: one for one in self.results}
-        rows = "".join(
-            f"<tr><td>{html.escape(_label(names[one.second]))}</td><td>{one.metric}</td>"
-            f"<td>{names[one.first].metrics[one.metric].value:.3f}</td>"
-            f"<td>{names[one.second].metrics[one.metric].value:.3f}</td><td>{one.difference:+.3f}</td>"
-            f"<td>{one.low:+.3f} to {one.high:+.3f}</td><td>{one.adjusted:.3g} ({one.method})</td></tr>"
-            for one in self.tests
-        )
+        names = ("", "metric", "first", "second", "difference", "interval", "better", "worse", "p")
+        head = "".join(f"<th>{name}</th>" for name in names)
+        rows = "".join(map(self._row, self.tests))
         return (
             f"<p>Against {html.escape(_label(self.results[0]))}, item by item; p after Holm's correction for "
             f"{len(self.tests)} tests</p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         )
+
+    def _row(self, test: Test) -> str:
+        runs = {one.run.id: one for one in self.results}
+        values = (runs[one].metrics[test.metric].value for one in (test.first, test.second))
+        known = test.method != "none"
+        cells = (
+            html.escape(_label(runs[test.second])),
+            test.metric,
+            *(f"{value:.3f}" for value in values),
+            f"{test.difference:+.3f}",
+            f"{test.low:+.3f} to {test.high:+.3f}" if known else "",
+            f"{test.better:,}",
+            f"{test.worse:,}",
+            f"{test.adjusted:.3g} ({test.method})" if known else "cannot be told",
+        )
+        return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
 def compare_runs(*given: Given, other_data: bool = False) -> Comparison:
     """Hold runs against the first of them, item by item.
 
     For items that are right or wrong McNemar's exact test is taken (McNemar 1947: the discordant pairs are coin tosses
-    where nothing differs); for other numbers a paired bootstrap, which draws items, both runs' values together. p is
-    corrected for the number of tests as Holm (1979) does.
+    where nothing differs); for other numbers a paired permutation test (Fisher 1935: where nothing differs, which run a
+    value of an item is from is a coin toss). p is corrected for the number of tests as Holm (1979) does. Intervals are
+    by paired bootstrap, which draws items, both runs' values together.
 
     Args:
         given: two runs or more: results, runs, ids or folders.
@@ -222,6 +239,46 @@ def mcnemar(better: int, worse: int) -> float:
     return float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
 
 
+def swap_test(above: Values, below: Values, of: Callable[[float], float] = float) -> float:
+    """The two-sided p of a paired permutation test of two ratios of sums (Fisher 1935); of fewer than two items NaN.
+
+    Each item's values are left as they are or swapped between the two runs; p is the share of swappings that differ at
+    least as much as what was found. That is exact where all 2^n of them are looked at, up to 13 items; of more, `SWAPS`
+    are drawn, always the same, and p is (b + 1) / (m + 1), so that it is never 0 (Phipson, Smyth 2010).
+
+    Args:
+        above: (2, n), what is summed above the line, a row for each run.
+        below: (2, n), what is summed below it; ones give means.
+        of: a rising function of the ratio.
+    """
+    size = above.shape[1]
+    if size < 2:
+        return math.nan
+    sums = np.stack([above.sum(axis=1), below.sum(axis=1)], axis=1)
+    moves = np.stack([above[1] - above[0], below[1] - below[0]], axis=1)
+    through = np.vectorize(of, otypes=[float])
+
+    def differences(swapped: NDArray[Any]) -> Values:
+        moved = swapped.astype(float) @ moves
+        with np.errstate(invalid="ignore", divide="ignore"):
+            first, second = (np.divide(*found.T) for found in (sums[0] + moved, sums[1] - moved))
+        return np.asarray(through(second) - through(first))
+
+    found = abs(differences(np.zeros((1, size)))[0])
+    slack = 1e-10 * sum(abs(of(one / under)) for one, under in sums)  # equal ones need not be summed equal
+    at_once, rng, exact = max(1, 2**22 // size), np.random.default_rng(0), 2**size <= SWAPS
+    total, reached = (2**size if exact else SWAPS), 0
+    for begin in range(0, total, at_once):
+        places = np.arange(begin, min(begin + at_once, total))
+        drawn = (
+            (places[:, None] >> np.arange(size)) & 1
+            if exact
+            else rng.integers(0, 2, (len(places), size), np.int8)
+        )
+        reached += int((~(abs(differences(drawn)) < found - slack)).sum())
+    return reached / total if exact else (reached + 1) / (total + 1)
+
+
 def holm(ps: Sequence[float]) -> list[float]:
     """P values corrected for how many they are, step by step from the smallest (Holm 1979); NaN stays NaN."""
     known = [place for place in np.argsort(ps) if not math.isnan(ps[place])]
@@ -239,38 +296,33 @@ def _test(first: Result, second: Result, figure: Figure) -> Test:
     if not pairs:
         raise InvalidData("The runs share no item.", "Items are the same where their ids are.")
     sides = [[pair[side] for pair in pairs] for side in (0, 1)]
-    above = [np.array(values(side, part)) for side in sides]
-    below = [
-        np.ones(len(pairs)) if figure.over is None else np.array(values(side, figure.over)) for side in sides
-    ]
-    known = np.isfinite(above[0]) & np.isfinite(above[1]) & np.isfinite(below[0]) & np.isfinite(below[1])
-    above, below = [one[known] for one in above], [one[known] for one in below]
-    each = [a / b for a, b in zip(above, below, strict=True)]
-    counts = int((each[1] > each[0]).sum()), int((each[1] < each[0]).sum())
-    if not known.any():
-        nan = math.nan
-        return Test(
-            first.run.id, second.run.id, figure.name, nan, nan, nan, nan, nan, *counts, 0, len(pairs), "none"
-        )
-    drawn = [
-        np.vectorize(figure.of)(resampled(a, b)) for a, b in zip(above, below, strict=True)
-    ]  # the same items on both sides
-    difference = figure.of(above[1].sum() / below[1].sum()) - figure.of(above[0].sum() / below[0].sum())
-    spread = drawn[1] - drawn[0]
-    low, high = (float(one) for one in np.nanpercentile(spread, [2.5, 97.5]))
-    binary = figure.over is None and set(np.unique(np.concatenate(above))) <= {0.0, 1.0}
-    p = mcnemar(*counts) if binary else _bootstrap_p(spread)
-    method = "McNemar" if binary else "bootstrap"
+    above = np.array([values(side, part) for side in sides])
+    below = np.ones_like(above)
+    if figure.over is not None:
+        below = np.array([values(side, figure.over) for side in sides])
+    known = (np.isfinite(above) & np.isfinite(below)).all(axis=0)
+    above, below = above[:, known], below[:, known]
+    count = int(known.sum())
+    gains = np.diff(above / below, axis=0) * (1 if figure.better == "higher" else -1)
+    better, worse = int((gains > 0).sum()), int((gains < 0).sum())
+    difference = low = high = p = math.nan
+    method = "none"
+    if count:
+        first_value, second_value = map(figure.of, above.sum(axis=1) / below.sum(axis=1))
+        difference = float(second_value - first_value)
+    if count > 1:
+        through = np.vectorize(figure.of, otypes=[float])
+        drawn = [
+            through(resampled(a, b)) for a, b in zip(above, below, strict=True)
+        ]  # the same items on both sides
+        low, high = (float(one) for one in np.nanpercentile(drawn[1] - drawn[0], [2.5, 97.5]))
+        binary = figure.over is None and set(np.unique(above)) <= {0.0, 1.0}
+        p = mcnemar(better, worse) if binary else swap_test(above, below, figure.of)
+        method = "McNemar" if binary else "permutation"
     return Test(
-        first.run.id, second.run.id, figure.name, float(difference), low, high, p, p, *counts,
-        int(known.sum()), int(len(pairs) - known.sum()), method,
+        first.run.id, second.run.id, figure.name, difference, low, high, p, p, better, worse, count,
+        len(pairs) - count, method,
     )  # fmt: skip
-
-
-def _bootstrap_p(spread: Values) -> float:
-    """Twice the smaller share of draws on one side of zero, 1 over their number at least (Efron, Tibshirani 1993)."""
-    share = min((spread <= 0).mean(), (spread >= 0).mean())
-    return float(min(1.0, max(2 * share, 1 / len(spread))))
 
 
 def _figure(given: Result, metric: str | None) -> Figure:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from influence_nb.arguments import quoted
+from influence_nb.arguments import quoted, real
 from influence_nb.embeddings.encode import Encoder, open_encoder
 from influence_nb.embeddings.neighbours import unit
 from influence_nb.engine import registry
@@ -96,6 +96,12 @@ class Judge(Generated):
             raise InvalidData(
                 f"prompt={quoted(self.prompt)} shows the judge no answer.",
                 "Put {output} where it is to stand.",
+            )
+        low, high = (real(name, getattr(self, name), -math.inf, math.inf) for name in ("lowest", "highest"))
+        if low >= high:
+            raise InvalidData(
+                f"Grades from lowest={low:g} to highest={high:g} leave no choice.",
+                "Give a highest grade above the lowest.",
             )
 
     def check(self, rows: Sequence[Row]) -> None:

@@ -9,7 +9,7 @@ import hashlib
 import math
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -98,6 +98,11 @@ class Scorer(ABC):
         """The scorer as JSON-friendly values; `Task.from_dict` makes it again."""
         given: Any = self
         return {"kind": self.kind, **asdict(given)}
+
+
+def beside(row: Row, taken: Collection[str]) -> dict[str, Any]:
+    """An item's columns, to stand beside others: one that is called like one of them is called data.NAME."""
+    return {f"data.{name}" if name in taken else name: value for name, value in row.items()}
 
 
 def is_list(value: Any) -> bool:

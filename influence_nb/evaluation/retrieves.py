@@ -35,7 +35,8 @@ class Retrieves(Scorer):
     Args:
         documents: n texts.
         answer: the column that says which documents answer: one, a list, or {document: grade}, where a higher grade
-            answers better and 0 not at all. A document is named by its place from 0, or its text.
+            answers better and 0 not at all. A document is named by its text, or its place from 0, which may be written
+            as text where no document reads so.
         k: how many documents of each ranking are looked at, from 1 to n; None takes 10, or all of fewer.
         query_prompt: what stands before the queries, as `encode` takes it: a name of the encoder's prompts, or text.
         document_prompt: what stands before the documents.
@@ -113,21 +114,18 @@ class Retrieves(Scorer):
     def _grades(self, row: Row) -> dict[int, float] | None:
         """{place of a document: grade above 0}; None where something in it is none."""
         given = row[self.answer]
-        if isinstance(given, Mapping):  # JSON knows no keys but texts
-            named = [
-                (int(one) if isinstance(one, str) and one.isdecimal() and one not in self._places else one, grade)
-                for one, grade in given.items()
-            ]  # fmt: skip
-        else:
-            named = [(one, 1.0) for one in (given if is_list(given) else [given])]
+        alike = [(one, 1.0) for one in (given if is_list(given) else [given])]
+        named = given.items() if isinstance(given, Mapping) else alike
         grades = {self._place(one): _grade(grade) for one, grade in named}
         if None in grades or None in grades.values():
             return None
         return {place: grade for place, grade in grades.items() if place is not None and grade}
 
     def _place(self, named: Any) -> int | None:
-        if isinstance(named, str):
-            return self._places.get(named)
+        if isinstance(named, str) and named in self._places:
+            return self._places[named]
+        if isinstance(named, str) and named.isdecimal():  # JSON's keys and the cells of a CSV file are text
+            named = int(named)
         is_place = isinstance(named, int) and not isinstance(named, bool)
         return named if is_place and 0 <= named < len(self.documents) else None
 

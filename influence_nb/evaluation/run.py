@@ -30,7 +30,7 @@ from influence_nb.engine.sampling import Sampling, checked
 from influence_nb.errors import InfluenceError, InvalidData
 from influence_nb.evaluation import runs
 from influence_nb.evaluation.intervals import Metric, metric
-from influence_nb.evaluation.judging import Answer, Scorer
+from influence_nb.evaluation.judging import Answer, Scorer, beside
 from influence_nb.evaluation.runs import Run
 from influence_nb.evaluation.tasks import Task
 
@@ -61,11 +61,15 @@ class Result:
     items: Sequence[Mapping[str, Any]]
 
     def to_frame(self) -> pandas.DataFrame:
-        """A row for each item: its columns, `output`, its values, `error`; the index is its id."""
+        """A row for each item: its columns, `output`, its values, `error`; the index is its id.
+
+        A column of the data that is called like one of the others stands there as `data.NAME`.
+        """
         import pandas as pd
 
+        taken = {"output", "error", *(name for item in self.items for name in item["values"])}
         rows = [
-            {**dict(row), "output": item["output"], **item["values"], "error": item["error"]}
+            {**beside(row, taken), "output": item["output"], **item["values"], "error": item["error"]}
             for row, item in zip(self.task.rows, self.items, strict=True)
         ]
         return pd.DataFrame(rows).set_index("id")
@@ -174,7 +178,16 @@ def result(run: Run | str | Path) -> Result:
 
 
 def metrics_of(scorer: Scorer, items: Sequence[Mapping[str, Any]]) -> dict[str, Metric]:
-    """The scorer's figures over some items."""
+    """The scorer's figures over some items.
+
+    Raises:
+        InvalidData: none of them could be judged.
+    """
+    if items and all(item["error"] for item in items):
+        raise InvalidData(
+            f"No item could be judged. Item {items[0]['id']}: {items[0]['error']}",
+            "task.to_frame() shows what the model is given.",
+        )
     return {
         one.name: metric(
             one.name,

@@ -47,8 +47,9 @@ class MultipleChoice(Scorer):
     characters. Of equal ones the first is taken. `margin` is by how much the best choice beats the next, in nats.
 
     Args:
-        choices: the column that holds a list of texts, or the same texts for all items.
-        answer: the column that holds the right one: its place from 0, or its text.
+        choices: the column that holds a list of texts, or the same texts for all items; none is empty or there twice.
+        answer: the column that holds the right one: its text, or its place from 0, which may be written as text where
+            no choice reads so.
         separator: stands between prompt and choice; "" for choices that are whole sentences without a prompt.
     """
 
@@ -71,6 +72,15 @@ class MultipleChoice(Scorer):
         if few:
             raise InvalidData(
                 f"{items_have(few)} no two choices.", f"Give a list of two texts or more in {self.choices!r}."
+            )
+        if empty := [row for row in rows if "" in self._choices(row)]:
+            raise InvalidData(
+                f"{items_have(empty)} an empty choice.", "Give each some text, or leave such items out."
+            )
+        if twice := [row for row in rows if len(set(choices := self._choices(row))) < len(choices)]:
+            raise InvalidData(
+                f"{items_have(twice)} a choice twice: {', '.join(map(quoted, self._choices(twice[0])))}.",
+                "Give each once: of equal ones no model can tell which is right.",
             )
         wrong = [row for row in rows if self._right(row) is None]
         if wrong:
@@ -111,13 +121,14 @@ class MultipleChoice(Scorer):
 
     def _choices(self, row: Row) -> list[str]:
         given = row[self.choices] if isinstance(self.choices, str) else self.choices
-        return [str(one) for one in given] if is_list(given) else []
+        return ["" if one is None else str(one) for one in given] if is_list(given) else []
 
     def _right(self, row: Row) -> int | None:
         answer, choices = row[self.answer], self._choices(row)
-        if isinstance(answer, str):
-            return choices.index(answer) if answer in choices else None
-        place = int(answer) if _is_whole(answer) else -1
+        if isinstance(answer, str) and answer in choices:
+            return choices.index(answer)
+        written = isinstance(answer, str) and answer.isdecimal()  # the cells of a CSV file are text
+        place = int(answer) if written or _is_whole(answer) else -1
         return place if 0 <= place < len(choices) else None
 
 
@@ -168,7 +179,8 @@ class ExactMatch(Generated):
     """Whether what is generated is the answer, or one of several.
 
     Args:
-        answer: the column that holds the answer, or a list of answers that are all right.
+        answer: the column that holds the answer, or a list of answers that are all right. Of the number 2.0 both "2"
+            and "2.0" are right, since tables often make 2.0 of 2.
         strict: compare every character; else case, punctuation and spaces at the ends and doubled ones do not count.
     """
 
@@ -268,20 +280,24 @@ class Perplexity(Scorer):
         sampling: Sampling,
         cancel: threading.Event | None,
     ) -> list[Answer]:
-        """See `Scorer`; sampling plays no part."""
-        found = [model.score(prompt, cancel=cancel) for prompt in prompts]
-        return [
-            Answer(
-                {
-                    "nll": one.negative_log_likelihood,
-                    "tokens": float(one.scored),
-                    "bytes": float(one.bytes),
-                    "perplexity": one.perplexity,
-                    "bits_per_byte": one.bits_per_byte,
-                }
-            )
-            for one in found
-        ]
+        """See `Scorer`; sampling plays no part. A text that cannot be scored has NaN for its values, and the error."""
+        return [self._answer(model, prompt, cancel) for prompt in prompts]
+
+    def _answer(self, model: Model, prompt: Prompt, cancel: threading.Event | None) -> Answer:
+        try:
+            one = model.score(prompt, cancel=cancel)
+        except InvalidData as error:  # of this text; whatever else fails would fail for all
+            names = {part for figure in self.figures for part in (figure.part, figure.over, figure.name)}
+            return Answer(dict.fromkeys(sorted(filter(None, names)), math.nan), error=str(error))
+        return Answer(
+            {
+                "nll": one.negative_log_likelihood,
+                "tokens": float(one.scored),
+                "bytes": float(one.bytes),
+                "perplexity": one.perplexity,
+                "bits_per_byte": one.bits_per_byte,
+            }
+        )
 
 
 def plain(text: str) -> str:
@@ -302,7 +318,10 @@ def _same(said: str, answer: str) -> bool:
 
 
 def _answers(given: Any) -> list[str]:
-    return [str(one) for one in given] if is_list(given) else [str(given)]
+    """All texts that are right."""
+    answers = list(given) if is_list(given) else [given]
+    whole = [str(int(one)) for one in answers if isinstance(one, float) and one.is_integer()]
+    return [*map(str, answers), *whole]
 
 
 def _is_whole(value: Any) -> bool:

@@ -24,7 +24,7 @@ from influence_nb.engine import jsons
 from influence_nb.engine.sampling import Sampling, checked
 from influence_nb.errors import InvalidData
 from influence_nb.evaluation.judges import Judge, SemanticSimilarity
-from influence_nb.evaluation.judging import Row, Scorer
+from influence_nb.evaluation.judging import Row, Scorer, beside
 from influence_nb.evaluation.retrieves import Retrieves
 from influence_nb.evaluation.scorers import ExactMatch, Matches, MultipleChoice, Perplexity
 
@@ -74,8 +74,8 @@ class Task:
         """Take the data in and look at every item.
 
         Args:
-            data: a JSONL, CSV or Parquet file, a DataFrame, a data set of `datasets`, or dicts. Where there is no
-                column `id`, items are numbered from 0.
+            data: a JSONL, CSV or Parquet file, a DataFrame, a data set of `datasets`, or dicts. The cells of a CSV file
+                are text, as they are written: 007 stays 007. Where there is no column `id`, items are numbered from 0.
             template: Jinja, such as "Question: {{ question }} Answer:"; "" where the choices of MultipleChoice are
                 judged by themselves, as whole sentences are.
             scorer: MultipleChoice, ExactMatch, Matches, Perplexity, SemanticSimilarity or Judge; or Retrieves, which
@@ -145,7 +145,7 @@ class Task:
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise InvalidData(
-                f"That is no task: {type(error).__name__} {error}.", "Use what to_dict() gave."
+                f"That is no task: {type(error).__name__} {_words(error)}.", "Use what to_dict() gave."
             ) from error
 
     @classmethod
@@ -200,10 +200,10 @@ class Task:
         return Task.from_dict(self.to_dict() | {"rows": [dict(row) for row in self.rows[:count]]})
 
     def to_frame(self) -> pandas.DataFrame:
-        """The items, and in `prompt` what the model is given."""
+        """The items, and in `prompt` what the model is given; a column of that name is called `data.prompt` here."""
         import pandas as pd
 
-        frame = pd.DataFrame([dict(row) for row in self.rows])
+        frame = pd.DataFrame([beside(row, {"prompt"}) for row in self.rows])
         prompts: list[Any] = [self.prompt(row) for row in self.rows]
         return frame.assign(prompt=prompts)
 
@@ -268,7 +268,7 @@ def _frame(data: Any) -> pandas.DataFrame:
         return read_rows(data)
     if callable(convert := getattr(data, "to_pandas", None)):  # of `datasets`, of Arrow
         data = convert()
-    return data if isinstance(data, pd.DataFrame) else pd.DataFrame(list(data))
+    return data if isinstance(data, pd.DataFrame) else pd.DataFrame(list(data), dtype=object)
 
 
 def _plain(value: Any) -> Any:
@@ -290,6 +290,7 @@ def _nothing(value: Any) -> bool:
 
 def _compiled(template: Any, rows: Sequence[Row]) -> Any:
     from jinja2 import StrictUndefined, TemplateError
+    from jinja2.exceptions import SecurityError
     from jinja2.meta import find_undeclared_variables
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -298,21 +299,32 @@ def _compiled(template: Any, rows: Sequence[Row]) -> Any:
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
     try:
         wanted = find_undeclared_variables(environment.parse(template))
-        for name in sorted(wanted):
-            if without := [row["id"] for row in rows if name not in row]:
-                raise InvalidData(
-                    f"The template names a column {name!r}, which item {without[0]} does not have.",
-                    f"There are: {', '.join(map(str, rows[0]))}.",
-                )
         compiled = environment.from_string(template)
-        for row in rows:
-            compiled.render(**row)
     except TemplateError as error:
         raise InvalidData(
-            f"The template cannot be read: {error}.", "It is Jinja, such as '{{ question }}'."
+            f"The template cannot be read: {_words(error)}.", "It is Jinja, such as '{{ question }}'."
         ) from error
-    except (TypeError, ValueError, ArithmeticError, AttributeError, LookupError) as error:
-        raise InvalidData(
-            f"The template fails on an item: {error}.", "Look at what it does with it."
-        ) from error
+    for name in sorted(wanted):
+        if without := [row for row in rows if name not in row]:
+            raise InvalidData(
+                f"The template names a column {name!r}, which item {without[0]['id']} does not have.",
+                f"There are: {', '.join(without[0])}.",
+            )
+    for row in rows:
+        try:
+            compiled.render(**row)
+        except SecurityError as error:
+            raise InvalidData(
+                f"The template asks for what it may not have: {_words(error)}.",
+                "It reaches the item's columns and nothing else.",
+            ) from error
+        except (TemplateError, TypeError, ValueError, ArithmeticError, AttributeError, LookupError) as error:
+            raise InvalidData(
+                f"The template fails on item {row['id']}: {_words(error)}.", "Look at what it does with it."
+            ) from error
     return compiled
+
+
+def _words(error: Exception) -> str:
+    """What an error says, to end a sentence with."""
+    return str(error).rstrip(".")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from statsmodels.stats import contingency_tables, multitest, proportion
 
 import influence_nb as inb
 from influence_nb.errors import InvalidData
-from influence_nb.evaluation.compare import holm, mcnemar
+from influence_nb.evaluation.compare import holm, mcnemar, swap_test
 from influence_nb.evaluation.intervals import metric
 from influence_nb.evaluation.judging import Answer
 
@@ -133,8 +134,74 @@ def test_ratios_are_compared_as_ratios(model: inb.Model) -> None:
     other = inb.evaluate(model, inb.Task(texts, "{{ t }}!", inb.Perplexity()))
     found = inb.compare_runs(one, other)
     test = found.tests[0]
-    assert test.method == "bootstrap"
+    assert test.method == "permutation"
     assert test.difference == pytest.approx(
         other.metrics["perplexity"].value - one.metrics["perplexity"].value
     )
     assert test.low <= test.difference <= test.high
+    halves = itertools.product(*zip(one.items, other.items, strict=True))
+    swapped = [perplexity(other_half(one, other, half)) - perplexity(half) for half in halves]
+    least = abs(test.difference) - 1e-9
+    assert test.p == pytest.approx(np.mean([abs(difference) >= least for difference in swapped]))
+
+
+def perplexity(items: Any) -> float:
+    sums = [sum(item["values"][name] for item in items) for name in ("nll", "tokens")]
+    return math.exp(sums[0] / sums[1])
+
+
+def other_half(one: Any, other: Any, half: Any) -> list[Any]:
+    pairs = zip(one.items, other.items, half, strict=True)
+    return [second if item is first else first for first, second, item in pairs]
+
+
+def test_a_mean_is_tested_by_swapping_pairs(monkeypatch: pytest.MonkeyPatch, model: inb.Model) -> None:
+    rng = np.random.default_rng(3)
+    for count in (2, 5, 12):
+        first, second = rng.random((2, count)).round(1) + np.array([[0], [0.2]])
+        one, other = told(monkeypatch, model, first, count), told(monkeypatch, model, second, count + 100)
+        theirs = stats.permutation_test(
+            (first, second),
+            lambda x, y: np.mean(y) - np.mean(x),
+            permutation_type="samples",
+            n_resamples=math.inf,
+        )
+        test = inb.compare_runs(one, other).tests[0]
+        assert (test.p, test.method) == (pytest.approx(theirs.pvalue), "permutation")
+    first, second = rng.normal(0, 1, 40), rng.normal(0.4, 1, 40)
+    test = inb.compare_runs(told(monkeypatch, model, first, 1), told(monkeypatch, model, second, 2)).tests[0]
+    assert test.p == pytest.approx(stats.ttest_rel(first, second).pvalue, abs=0.02)
+
+
+def test_few_items_are_no_evidence(monkeypatch: pytest.MonkeyPatch, model: inb.Model) -> None:
+    for count, p in [(2, 0.5), (3, 0.25)]:
+        one = told(monkeypatch, model, [0.1] * count, 1)
+        assert inb.compare_runs(one, told(monkeypatch, model, [0.9] * count, 2)).tests[0].p == p
+    found = inb.compare_runs(told(monkeypatch, model, [0.1], 1), told(monkeypatch, model, [0.9], 2))
+    test = found.tests[0]
+    assert test.difference == pytest.approx(0.8)
+    assert all(math.isnan(one) for one in (test.low, test.high, test.p, test.adjusted))
+    assert test.method == "none"
+    assert "cannot be told" in found._repr_html_()
+
+
+def test_there_is_little_found_where_nothing_is() -> None:
+    rng = np.random.default_rng(0)
+    found = [swap_test(rng.normal(0, 1, (2, 10)), np.ones((2, 10))) for _ in range(1000)]
+    assert 0.03 < np.mean(np.array(found) <= 0.05) < 0.065
+
+
+def test_flips_of_perplexity_are_the_texts_own(model: inb.Model) -> None:
+    texts = [{"t": f"hello world, how are you {n}"} for n in range(3)]
+    one = inb.evaluate(model, inb.Task(texts, "{{ t }}", inb.Perplexity()))
+    other = inb.evaluate(model, inb.Task(texts, "{{ t }} hello world", inb.Perplexity()))
+    found = inb.compare_runs(one, other)
+    flips = found.flipped("perplexity")
+    for name, part in [("first", one), ("second", other)]:
+        own = {item["id"]: item["values"]["perplexity"] for item in part.items}
+        assert flips[f"{name} perplexity"].to_dict() == own
+    assert list(flips["change"]) == sorted(flips["change"], reverse=True)
+    test = found.tests[0]
+    assert (test.worse, test.better) == ((flips["change"] > 0).sum(), (flips["change"] < 0).sum())
+    assert test.better != test.worse
+    assert f"<td>{test.better}</td><td>{test.worse}</td>" in found._repr_html_()

@@ -77,6 +77,11 @@ def test_similarity_is_the_cosine_of_vectors(model: inb.Model, monkeypatch: pyte
 def test_what_is_refused(model: inb.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidData, match="shows the judge no answer"):
         inb.Judge("a", "Grade it")
+    for lowest, highest in [(5, 1), (3, 3)]:
+        with pytest.raises(InvalidData, match=f"lowest={lowest} to highest={highest}"):
+            inb.Judge("a", lowest=lowest, highest=highest)
+    with pytest.raises(InvalidData, match="highest='ten'"):
+        inb.Judge("a", highest="ten")  # type: ignore[arg-type]
     with pytest.raises(InvalidData, match="no column 'style'"):
         inb.Task(ROWS, "{{ question }}", inb.Judge("a", "{style} {output}"))
     saying(model, monkeypatch, "a", "b")

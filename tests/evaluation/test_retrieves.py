@@ -70,6 +70,17 @@ def test_measures_by_hand() -> None:
     assert found.metrics["recall"].low < 2 / 3 < found.metrics["recall"].high
 
 
+def test_places_may_be_written_as_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(
+        "query,answer\nwet weather,0\nfootball,She scored a goal.\na recipe,2\n", encoding="utf-8"
+    )
+    found = inb.evaluate(by_hand(), inb.Task(path, "{{ query }}", inb.Retrieves(DOCUMENTS), "finding"))
+    assert [list(item["detail"]["ranks"]) for item in found.items] == [["0"], ["1"], ["2"]]
+    with pytest.raises(InvalidData, match="but '4'"):
+        task([{"query": "wet weather", "answer": "4"}])
+
+
 def test_a_run_is_kept_and_comes_out_again() -> None:
     encoder = by_hand()
     found = inb.evaluate(encoder, task())

@@ -35,8 +35,61 @@ def test_items_come_from_lists_frames_and_files(tmp_path: Path) -> None:
 def test_columns_of_a_csv_may_hold_anything(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("question,answer,note\n2 + 2 =,4,\n3 + 3 =,6,hard\n", encoding="utf-8")
     task = inb.Task(tmp_path / "a.csv", "{{ question }}", inb.Matches("[0-9]+"))
-    assert task.rows[0] == {"id": "0", "question": "2 + 2 =", "answer": 4, "note": None}
+    assert task.rows[0] == {"id": "0", "question": "2 + 2 =", "answer": "4", "note": None}
     assert task.rows[1]["note"] == "hard"
+
+
+def test_cells_of_a_csv_stay_what_is_written(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,q,answer\n007,a,2\n8,b,10.5\n9,c,007\n", encoding="utf-8")
+    task = inb.Task(tmp_path / "a.csv", "{{ q }}", inb.ExactMatch())
+    assert [row["answer"] for row in task.rows] == ["2", "10.5", "007"]
+    assert task.rows[0]["id"] == "007"
+    (tmp_path / "b.csv").write_text("q,answer\na,1\nb,no\n", encoding="utf-8")
+    scorer = inb.MultipleChoice(choices=("no", "yes"))
+    assert [scorer._right(row) for row in inb.Task(tmp_path / "b.csv", "{{ q }}", scorer).rows] == [1, 0]
+    digits = inb.MultipleChoice(choices=("1", "0"))
+    assert digits._right({"answer": "1"}) == 0, "a text that is a choice is that choice"
+    with pytest.raises(InvalidData, match="Item 0 has no correct answer"):
+        inb.Task([{"q": "a", "answer": "2"}], "{{ q }}", scorer)
+
+
+def test_numbers_of_json_do_not_change_with_their_neighbours(tmp_path: Path) -> None:
+    rows = [{"q": "a", "answer": 2}, {"q": "b", "answer": 10.5}, {"q": "c", "answer": 2**60 + 1}]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    for data in (rows, iter(rows), tmp_path / "a.jsonl"):
+        answers = [row["answer"] for row in inb.Task(data, "{{ q }}", inb.ExactMatch()).rows]
+        assert list(map(repr, answers)) == ["2", "10.5", str(2**60 + 1)]
+
+
+def test_a_whole_float_is_the_integer_too() -> None:
+    rows = inb.Task(
+        pd.DataFrame({"q": ["a", "b"], "answer": [1, None]}).head(1), "{{ q }}", inb.ExactMatch()
+    ).rows
+    for strict in (False, True):
+        for said, right in [("1", 1), ("1.0", 1), ("10", 0)]:
+            [(values, _)] = inb.ExactMatch(strict=strict).judged(rows, [said])
+            assert values["exact_match"] == right
+
+
+def test_a_column_called_prompt_is_not_hidden() -> None:
+    frame = inb.Task([{"prompt": "hello", "answer": "x"}], "Say {{ prompt }}", inb.ExactMatch()).to_frame()
+    assert frame[["data.prompt", "prompt"]].iloc[0].tolist() == ["hello", "Say hello"]
+
+
+def test_errors_of_templates_are_told_once() -> None:
+    def refused(template: str) -> InvalidData:
+        with pytest.raises(InvalidData) as caught:
+            inb.Task(ROWS, template, inb.MultipleChoice())
+        assert ".." not in str(caught.value)
+        return caught.value
+
+    named = refused("{{ quest }}")
+    assert named.message == "The template names a column 'quest', which item 0 does not have."
+    assert named.hint == "There are: id, question, choices, answer."
+    assert "cannot be read: unexpected end of template" in refused("{{ question").message
+    assert "fails on item 0: " in refused("{{ question.nothing }}").message
+    forbidden = refused("{{ ''.__class__.__mro__ }}")
+    assert forbidden.message.startswith("The template asks for what it may not have: access to attribute")
 
 
 def test_a_task_comes_back_from_json() -> None:
@@ -65,7 +118,7 @@ def test_a_task_comes_back_from_json() -> None:
         ([{"id": "a", **ROWS[0]}, ROWS[1]], "x", inb.MultipleChoice(), "Item 1 has no id"),
         (ROWS, "{{ quest }}", inb.MultipleChoice(), "column 'quest'"),
         (ROWS, "{{ question", inb.MultipleChoice(), "cannot be read"),
-        (ROWS, "{{ question + 1 }}", inb.MultipleChoice(), "fails on an item"),
+        (ROWS, "{{ question + 1 }}", inb.MultipleChoice(), "fails on item 0"),
         (ROWS, None, inb.MultipleChoice(), "is none"),
         (ROWS, "", inb.ExactMatch(), "is none"),
         (ROWS, "x", "acc", "scorer='acc'"),
@@ -75,6 +128,9 @@ def test_a_task_comes_back_from_json() -> None:
         ([*ROWS, {**ROWS[0], "answer": "3"}], "x", inb.MultipleChoice(), "but '3'"),
         ([*ROWS, {**ROWS[0], "answer": True}], "x", inb.MultipleChoice(), "Item 2 has no correct answer"),
         ([*ROWS, {**ROWS[0], "choices": ["4"]}], "x", inb.MultipleChoice(), "Item 2 has no two choices"),
+        ([*ROWS, {**ROWS[0], "choices": ["4", ""]}], "x", inb.MultipleChoice(), "Item 2 has an empty choice"),
+        ([*ROWS, {**ROWS[0], "choices": ["4", None]}], "x", inb.MultipleChoice(), "Item 2 has an empty choice"),
+        ([*ROWS, {**ROWS[0], "choices": ["4", 4]}], "x", inb.MultipleChoice(), "Item 2 has a choice twice: '4', '4'"),
         ([{"q": "x", "answer": None}, {"q": "y", "answer": ""}], "x", inb.ExactMatch(), "Items 0, 1 have no correct"),
         ([{"q": "x"}], "x", inb.ExactMatch(), "no column 'answer'"),
     ],
