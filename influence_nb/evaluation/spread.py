@@ -18,6 +18,7 @@ from influence_nb.cluster import joined, ray_for, room, translated
 from influence_nb.engine.receipts import package_versions
 from influence_nb.errors import InfluenceError
 from influence_nb.evaluation import runs
+from influence_nb.evaluation.exports import import_run
 from influence_nb.evaluation.runs import Run
 from influence_nb.evaluation.sweep import Cell, Done, Job
 
@@ -116,7 +117,7 @@ def _taken_in(packed: bytes, again: bool) -> Run:
     with tempfile.TemporaryDirectory(dir=runs.home(), prefix=".sweep-") as inside:
         path = Path(inside) / "run.zip"
         path.write_bytes(packed)
-        return runs.import_run(path, again)
+        return import_run(path, again)
 
 
 class _Worker:

@@ -136,7 +136,7 @@ def test_a_notebook_that_fails(here: Influence, tmp_path: Path) -> None:
     ("args", "code", "words"),
     [
         (["evaluate", "nothing"], 1, "There is no task 'nothing'"),
-        (["evaluate", "none.json"], 1, "does not hold a task"),
+        (["evaluate", "none.json"], 1, "There is no file none.json"),
         (["evaluate", "task.json", "-s", "temperature"], 2, "is not NAME=VALUE"),
         (["evaluate", "task.json", "-s", "heat=1"], 1, "heat"),
         (["evaluate", "task.json", "--limit", "0"], 2, "--limit"),
@@ -182,7 +182,7 @@ def test_ctrl_c_keeps_the_items_that_are_done(
     assert done.exit_code == 130, done.output
     assert "the items that are done are kept" in done.stderr
     [row] = read(here, "runs")
-    assert row["status"] == "running"
+    assert row["status"] == "stopped"
     assert len((tmp_path / "home" / "runs" / row["id"] / "items.jsonl").read_text().splitlines()) == 2
     assert read(here, "evaluate", "task.json")["id"] == row["id"]
 
