@@ -89,6 +89,7 @@ def test_two_runs_are_compared(here: Influence) -> None:
     refused = here("compare", one, limited)
     assert refused.exit_code == 1
     assert "different data" in refused.stderr
+    assert "in common with --other-data." in refused.stderr
     assert read(here, "compare", one, limited, "--other-data")["same_data"] is False
     assert here("compare", one).exit_code == 1
 
@@ -145,6 +146,7 @@ def test_a_notebook_that_fails(here: Influence, tmp_path: Path) -> None:
         (["notebook", "run", "a.ipynb", "-p", "seed"], 2, "is not NAME=VALUE"),
         (["notebook", "walk"], 2, "No such command"),
         (["run", "show", "abc"], 1, "There is no run 'abc'"),
+        (["run", "show", "abc"], 1, "`influence runs` lists them"),
         (["run", "export", "abc", "no/such/a.zip"], 2, "There is no folder"),
         (["run", "import", "task.json"], 1, "cannot be read"),
         (["compare", "abc", "def"], 1, "There is no run 'abc'"),
