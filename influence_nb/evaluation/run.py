@@ -311,10 +311,11 @@ def _finish(
         found = [done[row["id"]] for row in task.rows]
         metrics = metrics_of(task.scorer, found)
     except BaseException as error:
-        stopped = not isinstance(error, Exception) or (cancel is not None and cancel.is_set())
+        ended = replace(run, status="failed", error=runs.words(error), seconds=time.perf_counter() - begun)
+        if not isinstance(error, Exception) or (cancel is not None and cancel.is_set()):
+            ended = replace(ended, status="stopped", error="")
         with suppress(NotEnoughDisk):
-            ended = {"status": "stopped"} if stopped else {"status": "failed", "error": runs.words(error)}
-            replace(run, seconds=time.perf_counter() - begun, **ended).save()
+            ended.save()
         raise
     seconds = time.perf_counter() - begun
     run = replace(run, status="done", seconds=seconds, metrics=metrics).save()
