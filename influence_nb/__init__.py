@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from influence_nb.evaluation.audit import Audit, Repeat, audit, repeat
     from influence_nb.evaluation.compare import Comparison, compare_runs
     from influence_nb.evaluation.diversity import diversity
+    from influence_nb.evaluation.exports import import_run
     from influence_nb.evaluation.facts import FactDifference, fact_differences, first_difference
     from influence_nb.evaluation.harness import lm_eval_model
     from influence_nb.evaluation.heat import heat_map
@@ -81,7 +82,7 @@ if TYPE_CHECKING:
     from influence_nb.evaluation.retrieves import Retrieves
     from influence_nb.evaluation.run import Result, evaluate
     from influence_nb.evaluation.run_picture import plot_runs
-    from influence_nb.evaluation.runs import Run, import_run, runs
+    from influence_nb.evaluation.runs import Run, runs
     from influence_nb.evaluation.scorers import ExactMatch, Matches, MultipleChoice, Perplexity
     from influence_nb.evaluation.sweep import Sweep
     from influence_nb.evaluation.tasks import Task
@@ -169,7 +170,7 @@ _HOMES = {
     "first_difference": "evaluation.facts",
     "fit": "api",
     "heat_map": "evaluation.heat",
-    "import_run": "evaluation.runs",
+    "import_run": "evaluation.exports",
     "iter_texts": "embeddings.reading",
     "layer_similarity": "embeddings.layers",
     "library": "api",

@@ -69,11 +69,19 @@ def translated(ray: Any, what: str) -> Iterator[None]:
     try:
         yield
     except ray.exceptions.RayError as error:
-        said = [line.strip() for line in str(error).splitlines() if "Error: " in line]
-        raise InfluenceError(
-            f"{what} stopped: {said[0] if said else type(error).__name__}",
-            "What was done stays; the same call goes on.",
-        ) from error
+        hint = "What was done stays; the same call goes on."
+        if isinstance(error, ray.exceptions.ActorDiedError | ray.exceptions.NodeDiedError):
+            hint += " Machines that go, and memory that runs out, end workers: take fewer of them, or a smaller model."
+        raise InfluenceError(f"{what} stopped: {_cause(error)}", hint) from error
+
+
+def _cause(error: Exception) -> str:
+    """Why, in one line, of the many that Ray says."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    for mark in ("Error: ", " because "):
+        if said := [line for line in lines if mark in line]:
+            return said[0]
+    return ": ".join([type(error).__name__, *lines[:1]])
 
 
 @dataclass(frozen=True)

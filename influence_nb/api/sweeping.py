@@ -45,7 +45,9 @@ def sweep(
 
     With `workers` or `address` it runs on Ray: each worker loads the model once, a GPU for each where the cluster has
     any, and answers cell after cell. A worker that dies is started again, three times at most, and its cell is tried
-    again. Every machine needs influence_nb in the same versions, and the model under that name or path.
+    again. Every machine needs influence_nb in the same versions, and the model under that name or path. Where all was
+    done before, and it is known without a worker which runs those are (of a loaded model, on this machine or the device
+    that it was loaded for), no cluster is started.
 
     Args:
         model: a loaded model; for Ray also what `inb.load` takes to load one.
@@ -78,7 +80,8 @@ def sweep(
     here = partial(_job_here, model, task)
     arguments = dict(model.arguments) if isinstance(model, Model) else {"model": model}
     there = partial(_job_there, arguments, task.to_dict())
-    return _swept(combined, here, there, workers, address, again, show_progress, on_progress, cancel)
+    known = isinstance(model, Model) and (address is None or "device" in model.arguments)
+    return _swept(combined, here, there, known, workers, address, again, show_progress, on_progress, cancel)
 
 
 def sweep_notebook(
@@ -118,7 +121,7 @@ def sweep_notebook(
     _, file = notebooks.read(path)
     NotebookJob(file).identities(combined)  # what cannot be is said before anything runs
     job = partial(NotebookJob, file)
-    return _swept(combined, job, job, workers, address, again, show_progress, on_progress, cancel)
+    return _swept(combined, job, job, True, workers, address, again, show_progress, on_progress, cancel)
 
 
 def _job_here(model: Model | str | Path, task: Task) -> Job:
@@ -138,6 +141,7 @@ def _swept(
     cells: Sequence[Cell],
     here: Callable[[], Job],
     there: Callable[[], Job],
+    known: bool,
     workers: int | None,
     address: str | None,
     again: bool,
@@ -145,7 +149,10 @@ def _swept(
     on_progress: OnCells | None,
     cancel: threading.Event | None,
 ) -> Sweep:
-    """The cells one after the other by the job that `here` opens, or on Ray by those that `there` opens."""
+    """The cells one after the other by the job that `here` opens, or on Ray by those that `there` opens.
+
+    Where it is `known` that both give the same runs, those that are all here are found here.
+    """
     from tqdm.auto import tqdm
 
     expect_bool(again=again, show_progress=show_progress)
@@ -153,7 +160,10 @@ def _swept(
     expect_event(cancel)
     expect_call(on_progress=on_progress)
     workers = None if workers is None else whole("workers", workers, 1)
-    if workers is None and address is None:
+    on_cluster = workers is not None or address is not None
+    if on_cluster and known and not sweeps.split(here().identities(cells), cells, again)[1]:
+        on_cluster = False
+    if not on_cluster:
         done = sweeps.in_turn(here(), cells, again, cancel)
     else:
         done = on_ray(there, cells, workers, address, again, cancel)

@@ -10,6 +10,7 @@ import dataclasses
 import json
 import math
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -90,11 +91,30 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[s
     console().print(drawn)
 
 
+_COMMANDS = {
+    r"inb\.runs\(\)": "`influence runs`",
+    r"inb\.library\(\)": "`influence list`",
+    r"inb\.download\('([^']*)'\)": r"`influence download \1`",
+    r"\brun\.export\(\)": "`influence run export`",
+    r"\bagain=True\b": "--again",
+    r"\bother_data=True\b": "--other-data",
+    r"\btrust_remote_code=True\b": "--trust-remote-code",
+}
+"""What hints say to people who write Python, and what that is here."""
+
+
+def in_commands(hint: str) -> str:
+    """A hint as it helps on a command line."""
+    for python, command in _COMMANDS.items():
+        hint = re.sub(python, command, hint)
+    return hint
+
+
 def complain(error: InfluenceError) -> None:
     """Print an error and what to do about it."""
     typer.secho(visible(error.message), err=True, fg="red")
     if error.hint:
-        typer.echo(visible(error.hint), err=True)
+        typer.echo(visible(in_commands(error.hint)), err=True)
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def take_in(
     as_json: Json = False,
 ) -> None:
     """Take in the run in FILE; one that is here already stays as it is."""
-    from influence_nb.evaluation.runs import import_run
+    from influence_nb.evaluation.exports import import_run
 
     found = import_run(file)
     if as_json:

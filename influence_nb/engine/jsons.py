@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from influence_nb.arguments import expect_path
-from influence_nb.errors import InvalidData
+from influence_nb.errors import InvalidData, NotEnoughDisk, is_full
 
 
 def write(path: str | Path, state: Mapping[str, Any]) -> Path:
@@ -20,6 +21,7 @@ def write(path: str | Path, state: Mapping[str, Any]) -> Path:
 
     Raises:
         InvalidData: there is no writing there, or half a character in it.
+        NotEnoughDisk: there is no room.
     """
     try:
         text = json.dumps(state, ensure_ascii=False, indent=1).encode()
@@ -33,6 +35,7 @@ def put(path: str | Path, data: bytes) -> Path:
 
     Raises:
         InvalidData: there is no writing there.
+        NotEnoughDisk: there is no room.
     """
     expect_path(path=path)
     path = Path(path)
@@ -41,6 +44,10 @@ def put(path: str | Path, data: bytes) -> Path:
         unfinished.write_bytes(data)
         os.replace(unfinished, path)
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and is_full(error):
+            with suppress(OSError):
+                unfinished.unlink()  # half a file takes room and helps nobody
+            raise NotEnoughDisk(f"{path} cannot be written: {error}.", "Free some space.") from error
         raise InvalidData(f"{path} cannot be written: {error}.", "Choose another place.") from error
     return path
 
@@ -54,11 +61,13 @@ def read(path: str | Path, what: str, hint: str) -> dict[str, Any]:
         hint: what to do where it does not.
 
     Raises:
-        InvalidData: it cannot be read, or holds something else.
+        InvalidData: there is no such file, it cannot be read, or holds something else.
     """
     expect_path(path=path)
     try:
         state = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InvalidData(f"There is no file {path}.", hint) from error
     except (OSError, ValueError, RecursionError) as error:
         raise InvalidData(f"{path} does not hold {what}: {error}.", hint) from error
     if not isinstance(state, dict):

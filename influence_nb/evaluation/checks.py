@@ -3,15 +3,18 @@
     pytest --notebook-metrics study.ipynb
 
 Each notebook is executed once. Its metrics must lie where `inb.record` said, beside those in the saved outputs; it must
-have been saved whole, run in order, with the outputs that it has now. Without the option the plugin does nothing, and
-little is imported. It does not know what a notebook measures.
+have been saved whole and run in order. A cell that shows something must have done so when it was saved, and the other
+way round. What it prints and its results as plain text are compared where it asks for that as nbval has it, by a line
+`# NBVAL_CHECK_OUTPUT` or the tag `nbval-check-output`: others may show times, addresses or random numbers. Without the
+option the plugin does nothing, and little is imported. It does not know what a notebook measures.
 """
 
 from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from influence_nb.evaluation.record import Recorded
 
 _AGAIN = "Restart the kernel, run all cells and save the notebook."
+_MARK = "NBVAL_CHECK_OUTPUT"
 _LIVE = "application/vnd.jupyter.widget-view+json"
 
 
@@ -35,7 +39,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("influence_nb", "notebooks with recorded metrics").addoption(
         "--notebook-metrics",
         action="store_true",
-        help="Execute notebooks, and compare the metrics that they record with those in their saved outputs.",
+        help="Execute notebooks, and compare the metrics that they record, and the text of cells marked "
+        "# NBVAL_CHECK_OUTPUT, with those in their saved outputs.",
     )
 
 
@@ -110,20 +115,25 @@ class Check(pytest.Item):
 
 
 def out_of_order(saved: Any) -> Iterator[str]:
-    """Cells that were not run, or not in their order from a fresh kernel."""
-    due = 0
-    for place, cell in _code(saved):
-        due += 1
+    """Cells that were not run, or not in their order from a fresh kernel.
+
+    Of cells that follow each other, only the first is named.
+    """
+    before = 0
+    for number, (place, cell) in enumerate(_code(saved), 1):
         count = cell.execution_count
         if count is None:
             yield f"{_named(place, cell)} was not run: its outputs are missing."
-        elif count != due:
-            yield f"{_named(place, cell)} was run as [{count}], out of order: it is number {due}."
-            due = max(due, count)
+            continue
+        if count not in (number, before + 1):
+            yield f"{_named(place, cell)} was run as [{count}], out of order: from the top it is [{number}]."
+        before = count
 
 
 def other_outputs(saved: Any, ran: Any) -> Iterator[str]:
-    """Cells that show something now and nothing in the saved notebook, or the other way round; and new metrics."""
+    """Cells that show something now and nothing in the saved notebook, or the other way round; other text in cells that
+    are marked; and new metrics.
+    """
     from influence_nb.evaluation.record import recorded
 
     for (place, before), (_, now) in zip(_code(saved), _code(ran), strict=True):
@@ -132,6 +142,8 @@ def other_outputs(saved: Any, ran: Any) -> Iterator[str]:
             yield f"{_named(place, before)} shows something, and the saved notebook does not: it is missing."
         elif shown and not shows:
             yield f"{_named(place, before)} shows nothing any more: what is saved is stale."
+        elif _is_marked(before) and (words := _other_line(_text(before), _text(now))):
+            yield f"{_named(place, before)} {words}"
     known = {one.metric.name for one in recorded(saved)}
     for one in recorded(ran):
         if one.metric.name not in known:
@@ -186,6 +198,33 @@ def _shows(cell: Any) -> bool:
     return any(
         output.get("name") != "stderr" and _LIVE not in output.get("data", {}) for output in cell.outputs
     )
+
+
+def _is_marked(cell: Any) -> bool:
+    """Whether nbval compares what it shows."""
+    comments = [
+        line.strip().lstrip("#").strip() for line in cell.source.splitlines() if line.strip()[:1] == "#"
+    ]
+    return _MARK in comments or _MARK.lower().replace("_", "-") in cell.metadata.get("tags", [])
+
+
+def _text(cell: Any) -> list[str]:
+    """The lines that it prints, and its results as plain text; panels' are names of objects."""
+    printed = "".join(output.text for output in cell.outputs if output.get("name") == "stdout")
+    results = [output.data for output in cell.outputs if "data" in output and _LIVE not in output.data]
+    return [
+        *printed.splitlines(),
+        *(line for one in results for line in one.get("text/plain", "").splitlines()),
+    ]
+
+
+def _other_line(saved: Sequence[str], now: Sequence[str]) -> str:
+    """The first line that differs, both ways; "" where none does."""
+    for number, (before, after) in enumerate(zip_longest(saved, now), 1):
+        if before != after:
+            shows, was = ("nothing" if one is None else repr(one) for one in (after, before))
+            return f"shows {shows} in line {number}, and {was} is saved: what is saved is stale."
+    return ""
 
 
 def _named(place: int, cell: Any) -> str:

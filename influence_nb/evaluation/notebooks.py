@@ -25,7 +25,7 @@ from typing import Any
 from influence_nb.arguments import expect_bool, expect_call, expect_path, quoted
 from influence_nb.engine.machine import machine
 from influence_nb.engine.receipts import Receipt, package_versions
-from influence_nb.errors import InfluenceError, InvalidData, NotebookFailed, NotEnoughDisk, is_full
+from influence_nb.errors import InvalidData, NotebookFailed, NotEnoughDisk, is_full
 from influence_nb.evaluation import runs
 from influence_nb.evaluation.record import recorded
 from influence_nb.evaluation.run import alone, now
@@ -113,7 +113,7 @@ def read(path: str | Path) -> tuple[Any, Path]:
         nbformat.validate(notebook)
     except (OSError, ValueError, AttributeError, TypeError, nbformat.ValidationError) as error:
         raise InvalidData(
-            f"{file} is no notebook: {_short(error)}.", "Give an .ipynb file that Jupyter can open."
+            f"{file} is no notebook: {runs.short(error)}.", "Give an .ipynb file that Jupyter can open."
         ) from error
     about = notebook.metadata
     language = about.get("language_info", {}).get("name") or about.get("kernelspec", {}).get("language")
@@ -187,7 +187,7 @@ def execute(
         first = error.source.strip().splitlines()[0] if error.source.strip() else ""
         raise NotebookFailed(
             f"{path.name} failed in cell [{error.exec_count}], which begins {quoted(first)}: "
-            f"{error.ename}: {_short(error.evalue)}.",
+            f"{error.ename}: {runs.short(error.evalue)}.",
             f"Look at {out}.",
         ) from error
     except NoSuchKernel as error:
@@ -203,7 +203,7 @@ def execute(
         ) from error
     except RuntimeError as error:  # nbclient's DeadKernelError among them
         raise NotebookFailed(
-            f"The kernel of {path.name} died: {_short(error)}.",
+            f"The kernel of {path.name} died: {runs.short(error)}.",
             "Most often its memory ran out: take a smaller model, or unload what is not used.",
         ) from error
 
@@ -243,11 +243,11 @@ def _finish(run: Run, path: Path, on_progress: OnCells | None) -> Run:
         notebook = execute(path, run.folder / NOTEBOOK, run.parameters, environment, on_progress)
         metrics = {one.metric.name: one.metric for one in recorded(notebook)}
     except BaseException as error:
-        message = (
-            error.message if isinstance(error, InfluenceError) else _short(error) or type(error).__name__
-        )
         with suppress(NotEnoughDisk):
-            failed = ended(status="failed", error=message)
+            if isinstance(error, Exception):
+                failed = ended(status="failed", error=runs.words(error))
+            else:
+                failed = ended(status="stopped")
             if isinstance(error, NotebookFailed):
                 error.run = failed
         raise
@@ -313,9 +313,3 @@ def _kernels(environment: Mapping[str, str]) -> Any:
 def _braced(path: Path) -> str:
     """A path as papermill takes it: it fills in what stands between braces."""
     return str(path).replace("{", "{{").replace("}", "}}")
-
-
-def _short(what: object) -> str:
-    """The first line of words, without a full stop."""
-    line = str(what).strip().partition("\n")[0]
-    return (line if len(line) <= 200 else line[:199] + "…").rstrip(".")

@@ -12,19 +12,16 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sqlite3
-import tempfile
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from influence_nb.arguments import expect_path, quoted
+from influence_nb.arguments import quoted
 from influence_nb.engine import jsons
 from influence_nb.engine.receipts import Receipt
-from influence_nb.errors import InvalidData, NotEnoughDisk, is_full
+from influence_nb.errors import InfluenceError, InvalidData, NotEnoughDisk
 from influence_nb.evaluation.intervals import Metric
 from influence_nb.evaluation.tasks import Task, digest
 from influence_nb.settings import settings
@@ -37,10 +34,11 @@ if TYPE_CHECKING:
     from influence_nb.engine.model import Model
     from influence_nb.evaluation.audit import Repeat
 
-Status = Literal["running", "done", "failed"]
+Status = Literal["running", "done", "failed", "stopped"]
 
 NOTEBOOK, RECEIPTS = "notebook.ipynb", "receipts.jsonl"
-_RUN, _TASK, _ITEMS = "run.json", "task.json", "items.jsonl"
+TASK, ITEMS = "task.json", "items.jsonl"
+_RUN, LOCK = "run.json", ".lock"
 _HINT = "Give the folder, the id or its beginning of a run on this machine: inb.runs() lists them."
 _ID = 16
 COLUMNS = ("id", "kind", "name", "model", "status", "started", "seconds", "data")
@@ -57,7 +55,8 @@ class Run:
         kind: "task" or "notebook".
         name: of the task or the notebook.
         model: the name of the model that was asked; "" where that is not known.
-        status: "done"; "failed", with the error in `error`; "running", also of one that was cut off.
+        status: "running"; "done"; "failed", with the error in `error`; "stopped" where it was cancelled, interrupted or
+            its process ended. The same call runs those that are not done again: a task goes on from the items it has.
         started: the time it began last, ISO 8601 in UTC.
         seconds: how long it took, the last time that it was taken up; NaN before the end.
         determined_by: everything that decides what comes: hashes of the data, the template, the model's files;
@@ -102,11 +101,11 @@ class Run:
         Raises:
             InvalidData: a notebook's run, or the file is lost.
         """
-        return Task.from_dict(jsons.read(self.folder / _TASK, "a task", _HINT))
+        return Task.from_dict(jsons.read(self.folder / TASK, "a task", _HINT))
 
     def items(self) -> list[dict[str, Any]]:
         """What became of each item that is done: id, values, output, detail, receipt, error."""
-        return list(lines(self.folder / _ITEMS))
+        return list(lines(self.folder / ITEMS))
 
     def receipts(self) -> list[Receipt]:
         """Of each generation that was part of it, in their order; `model.replay` takes one."""
@@ -128,24 +127,15 @@ class Run:
         return pd.DataFrame(rows).set_index("id") if rows else pd.DataFrame()
 
     def export(self, path: str | Path) -> Path:
-        """Write the whole run as one zip file; `inb.import_run` takes it in elsewhere.
+        """Write the whole run as one zip file, checksums included; `inb.import_run` takes it in elsewhere.
 
         Raises:
             InvalidData: there is no writing there.
+            NotEnoughDisk: there is no room.
         """
-        expect_path(path=path)
-        path = Path(path)
-        try:
-            with tempfile.TemporaryDirectory(dir=path.parent) as inside:
-                packed = Path(inside) / "run.zip"
-                with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as bundle:
-                    for file in sorted(self.folder.iterdir()):
-                        if file.is_file() and not file.name.startswith("."):
-                            bundle.write(file, f"{self.id}/{file.name}")
-                os.replace(packed, path)
-        except OSError as error:
-            raise InvalidData(f"{path} cannot be written: {error}.", "Choose another place.") from error
-        return path
+        from influence_nb.evaluation.exports import export
+
+        return export(self, path)
 
     def repeat(self, model: Model | TextEncoder | None = None, tolerance: float = 0.0) -> Repeat:
         """Run it again and say where it differs; see `inb.repeat`."""
@@ -158,8 +148,7 @@ class Run:
         values = asdict(self)
         values["metrics"] = {name: asdict(one) for name, one in self.metrics.items()}
         put(self.folder / _RUN, values)
-        attempt(lambda db: _list(db, self))
-        return self
+        return enlist(self)
 
     def __repr__(self) -> str:
         told = ", ".join(map(str, self.metrics.values())) or self.status
@@ -236,7 +225,7 @@ def listed() -> list[Mapping[str, Any]]:
 
     found = attempt(read)
     if found is not None:
-        return found
+        return [{**row, "status": _status(row["status"], home() / row["id"])} for row in found]
     return sorted(
         (dict(zip(_COLUMNS, _row(_read(folder)), strict=True)) for folder in _folders()),
         key=lambda row: row["started"],
@@ -244,50 +233,23 @@ def listed() -> list[Mapping[str, Any]]:
     )
 
 
-def import_run(path: str | Path, again: bool = False) -> Run:
-    """Take in a run that `Run.export` wrote; one that is here and done stays as it is.
+def enlist(run: Run) -> Run:
+    """Write the row that lists it."""
+    attempt(lambda db: _list(db, run))
+    return run
 
-    Args:
-        path: of the file.
-        again: put it in the place of one that is here.
 
-    Raises:
-        InvalidData: the file is no such run.
-        NotEnoughDisk: there is no room.
-    """
-    expect_path(path=path)
-    try:
-        with zipfile.ZipFile(path) as bundle:
-            names = [PurePosixPath(name) for name in bundle.namelist() if not name.endswith("/")]
-            tops = {name.parts[0] for name in names if len(name.parts) == 2 and ".." not in name.parts}
-            if len(tops) != 1 or any(len(name.parts) != 2 or name.is_absolute() for name in names):
-                raise InvalidData(f"{path} holds no run.", "Give a file that run.export() wrote.")
-            identifier = tops.pop()
-            if not identifier.isalnum():
-                raise InvalidData(f"{path} holds no run.", "Give a file that run.export() wrote.")
-            here = known(identifier)
-            if here is not None and here.status == "done" and not again:
-                return here
-            home().mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=home(), prefix=".import-") as inside:
-                bundle.extractall(inside)
-                run = _read(Path(inside) / identifier)
-                if identity(run.determined_by) != identifier or run.id != identifier:
-                    raise InvalidData(
-                        f"The run in {path} was changed: its id is not that of what determined it.",
-                        "Ask for it once more.",
-                    )
-                if here is not None and run.status != "done" and not again:
-                    return here
-                shutil.rmtree(home() / identifier, ignore_errors=True)  # of one that did not end
-                shutil.move(str(Path(inside) / identifier), home() / identifier)
-    except (OSError, zipfile.BadZipFile) as error:
-        if isinstance(error, OSError) and is_full(error):
-            raise NotEnoughDisk(f"There is no room for the run: {error}.", "Free some space.") from error
-        raise InvalidData(
-            f"{path} cannot be read: {error}.", "Give a file that run.export() wrote."
-        ) from error
-    return replace(run).save()
+def words(error: BaseException) -> str:
+    """What went wrong, as a run keeps it: a line."""
+    if isinstance(error, InfluenceError):
+        return error.message
+    return ": ".join(filter(None, (type(error).__name__, short(error))))
+
+
+def short(what: object) -> str:
+    """The first line of words, without a full stop."""
+    line = str(what).strip().partition("\n")[0]
+    return (line if len(line) <= 200 else line[:199] + "…").rstrip(".")
 
 
 def lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -343,9 +305,10 @@ def put(path: Path, values: Mapping[str, Any]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         jsons.write(path, values)
-    except (OSError, InvalidData) as error:
+    except (OSError, InvalidData, NotEnoughDisk) as error:
+        why = error.__cause__ or error  # `jsons` has named the file already
         raise NotEnoughDisk(
-            f"{path} cannot be written: {error}.", "Free some space and run it again."
+            f"{path} cannot be written: {why}.", "Free some space and run it again."
         ) from error
 
 
@@ -373,10 +336,32 @@ def _folders() -> list[Path]:
 def _read(folder: Path) -> Run:
     values = jsons.read(folder / _RUN, "a run", _HINT)
     try:
+        values["status"] = _status(values["status"], folder)
         metrics = {name: Metric(**one) for name, one in values.pop("metrics").items()}
         return Run(**values, metrics=metrics)
     except (TypeError, KeyError, AttributeError) as error:
         raise InvalidData(f"{folder / _RUN} does not hold a run: {error}.", _HINT) from error
+
+
+def _status(told: str, folder: Path) -> str:
+    """Of one that says it is running and is worked on by nobody, that it was stopped: a process that was killed could
+    not write that.
+    """
+    return "stopped" if told == "running" and not _is_worked_on(folder) else told
+
+
+def _is_worked_on(folder: Path) -> bool:
+    from filelock import FileLock, Timeout
+
+    if not (folder / LOCK).exists():
+        return False
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # a place where one may only read: what was told stands
+        return True
 
 
 def _list(db: sqlite3.Connection, run: Run) -> None:

@@ -18,8 +18,9 @@ from influence_nb.cluster import joined, ray_for, room, translated
 from influence_nb.engine.receipts import package_versions
 from influence_nb.errors import InfluenceError
 from influence_nb.evaluation import runs
+from influence_nb.evaluation.exports import import_run
 from influence_nb.evaluation.runs import Run
-from influence_nb.evaluation.sweep import Cell, Done, Job
+from influence_nb.evaluation.sweep import Cell, Done, Job, split
 
 _LIVES = 3
 """How often a worker that was lost is started again."""
@@ -64,13 +65,8 @@ def on_ray(
         actors = [kind.remote(open_job, dict(package_versions())) for _ in range(count)]
         try:
             identities = _answer(ray.get(actors[0].identify.remote(list(cells))))
-            left = []
-            for place, (cell, identity) in enumerate(zip(cells, identities, strict=True)):
-                here = runs.known(identity)
-                if here is not None and here.status == "done" and not again:
-                    yield place, here
-                else:
-                    left.append((place, cell))
+            here, left = split(identities, cells, again)
+            yield from here
             yield from _worked_off(ray, actors, left, again, cancel)
         finally:
             for actor in actors:
@@ -116,7 +112,7 @@ def _taken_in(packed: bytes, again: bool) -> Run:
     with tempfile.TemporaryDirectory(dir=runs.home(), prefix=".sweep-") as inside:
         path = Path(inside) / "run.zip"
         path.write_bytes(packed)
-        return runs.import_run(path, again)
+        return import_run(path, again)
 
 
 class _Worker:

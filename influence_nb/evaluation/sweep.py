@@ -149,6 +149,26 @@ class NotebookJob:
             return failed
 
 
+def split(
+    identities: Sequence[str], cells: Sequence[Cell], again: bool
+) -> tuple[list[tuple[int, Run]], list[tuple[int, Cell]]]:
+    """The cells whose runs are here and done, and those that are left: each with its place.
+
+    Args:
+        identities: the ids of the cells' runs.
+        cells: the cells.
+        again: leave them all.
+    """
+    here, left = [], []
+    for place, (cell, identity) in enumerate(zip(cells, identities, strict=True)):
+        run = None if again else runs.known(identity)
+        if run is not None and run.status == "done":
+            here.append((place, run))
+        else:
+            left.append((place, cell))
+    return here, left
+
+
 def in_turn(job: Job, cells: Sequence[Cell], again: bool, cancel: threading.Event | None) -> Done:
     """The cells here, one after the other: each one's place and run, as they are done."""
     for place, cell in enumerate(cells):

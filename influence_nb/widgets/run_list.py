@@ -128,7 +128,7 @@ class RunList(ipywidgets.VBox):
         self.chosen: list[str] = []
         self.filter = text_field("Filter", "part of a task, model or id")
         self.kind = labelled(ipywidgets.Dropdown, "Kind", [ALL, "task", "notebook"])
-        self.status = labelled(ipywidgets.Dropdown, "Status", [ALL, "done", "running", "failed"])
+        self.status = labelled(ipywidgets.Dropdown, "Status", [ALL, "done", "running", "stopped", "failed"])
         self.task = labelled(ipywidgets.Dropdown, "Task", [ALL])
         self.order = labelled(ipywidgets.Dropdown, "Order", list(ORDERS))
         self.tools = (self.filter, self.kind, self.status, self.task, self.order)

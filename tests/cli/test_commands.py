@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from influence_nb import __version__
 from influence_nb.cli import ALIASES, COMMANDS, app
 from influence_nb.cli.logs import without_secrets
-from influence_nb.cli.output import visible
+from influence_nb.cli.output import in_commands, visible
 from influence_nb.settings import settings
 
 RUN = "from influence_nb.cli import main; main()"
@@ -56,6 +56,21 @@ print(*sys.modules)
     assert done.returncode == 0, done.stderr
     heavy = "torch transformers jupyterlab ipywidgets pandas numpy sqlite3 huggingface_hub httpx fastapi"
     assert not set(heavy.split()) & set(done.stdout.split())
+
+
+def test_python_m_is_the_command() -> None:
+    code = (
+        "import runpy, sys\nsys.argv[0] = 'influence'\nrunpy.run_module('influence_nb', run_name='__main__')"
+    )
+    done = influence("--version", code=code)
+    assert (done.returncode, done.stdout) == (0, f"influence {__version__}\n")
+
+
+def test_hints_speak_of_commands() -> None:
+    said = "Look at inb.runs() or inb.library(); inb.download('a/b'), with again=True or other_data=True."
+    assert in_commands(said) == (
+        "Look at `influence runs` or `influence list`; `influence download a/b`, with --again or --other-data."
+    )
 
 
 def test_help_lists_the_commands_without_importing_them() -> None:

@@ -89,6 +89,7 @@ def test_two_runs_are_compared(here: Influence) -> None:
     refused = here("compare", one, limited)
     assert refused.exit_code == 1
     assert "different data" in refused.stderr
+    assert "in common with --other-data." in refused.stderr
     assert read(here, "compare", one, limited, "--other-data")["same_data"] is False
     assert here("compare", one).exit_code == 1
 
@@ -136,7 +137,7 @@ def test_a_notebook_that_fails(here: Influence, tmp_path: Path) -> None:
     ("args", "code", "words"),
     [
         (["evaluate", "nothing"], 1, "There is no task 'nothing'"),
-        (["evaluate", "none.json"], 1, "does not hold a task"),
+        (["evaluate", "none.json"], 1, "There is no file none.json"),
         (["evaluate", "task.json", "-s", "temperature"], 2, "is not NAME=VALUE"),
         (["evaluate", "task.json", "-s", "heat=1"], 1, "heat"),
         (["evaluate", "task.json", "--limit", "0"], 2, "--limit"),
@@ -145,6 +146,7 @@ def test_a_notebook_that_fails(here: Influence, tmp_path: Path) -> None:
         (["notebook", "run", "a.ipynb", "-p", "seed"], 2, "is not NAME=VALUE"),
         (["notebook", "walk"], 2, "No such command"),
         (["run", "show", "abc"], 1, "There is no run 'abc'"),
+        (["run", "show", "abc"], 1, "`influence runs` lists them"),
         (["run", "export", "abc", "no/such/a.zip"], 2, "There is no folder"),
         (["run", "import", "task.json"], 1, "cannot be read"),
         (["compare", "abc", "def"], 1, "There is no run 'abc'"),
@@ -182,7 +184,7 @@ def test_ctrl_c_keeps_the_items_that_are_done(
     assert done.exit_code == 130, done.output
     assert "the items that are done are kept" in done.stderr
     [row] = read(here, "runs")
-    assert row["status"] == "running"
+    assert row["status"] == "stopped"
     assert len((tmp_path / "home" / "runs" / row["id"] / "items.jsonl").read_text().splitlines()) == 2
     assert read(here, "evaluate", "task.json")["id"] == row["id"]
 

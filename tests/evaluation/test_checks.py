@@ -133,6 +133,51 @@ def test_outputs_that_are_missing_or_out_of_order(pytester: pytest.Pytester) -> 
     done.stdout.fnmatch_lines(lines)
 
 
+def test_cells_that_were_swapped_are_counted_from_the_top(pytester: pytest.Pytester) -> None:
+    saved = save(pytester, "a = 1", "b = 2", "c = 3", "d = 4")
+    for cell, count in zip(saved.cells, (1, 2, 4, 3), strict=True):
+        cell.execution_count = count
+    nbformat.write(saved, pytester.path / "a.ipynb")
+    done = check(pytester, "--notebook-metrics", "-k", "order")
+    lines = [
+        "Cell 3, which begins 'c = 3', was run as ?4?, out of order: from the top it is ?3?.",
+        "Cell 4, which begins 'd = 4', was run as ?3?, out of order: from the top it is ?4?.",
+    ]
+    done.stdout.fnmatch_lines(lines)
+    for cell, count in zip(saved.cells, (1, 3, 4, 5), strict=True):
+        cell.execution_count = count
+    nbformat.write(saved, pytester.path / "a.ipynb")
+    done = check(pytester, "--notebook-metrics", "-k", "order")
+    done.stdout.fnmatch_lines(["Cell 2, which begins 'b = 2', was run as ?3?*from the top it is ?2?."])
+    assert done.stdout.str().count("out of order") == 1
+
+
+def test_text_is_compared_where_a_cell_asks_for_it(pytester: pytest.Pytester) -> None:
+    mark = "#NBVAL_CHECK_OUTPUT\n"
+    saved = save(
+        pytester, f"{mark}print('a')\nprint(1 + 2)", "print(3)", "5", f"{mark}[7]", f"{mark}print('a')"
+    )
+    saved.cells[2].metadata["tags"] = ["nbval-check-output"]
+    nbformat.write(saved, pytester.path / "a.ipynb")
+    check(pytester).assert_outcomes(passed=2)
+    for place in range(4):
+        saved.cells[place].source = saved.cells[place].source.translate(
+            {ord("3"): "4", ord("5"): "6", ord("7"): "8"}
+        )
+    saved.cells[0].source = saved.cells[0].source.replace("2", "3")
+    change(pytester, saved, 4, f"{mark}print('a')\n'b'")
+    done = check(pytester)
+    done.assert_outcomes(passed=1, failed=1)
+    lines = [
+        "Cell 1, which begins '#NBVAL_CHECK_OUTPUT', shows '4' in line 2, and '3' is saved: what is saved is stale.",
+        "Cell 3, which begins '6', shows '6' in line 1, and '5' is saved*",
+        "Cell 4,*shows '?8?' in line 1, and '?7?' is saved*",
+        "Cell 5,*shows \"'b'\" in line 2, and nothing is saved*",
+    ]
+    done.stdout.fnmatch_lines(lines)
+    assert "Cell 2" not in done.stdout.str(), "which does not ask for it"
+
+
 def test_a_notebook_that_fails_now(pytester: pytest.Pytester) -> None:
     saved = save(pytester, RECORDS.format(value=1, more=""), "x = 1")
     change(pytester, saved, 1, "x = 1 / 0")

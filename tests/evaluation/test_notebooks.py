@@ -159,7 +159,7 @@ def test_a_kernel_that_dies(tmp_path: Path) -> None:
     assert raised.value.run.status == "failed"
 
 
-def test_ctrl_c_is_kept_as_a_failure(tmp_path: Path, tmp_home: Path) -> None:
+def test_ctrl_c_stops_a_run(tmp_path: Path, tmp_home: Path) -> None:
     begun = tmp_path / "begun"
     path = write(
         tmp_path / "a.ipynb",
@@ -174,7 +174,7 @@ def test_ctrl_c_is_kept_as_a_failure(tmp_path: Path, tmp_home: Path) -> None:
     _, said = child.communicate(timeout=60)
     assert "KeyboardInterrupt" in said
     [row] = inb.runs().to_dict("records")
-    assert row["status"] == "failed"
+    assert row["status"] == "stopped"
     with pytest.raises(ProcessLookupError):
         os.kill(int(begun.read_text()), 0)
 

@@ -1,23 +1,21 @@
-"""`inb.evaluate`: numbers that can be worked out by hand, runs that are kept, taken up, exported and refused."""
+"""`inb.evaluate`: numbers that can be worked out by hand, runs that are kept, taken up and refused."""
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import threading
-import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import influence_nb as inb
-from influence_nb.errors import CapabilityMissing, InfluenceError, InvalidData, NotEnoughDisk
+from influence_nb.errors import CapabilityMissing, InfluenceError, InvalidData, NotEnoughDisk, OutOfMemory
 from influence_nb.evaluation import run as running
 from influence_nb.evaluation import runs
 from influence_nb.evaluation.judging import Answer
-from influence_nb.settings import settings
 from tests.chat_server import ChatServer
 
 CHOICES: list[dict[str, Any]] = [
@@ -60,8 +58,6 @@ def test_generated_text_is_matched(model: inb.Model, monkeypatch: pytest.MonkeyP
 
     def batch(prompts: Any, sampling: Any, cancel: Any) -> Any:
         made = type(model).batch(model, prompts, sampling, cancel=cancel, max_new_tokens=1)
-        from dataclasses import replace
-
         return [replace(one, text=said[prompt]) for one, prompt in zip(made, prompts, strict=True)]
 
     monkeypatch.setattr(model, "batch", batch, raising=False)
@@ -124,8 +120,8 @@ def test_a_run_that_is_stopped_goes_on(model: inb.Model, monkeypatch: pytest.Mon
     with pytest.raises(InfluenceError, match="Stopped after 2 of 5 items"):
         inb.evaluate(model, choosing(), cancel=stop, on_progress=told)
     [kept] = inb.runs().index
-    assert inb.runs().loc[kept, "status"] == "running"
-    with pytest.raises(InvalidData, match="is running"):
+    assert inb.runs().loc[kept, "status"] == "stopped"
+    with pytest.raises(InvalidData, match="is stopped"):
         running.result(kept)
     items = runs.find(kept).folder / "items.jsonl"
     with items.open("a") as file:
@@ -160,6 +156,7 @@ def test_a_full_disk_records_nothing_as_done(model: inb.Model, monkeypatch: pyte
         inb.evaluate(model, choosing())
     [kept] = inb.runs().index
     assert [item["id"] for item in runs.find(kept).items()] == ["0", "1"]
+    assert (runs.find(kept).status, "No space left" in runs.find(kept).error) == ("failed", True)
     assert len(inb.evaluate(model, choosing()).items) == 5
 
 
@@ -177,49 +174,6 @@ def test_a_value_that_is_none_is_counted_and_not_averaged(
     assert (found.metrics["acc"].count, found.metrics["acc"].missing) == (4, 1)
     assert "1 without a value" in repr(found)
     assert "NaN" not in (found.run.folder / "items.jsonl").read_text()
-
-
-def test_a_run_goes_elsewhere_and_is_the_same(
-    model: inb.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = inb.evaluate(model, choosing())
-    path = found.run.export(tmp_path / "run.zip")
-    monkeypatch.setenv("INFLUENCE_HOME", str(tmp_path / "elsewhere"))
-    settings.cache_clear()
-    assert not len(inb.runs())
-    taken = inb.import_run(path)
-    assert taken == found.run
-    assert taken.folder.parent.parent == tmp_path / "elsewhere"
-    assert running.result(taken).items == found.items
-    assert list(inb.runs().index) == [found.run.id]
-    assert inb.import_run(path) == taken, "once is enough"
-    passes = model.forwards
-    assert inb.evaluate(model, taken.task()).items == found.items
-    assert model.forwards == passes
-
-
-def test_files_that_are_no_runs_are_refused(model: inb.Model, tmp_path: Path) -> None:
-    found = inb.evaluate(model, choosing())
-    path = found.run.export(tmp_path / "run.zip")
-    changed = tmp_path / "changed.zip"
-    with zipfile.ZipFile(path) as before, zipfile.ZipFile(changed, "w") as after:
-        for name in before.namelist():
-            text = before.read(name).decode()
-            if name.endswith("run.json"):
-                values = json.loads(text)
-                values["determined_by"]["sampling"]["temperature"] = 2.0
-                text = json.dumps(values)
-            after.writestr(name, text)
-    with zipfile.ZipFile(tmp_path / "outside.zip", "w") as outside:
-        outside.writestr("../run.json", "{}")
-    (tmp_path / "text.zip").write_text("hello")
-    shutil.rmtree(found.run.folder)
-    for name in ("changed.zip", "outside.zip", "text.zip", "none.zip"):
-        with pytest.raises(InvalidData) as caught:
-            inb.import_run(tmp_path / name)
-        assert caught.value.hint
-    assert not len(inb.runs())
-    assert not (tmp_path / "run.json").exists()
 
 
 def test_the_list_is_made_again_from_the_folders(model: inb.Model, tmp_home: Path) -> None:
@@ -268,6 +222,56 @@ def test_what_is_kept_is_what_came(model: inb.Model) -> None:
     task = inb.Task([{"q": "The quick", "answer": "x"}], "{{ q }}", inb.ExactMatch())
     found = inb.evaluate(model, task)
     assert running.result(found.run.id).items == found.items
+
+
+def test_an_error_fails_the_run_and_the_next_call_goes_on(
+    model: inb.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "CHUNK", 2)
+    answers, asked = inb.MultipleChoice.answers, []
+
+    def second_fails(self: Any, model: Any, prompts: Any, *rest: Any) -> list[Answer]:
+        asked.append(len(prompts))
+        if len(asked) == 2:
+            raise OutOfMemory("There is no room for the cache.", "Take a smaller model.")
+        return answers(self, model, prompts, *rest)
+
+    monkeypatch.setattr(inb.MultipleChoice, "answers", second_fails)
+    with pytest.raises(OutOfMemory):
+        inb.evaluate(model, choosing())
+    [row] = inb.runs().itertuples()
+    assert row.status == "failed"
+    assert runs.find(row.Index).error == "There is no room for the cache."
+    found = inb.evaluate(model, choosing())
+    assert asked == [2, 2, 2, 1], "the two that were kept are not asked again"
+    assert (found.run.status, found.run.error) == ("done", "")
+
+
+def test_an_interrupt_stops_the_run(model: inb.Model) -> None:
+    def interrupted(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        inb.evaluate(model, choosing(), on_progress=interrupted)
+    [row] = inb.runs().itertuples()
+    assert (row.status, runs.find(row.Index).error) == ("stopped", "")
+
+
+def test_a_run_is_running_while_somebody_works_on_it(model: inb.Model, tmp_home: Path) -> None:
+    seen: list[tuple[str, str]] = []
+
+    def told(done: int, total: int) -> None:
+        [row] = inb.runs().itertuples()
+        seen.append((row.status, runs.find(row.Index).status))
+
+    found = inb.evaluate(model, choosing(), on_progress=told)
+    assert set(seen) == {("running", "running")}
+    # What a process leaves that was killed: it could not write how it ended.
+    replace(found.run, status="running").save()
+    assert inb.runs().loc[found.run.id, "status"] == runs.find(found.run.id).status == "stopped"
+    shutil.rmtree(tmp_home / "runs")
+    replace(found.run, status="running").save()
+    assert runs.find(found.run.id).status == "stopped", "where nobody ever worked on it, too"
 
 
 def test_a_damaged_line_is_named(model: inb.Model) -> None:

@@ -127,8 +127,23 @@ def test_what_is_refused(model: inb.Model, notebook: Path, monkeypatch: pytest.M
         inb.sweep(model, generating(), workers=0, seed=0)
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(MissingExtra, match="Ray"):
-        inb.sweep(model, generating(), workers=1, seed=0)
+        inb.sweep(model, generating(), workers=1, seed=1)
     assert len(inb.runs()) == 1
+
+
+def test_what_is_all_here_starts_no_cluster(
+    model: inb.Model, notebook: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = inb.sweep(model, generating(), seed=[0, 1])
+    notebooks = inb.sweep_notebook(notebook, power=[1, 2])
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    assert inb.sweep(model, generating(), workers=1, seed=[0, 1]).runs == tasks.runs
+    found = inb.sweep_notebook(notebook, workers=2, power=[1, 2])
+    assert [run.id for run in found.runs] == [run.id for run in notebooks.runs]
+    with pytest.raises(MissingExtra, match="Ray"):
+        inb.sweep(model, generating(), workers=1, seed=[0, 1], again=True)
+    with pytest.raises(MissingExtra, match="Ray"):
+        inb.sweep_notebook(notebook, workers=1, power=[2, 3])
 
 
 def test_other_versions_are_named() -> None:

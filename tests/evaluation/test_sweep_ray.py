@@ -111,8 +111,10 @@ def test_workers_that_are_killed_are_started_again(
     assert [run.status for run in powers.runs] == ["done", "done", "failed"]
     with pytest.raises(BrokenModel, match="no folder"):
         inb.sweep(str(tmp_path / "nothing"), generating(), workers=1, seed=0)
-    with pytest.raises(InfluenceError, match="The sweep stopped"):
+    with pytest.raises(InfluenceError, match=r"^The sweep stopped: .*because.*") as caught:
         list(on_ray(Deadly, [{"seed": 1}], 1, None, False, None))
+    assert "\n" not in caught.value.message
+    assert "memory" in caught.value.hint
 
 
 def test_a_cluster_that_is_not_there_is_named(model: inb.Model) -> None:
