@@ -152,7 +152,7 @@ def test_a_file_that_holds_none_is_refused(result: inb.Bench, tmp_path: Path, ch
     with pytest.raises(InvalidData, match="does not hold a bench") as refused:
         inb.Bench.load(path)
     assert refused.value.hint
-    with pytest.raises(InvalidData, match="does not hold a bench"):
+    with pytest.raises(InvalidData, match="There is no file"):
         inb.Bench.load(tmp_path / "missing.json")
 
 
