@@ -80,7 +80,7 @@ RUN_STYLE = """<style>
 .inb-runs .inb-pages .widget-html { margin: 0; }
 .inb-runs .inb-run-actions { padding: 2px 0 6px; }
 .inb-runs .inb-run-pane > .inb-pages { padding-top: 4px; }
-.inb-runs .inb-run-actions > .inb-pages { margin-left: auto; } /* at the end of the line, above what it turns */
+.inb-runs .inb-run-actions > .widget-html { flex: 1 0 16em; } /* what is said while one ticks moves no row */
 .inb-runs .inb-tools button, .inb-runs .inb-pages button { width: auto; }
 .inb-runs .inb-tools > .inb-labelled { flex: 1 1 8em; min-width: 8em; }
 .inb-runs .inb-tools > .widget-text { flex: 2 1 12em; }
@@ -204,14 +204,14 @@ class RunList(ipywidgets.VBox):
         self._filling = False
 
     def _arrange(self) -> None:
-        parts = words.plain(self.filter.value).split(",")
+        parts = [part.strip() for part in words.plain(self.filter.value).split(",") if part.strip()]
 
         def wanted(row: Row) -> bool:
             return (
                 self.kind.value in (ALL, row["kind"])
                 and self.status.value in (ALL, row["status"])
                 and self.task.value in (ALL, row["name"])
-                and all(part.strip() in words.searched(row) for part in parts)
+                and all(part in words.searched(row) for part in parts)
             )
 
         key, largest = ORDERS.get(self.order.value) or _by_metric(self.order.value)

@@ -226,7 +226,7 @@ class RunBrowser(StaticFallback, ipywidgets.VBox):
         )
         self._compare_button.disabled = len(chosen) < 2
         self._clear.disabled = not chosen
-        first = f"; {chosen[0][:8]} is what the others are held against" if len(chosen) > 1 else ""
+        first = f", held against {chosen[0][:8]}" if len(chosen) > 1 else ""
         self._ticked.value = f'<span role="status">{len(chosen)} ticked{first}</span>'
 
     def _drawn_rows(self) -> Sequence[Row]:
