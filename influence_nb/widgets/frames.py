@@ -38,14 +38,17 @@ _CELL = (
 )
 
 
-def rows_html(title: str, frame: pd.DataFrame, index: bool = True, most: int = 100) -> str:
-    """A titled table that scrolls when it is long.
+def rows_html(
+    title: str, frame: pd.DataFrame, index: bool = True, most: int = 100, scrolls: bool = True
+) -> str:
+    """A titled table.
 
     Args:
         title: plain text; it is escaped here, as all cells are.
         frame: what to show.
         index: whether to show the index, under its name.
         most: how many rows are written out; a line says how many are not.
+        scrolls: whether it scrolls when it is long, and so cuts a row at its edge; else it is as long as it is.
     """
     shown = frame.head(most)
     heads = [*([str(frame.index.name or "")] if index else []), *map(str, frame.columns)]
@@ -58,9 +61,10 @@ def rows_html(title: str, frame: pd.DataFrame, index: bool = True, most: int = 1
         "<tr>" + "".join(f'<td style="{_CELL}">{escape(value)}</td>' for value in line) + "</tr>"
         for line in lines
     )
+    high = "max-height:300px;" if scrolls else ""
     more = f'<p style="{MUTED}">and {len(frame) - most:,} more</p>' if len(frame) > most else ""
     return (
         f'<div class="inb-table" style="margin:8px 0 2px"><strong>{escape(title)}</strong>'
-        f'<div style="max-height:300px;overflow:auto"><table style="{_TABLE}"><thead><tr>{head}</tr></thead>'
+        f'<div style="{high}overflow:auto"><table style="{_TABLE}"><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>{more}</div>"
     )

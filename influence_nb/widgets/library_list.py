@@ -14,9 +14,10 @@ import ipywidgets
 
 from influence_nb.store.models import LocalModel
 from influence_nb.widgets import library_words as words
-from influence_nb.widgets.form import labelled, page_button, text_field
+from influence_nb.widgets.form import labelled, text_field
 from influence_nb.widgets.library_row import Actions, ModelRow
 from influence_nb.widgets.library_words import Entry
+from influence_nb.widgets.pages import Pages
 
 PAGE = 15
 """Models on one page of the list."""
@@ -43,7 +44,6 @@ class ModelList(ipywidgets.VBox):
         self._lock = threading.RLock()  # the page, cells and background work all change what is shown
         self._entries: tuple[Entry, ...] = ()
         self._loaded: Collection[str] = ()
-        self._page = 0
         self._note = ("", "")
         self._doing, self._stoppable, self._painted = ("", ""), True, 0.0
         self.filter = text_field("Filter", "part of a name")
@@ -52,11 +52,8 @@ class ModelList(ipywidgets.VBox):
         self._heads = ipywidgets.HBox([ipywidgets.HTML(words.heads()), spacer], layout={"display": "none"})
         self._heads.add_class("inb-model-top")
         self._rows = [ModelRow(actions) for _ in range(PAGE)]
-        self._back = page_button("Previous", "Previous page of models", lambda: self._turn(-1))
-        self._forth = page_button("Next", "Next page of models", lambda: self._turn(1))
-        self._place = ipywidgets.HTML()
-        self._pages = ipywidgets.HBox([self._back, self._place, self._forth], layout={"display": "none"})
-        super().__init__([self._heads, *self._rows, self._pages.add_class("inb-pages")])
+        self._pages = Pages("models", PAGE, self._turned)
+        super().__init__([self._heads, *self._rows, self._pages])
         self.filter.observe(self._rearranged, "value")
         self.order.observe(self._rearranged, "value")
 
@@ -110,9 +107,7 @@ class ModelList(ipywidgets.VBox):
         found = sorted(
             (one for one in self._entries if part in one.name.lower()), key=ORDERS[self.order.value]
         )
-        self._page = max(0, min(self._page, (len(found) - 1) // PAGE))
-        first = self._page * PAGE
-        shown = found[first : first + PAGE]
+        shown = found[self._pages.among(len(found))]
         about, note = self._note
         busy, doing = self._doing
         for row, entry in zip(self._rows, [*shown, *[None] * (PAGE - len(shown))], strict=True):
@@ -121,23 +116,15 @@ class ModelList(ipywidgets.VBox):
             row.do(doing if entry and name == busy else "", self._stoppable)
         self._elsewhere("" if about in {entry.name for entry in shown} else note)
         self._heads.layout.display = "" if shown else "none"
-        self._pages.layout.display = "" if len(found) > PAGE else "none"
-        self._place.value = f'<span role="status">{first + 1} to {first + len(shown)} of {len(found)}</span>'
-        self._back.disabled = self._page == 0
-        self._forth.disabled = first + PAGE >= len(found)
 
     def _rearranged(self, _: Any) -> None:
         with self._lock:
-            self._page = 0
+            self._pages.to(0)
             self._show()
 
-    def _turn(self, by: int) -> None:
+    def _turned(self) -> None:
         with self._lock:
-            self._page += by
             self._show()
-            pressed, other = (self._forth, self._back) if by > 0 else (self._back, self._forth)
-            if pressed.disabled:
-                other.focus()
 
 
 def _last_used(entry: Entry) -> float:

@@ -6,7 +6,7 @@ It knows runs by their folders; it does not know the list.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +25,7 @@ from influence_nb.widgets import run_words as words
 from influence_nb.widgets.base import answer_on_own_loop, readable
 from influence_nb.widgets.form import labelled, message, page_button
 from influence_nb.widgets.newest import Newest, Turn
+from influence_nb.widgets.pages import Pages
 from influence_nb.widgets.state import State
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ Item = Mapping[str, Any]
 
 _SHOWS = ("all", "wrong", "without a value")
 _NONE = "(none)"
+PAGE = 12
+"""Items on one page of the table."""
 
 
 class RunDetail(ipywidgets.VBox):
@@ -57,6 +60,8 @@ class RunDetail(ipywidgets.VBox):
         self._work = Newest()
         self._task: Task | None = None
         self._items: list[Item] = []
+        self._found: list[Item] = []
+        self._rows: Mapping[str, Mapping[str, Any]] = {}
         self._filling = False
         self._facts = ipywidgets.HTML()
         self._export = page_button("Export", "Write the whole run as one zip file here", self.export)
@@ -69,6 +74,7 @@ class RunDetail(ipywidgets.VBox):
         self.shows = labelled(ipywidgets.Dropdown, "Items", list(_SHOWS))
         self.which = labelled(ipywidgets.Dropdown, "Open item", [_NONE])
         self._choose = ipywidgets.HBox([self.shows, self.which]).add_class("inb-tools")
+        self._pages = Pages("items", PAGE, self._show_page)
         self._table, self._item = ipywidgets.HTML(), ipywidgets.HTML()
         self._replay = page_button("Replay", "Generate it once more and compare", self._replay_clicked)
         self._load = page_button("Load the model", "Load the model of this receipt", self.load)
@@ -80,6 +86,7 @@ class RunDetail(ipywidgets.VBox):
                 buttons,
                 self._message,
                 self._choose,
+                self._pages,
                 self._table,
                 self._item,
                 self._again,
@@ -120,14 +127,11 @@ class RunDetail(ipywidgets.VBox):
                 f"There is no item {quoted(identifier)}.", "Open a run, and give one of its ids."
             )
         if self.which.value != found["id"]:
-            if found["id"] not in self.which.options:
+            if found not in self._found:
                 self.shows.value = "all"
-            self._filling = True
-            if found["id"] not in self.which.options:  # beyond the first hundred
-                self.which.options = [*self.which.options, found["id"]]
+            self._pages.to(self._found.index(found))
+            self._show_page()
             self.which.value = found["id"]
-            self._filling = False
-            self._show_item()
         return found
 
     def export(self) -> Path:
@@ -202,6 +206,7 @@ class RunDetail(ipywidgets.VBox):
 
     def _show(self, run: Run, task: Task | None, items: list[Item]) -> None:
         self.run, self._task, self._items = run, task, items
+        self._rows = {row["id"]: row for row in task.rows} if task is not None else {}
         self._facts.value = words.run_html(run)
         self._message.value = ""
         self._copy.layout.display = "" if (run.folder / "notebook.ipynb").is_file() else "none"
@@ -214,11 +219,18 @@ class RunDetail(ipywidgets.VBox):
         self._changed()
 
     def _show_items(self) -> None:
-        found = [one for one in self._items if self._wanted(one)]
+        self._found = [one for one in self._items if self._wanted(one)]
         self._choose.layout.display = "" if self._items else "none"
-        self._table.value = words.items_html(found, len(self._items))
+        self._pages.to(0)
+        self._show_page()
+
+    def _show_page(self) -> None:
+        """The table, and the same items to be opened."""
+        shown = self._found[self._pages.among(len(self._found))]
+        asked = {one["id"]: known for one in shown if (known := self._asked(one)) is not None}
+        self._table.value = words.items_html(shown, asked, len(self._found), len(self._items))
         self._filling = True
-        self.which.options = [_NONE, *(one["id"] for one in found[: words.SHOWN])]
+        self.which.options = [_NONE, *(one["id"] for one in shown)]
         self.which.value = _NONE
         self._filling = False
         self._show_item()
@@ -235,18 +247,21 @@ class RunDetail(ipywidgets.VBox):
         self._tell("")
         self._load.layout.display = "none"
         self._again.layout.display = "" if item is not None and item["receipt"] is not None else "none"
-        self._item.value = "" if item is None else words.item_html(item, *self._context(item))
+        self._item.value = "" if item is None else words.item_html(item, self._asked(item))
 
-    def _context(self, item: Item) -> tuple[Any, Sequence[str]]:
-        """An item's prompt, and what could be chosen."""
-        row = next((row for row in self._task.rows if row["id"] == item["id"]), None) if self._task else None
+    def _asked(self, item: Item) -> words.Asked | None:
+        """What was asked in an item; None where the task is not known."""
+        row = self._rows.get(item["id"])
         if self._task is None or row is None:
-            return None, ()
+            return None
         scorer = self._task.scorer
         if not isinstance(scorer, MultipleChoice):
-            return self._task.prompt(row), ()
+            return words.Asked(self._task.prompt(row), row.get(getattr(scorer, "answer", "")))
         given = row[scorer.choices] if isinstance(scorer.choices, str) else scorer.choices
-        return self._task.prompt(row), [str(one) for one in given]
+        choices = [str(one) for one in given]
+        answer = row[scorer.answer]
+        right = answer if isinstance(answer, str) else choices[int(answer)]
+        return words.Asked(self._task.prompt(row), right, choices)
 
     def _item_open(self) -> Item | None:
         return next((one for one in self._items if one["id"] == self.which.value), None)

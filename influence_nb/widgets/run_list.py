@@ -16,6 +16,7 @@ import ipywidgets
 from influence_nb.widgets import run_words as words
 from influence_nb.widgets.base import answer_on_own_loop
 from influence_nb.widgets.form import labelled, page_button, text_field
+from influence_nb.widgets.pages import Pages
 from influence_nb.widgets.run_words import Row
 
 PAGE = 12
@@ -44,9 +45,28 @@ RUN_STYLE = """<style>
 .inb-runs .inb-run-spacer { flex: 0 0 24px; height: 0; }
 .inb-runs .inb-run-spacer.inb-wide { flex-basis: 64px; }
 .inb-runs .widget-html-content { line-height: 1.45; width: 100%; }
+.inb-runs .inb-run-list { container-type: inline-size; }
 .inb-runs .inb-run { display: grid; gap: 1px 10px; align-items: baseline; font-variant-numeric: tabular-nums;
-  grid-template-columns: minmax(5em, 1fr) minmax(5em, 1.3fr) 5em 9.8em 9.6em 5em; }
+  grid-template-columns: minmax(5em, 1fr) minmax(5em, 1.3fr) 5em 9.8em 9.6em 5em;
+  grid-template-areas: "name model status metric started id" "given given given given given given"; }
 .inb-runs .inb-run > span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.inb-runs .inb-run-name { grid-area: name; } .inb-runs .inb-run-model { grid-area: model; }
+.inb-runs .inb-run-status { grid-area: status; } .inb-runs .inb-run-metric { grid-area: metric; }
+.inb-runs .inb-run-started { grid-area: started; } .inb-runs .inb-run-id { grid-area: id; }
+.inb-runs .inb-run > .inb-run-given { grid-area: given; font-size: 12px; opacity: .8; white-space: normal; }
+@container (max-width: 700px) { /* the columns do not fit beside each other: each run in lines, which need no heads */
+  .inb-runs .inb-run-row:has(> .widget-html .inb-run-heads) { display: none; }
+  .inb-runs .inb-run { grid-template-columns: minmax(0, 1fr) 5em 5em;
+    grid-template-areas: "name metric metric" "model model status" "given given given" "started started id"; }
+  .inb-runs .inb-run-metric, .inb-runs .inb-run-status, .inb-runs .inb-run-id { text-align: right; }
+  .inb-runs .inb-run-started, .inb-runs .inb-run-id { font-size: 12px; opacity: .8; }
+  .inb-runs .inb-run-started::after { content: " UTC"; }
+}
+@container (max-width: 330px) {
+  .inb-runs .inb-run { grid-template-columns: minmax(0, 1fr) 5em;
+    grid-template-areas: "name name" "metric metric" "model status" "given given" "started started" "id id"; }
+  .inb-runs .inb-run-metric, .inb-runs .inb-run-id { text-align: left; }
+}
 .inb-runs .inb-run-name { font-weight: 600; }
 .inb-runs .inb-run-heads { font-weight: 600; opacity: .8; }
 .inb-runs .inb-run-word { font-size: 11px; line-height: 17px; padding: 0 8px; border-radius: 9px;
@@ -56,8 +76,11 @@ RUN_STYLE = """<style>
 .inb-runs .inb-run-word[data-kind=running] { color: white; border-color: transparent;
   background: var(--inb-ground-now); }
 .inb-runs .inb-pages, .inb-runs .inb-tools { align-items: flex-end; flex-wrap: wrap; gap: 4px 12px; }
-.inb-runs .inb-pages { align-items: center; border-top: 1px solid var(--jp-border-color2, #ddd); padding-top: 6px; }
+.inb-runs .inb-pages { align-items: center; }
 .inb-runs .inb-pages .widget-html { margin: 0; }
+.inb-runs .inb-run-actions { padding: 2px 0 6px; }
+.inb-runs .inb-run-pane > .inb-pages { padding-top: 4px; }
+.inb-runs .inb-run-actions > .widget-html { flex: 1 0 16em; } /* what is said while one ticks moves no row */
 .inb-runs .inb-tools button, .inb-runs .inb-pages button { width: auto; }
 .inb-runs .inb-tools > .inb-labelled { flex: 1 1 8em; min-width: 8em; }
 .inb-runs .inb-tools > .widget-text { flex: 2 1 12em; }
@@ -108,7 +131,7 @@ class RunRow(ipywidgets.HBox):
 
 
 class RunList(ipywidgets.VBox):
-    """Rows, and the buttons that turn pages; `tools` are controls to be put above it.
+    """Rows; `tools` and `pages` are controls to be put above it, so that Tab comes to them before it.
 
     Args:
         opened: called with the id of a run whose button is pressed.
@@ -123,10 +146,9 @@ class RunList(ipywidgets.VBox):
         self._changed = changed
         self._all: Sequence[Row] = ()
         self._found: list[Row] = []
-        self._page = 0
         self._filling = False
         self.chosen: list[str] = []
-        self.filter = text_field("Filter", "part of a task, model or id")
+        self.filter = text_field("Filter", "task, model, id, seed 1")
         self.kind = labelled(ipywidgets.Dropdown, "Kind", [ALL, "task", "notebook"])
         self.status = labelled(ipywidgets.Dropdown, "Status", [ALL, "done", "running", "stopped", "failed"])
         self.task = labelled(ipywidgets.Dropdown, "Task", [ALL])
@@ -137,11 +159,9 @@ class RunList(ipywidgets.VBox):
         self._heads = ipywidgets.HBox([spacers[0], ipywidgets.HTML(words.heads()), spacers[1]])
         self._heads.add_class("inb-run-row")
         self.rows = [RunRow(self._ticked, opened) for _ in range(PAGE)]
-        self._back = page_button("Previous", "Previous page of runs", lambda: self._turn(-1))
-        self._forth = page_button("Next", "Next page of runs", lambda: self._turn(1))
-        self._place = ipywidgets.HTML()
-        self._pages = ipywidgets.HBox([self._back, self._place, self._forth], layout={"display": "none"})
-        super().__init__([self._heads, *self.rows, self._pages.add_class("inb-pages")])
+        self.pages = Pages("runs", PAGE, self._turned)
+        super().__init__([self._heads, *self.rows])
+        self.add_class("inb-run-list")
         for one in self.tools:
             one.observe(self._rearranged, "value")
             answer_on_own_loop(one)
@@ -184,14 +204,14 @@ class RunList(ipywidgets.VBox):
         self._filling = False
 
     def _arrange(self) -> None:
-        part = self.filter.value.strip().lower()
+        parts = [part.strip() for part in words.plain(self.filter.value).split(",") if part.strip()]
 
         def wanted(row: Row) -> bool:
             return (
                 self.kind.value in (ALL, row["kind"])
                 and self.status.value in (ALL, row["status"])
                 and self.task.value in (ALL, row["name"])
-                and (not part or part in f"{row['name']} {row['model']} {row['id']}".lower())
+                and all(part in words.searched(row) for part in parts)
             )
 
         key, largest = ORDERS.get(self.order.value) or _by_metric(self.order.value)
@@ -199,19 +219,11 @@ class RunList(ipywidgets.VBox):
         self._show()
 
     def _show(self) -> None:
-        self._page = max(0, min(self._page, (len(self._found) - 1) // PAGE))
-        first = self._page * PAGE
-        shown = self._found[first : first + PAGE]
+        shown = self._found[self.pages.among(len(self._found))]
         for place, row in enumerate(self.rows):
             one = shown[place] if place < len(shown) else None
             row.show(one, one is not None and one["id"] in self.chosen)
         self._heads.layout.display = "" if shown else "none"
-        self._pages.layout.display = "" if len(self._found) > PAGE else "none"
-        self._place.value = (
-            f'<span role="status">{first + 1:,} to {first + len(shown):,} of {len(self._found):,}</span>'
-        )
-        self._back.disabled = self._page == 0
-        self._forth.disabled = first + PAGE >= len(self._found)
 
     def _ticked(self, identifier: str, on: bool) -> None:
         with self._lock:
@@ -222,17 +234,13 @@ class RunList(ipywidgets.VBox):
         if self._filling:
             return
         with self._lock:
-            self._page = 0
+            self.pages.to(0)
             self._arrange()
         self._changed()
 
-    def _turn(self, by: int) -> None:
+    def _turned(self) -> None:
         with self._lock:
-            self._page += by
             self._show()
-            pressed, other = (self._forth, self._back) if by > 0 else (self._back, self._forth)
-            if pressed.disabled:
-                other.focus()
 
 
 def _by_metric(order: str) -> tuple[Callable[[Row], Any], bool]:

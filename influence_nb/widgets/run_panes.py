@@ -21,7 +21,6 @@ from influence_nb.widgets import run_words as words
 from influence_nb.widgets.amounts import many
 from influence_nb.widgets.base import answer_on_own_loop, escape, readable
 from influence_nb.widgets.form import labelled, message, page_button
-from influence_nb.widgets.frames import rows_html
 from influence_nb.widgets.newest import Newest, Turn
 from influence_nb.widgets.run_words import Row
 
@@ -162,11 +161,7 @@ class RunComparison(ipywidgets.VBox):
         if self.comparison is None:
             return
         metric, second = self.metric.value, self.second.value
-        flips = self.comparison.flipped(metric, second)
-        for name in ("prompt", "first", "second"):
-            flips[name] = flips[name].map(words.short)
-        told = f"{many(len(flips), 'item')} with another {metric}"
-        self._flips.value = rows_html(told, flips) if len(flips) else f"<p>{told}</p>"
+        self._flips.value = words.flips_html(self.comparison.flipped(metric, second), metric)
         self._picture.value = image_html(
             self.comparison.plot(metric), f"{metric} of each run with its interval"
         )

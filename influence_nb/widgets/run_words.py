@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -19,15 +20,32 @@ from influence_nb.widgets.base import MUTED, escape, static_table
 from influence_nb.widgets.form import message
 from influence_nb.widgets.frames import rows_html
 
-if TYPE_CHECKING:
-    pass
-
-SHOWN = 100
-"""Items in the table."""
 LONG = 160
 """Characters of a text in a table."""
+_LONG_PROMPT = 80
+"""Characters of a prompt, which stands beside what came of it."""
+_LONG_VALUE = 24
+"""Characters of a parameter's value in the list."""
 
 Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked in an item.
+
+    Attributes:
+        prompt: a text or messages.
+        answer: the right one, or several; None where the scorer knows none.
+        choices: what could be chosen; none where nothing was.
+    """
+
+    prompt: Any
+    answer: Any = None
+    choices: Sequence[str] = ()
+
+
+STARTED = "started (UTC)"
 
 
 def row_html(row: Row) -> str:
@@ -41,6 +59,8 @@ def row_html(row: Row) -> str:
         "started": escape(moment(row["started"])),
         "id": f"<code>{escape(row['id'][:8])}</code>",
     }
+    if told := given(row):
+        cells["given"] = _titled(told)
     inside = "".join(f'<span class="inb-run-{name}">{cell}</span>' for name, cell in cells.items())
     return f'<div class="inb-run" data-id="{escape(row["id"])}">{inside}</div>'
 
@@ -57,7 +77,7 @@ def heads() -> str:
         "model": "model",
         "status": "status",
         "metric": "metric",
-        "started": "started",
+        "started": STARTED,
         "id": "id",
     }
     inside = "".join(f'<span class="inb-run-{name}">{text}</span>' for name, text in names.items())
@@ -71,6 +91,7 @@ def static_cells(row: Row) -> list[str]:
         for one in (
             row["name"],
             row["model"],
+            given(row),
             row["status"],
             headline(row),
             moment(row["started"]),
@@ -82,9 +103,10 @@ def static_cells(row: Row) -> list[str]:
 STATIC_HEADS = {
     "task": False,
     "model": False,
+    "parameters": False,
     "status": False,
     "metric": False,
-    "started": False,
+    STARTED: False,
     "id": False,
 }
 
@@ -96,9 +118,34 @@ def headline(row: Row) -> str:
     return ""
 
 
+def given(row: Row) -> str:
+    """The parameters of a run, by which those of a sweep are told apart: "temperature 0.7, seed 1"."""
+    told = json.loads(row["parameters"]).items()
+    return ", ".join(f"{name} {_value_in_row(value)}" for name, value in told if value is not None)
+
+
+def _value_in_row(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else short(_value(value), _LONG_VALUE)
+
+
+def searched(row: Row) -> str:
+    """What a part of is looked for, to find a run."""
+    return plain(f"{row['name']} {row['model']} {row['id']} {given(row)}")
+
+
+def plain(text: str) -> str:
+    """A text as it is compared: "Seed=1" is "seed 1"."""
+    return text.lower().replace("=", " ")
+
+
 def label(row: Row) -> str:
     """A run in a few words."""
-    return f"{row['name']} by {row['model'] or 'no model'}, {row['id'][:8]}"
+    return f"{row['name']} {origin(row['kind'], row['model'])}, {row['id'][:8]}"
+
+
+def origin(kind: str, model: str) -> str:
+    """Whose run it is, behind its name."""
+    return "(a notebook)" if kind == "notebook" else f"by {model or 'no model'}"
 
 
 def moment(text: str) -> str:
@@ -115,7 +162,7 @@ def number(value: float | None) -> str:
 
 def run_html(run: Run) -> str:
     """What a run was, how it ended, its metrics and parameters; all that is recorded folded away."""
-    head = f'<p class="inb-run-title"><strong>{escape(run.name)}</strong> by {escape(run.model or "no model")}</p>'
+    head = f'<p class="inb-run-title"><strong>{escape(run.name)}</strong> {escape(origin(run.kind, run.model))}</p>'
     took = "" if math.isnan(run.seconds) else f", took {run.seconds:,.1f} s"
     about = f'<p style="{MUTED}">Run <code>{run.id}</code>, {run.status}, begun {moment(run.started)} UTC{took}</p>'
     failed = message(run.error, kind="problem") if run.error else ""
@@ -128,7 +175,12 @@ def _metrics(run: Run) -> str:
         [escape(one.name), number(one.value), _span(one.low, one.high), f"{one.count:,}", f"{one.missing:,}"]
         for one in run.metrics.values()
     )
-    return static_table(heads, rows) if run.metrics else ""
+    return wide(static_table(heads, rows)) if run.metrics else ""
+
+
+def wide(table: str) -> str:
+    """A table that keeps its words whole, and is scrolled where it does not fit."""
+    return f'<div style="overflow-x:auto;overflow-wrap:normal">{table}</div>'
 
 
 def _span(low: float, high: float) -> str:
@@ -154,40 +206,65 @@ def _facts(run: Run) -> str:
     )
 
 
-def items_html(items: Sequence[Row], of: int) -> str:
-    """A table of items, the first hundred."""
-    rows = [
-        {"id": one["id"], "output": short(one["output"]), **_numbers(one["values"]), "error": one["error"]}
-        for one in items
-    ]
-    frame = pd.DataFrame(rows).fillna("–") if rows else pd.DataFrame(columns=["id"])
-    if "error" in frame and not frame["error"].astype(bool).any():
+def items_html(shown: Sequence[Row], asked: Mapping[str, Asked], count: int, of: int) -> str:
+    """A page of the table of items.
+
+    Args:
+        shown: what became of those on the page.
+        asked: what was asked, by the item's id; of those of which it is known.
+        count: how many are on all pages.
+        of: how many there are in all.
+    """
+    told = many(of, "item") if count == of else f"{count:,} of {many(of, 'item')}"
+    if not shown:
+        return f"<p>{told}</p>" if of else ""
+    rows = []
+    for one in shown:
+        known = asked.get(one["id"])
+        before = (
+            {}
+            if known is None
+            else {"prompt": short(prompt_text(known.prompt), _LONG_PROMPT), **_answer(known)}
+        )
+        values = {"output": short(one["output"]), **_numbers(one["values"]), "error": one["error"]}
+        rows.append({"id": one["id"], **before, **values})
+    frame = pd.DataFrame(rows).fillna("–")
+    if not frame["error"].astype(bool).any():
         frame = frame.drop(columns="error")
-    count = many(len(items), "item") if len(items) == of else f"{len(items):,} of {many(of, 'item')}"
-    return rows_html(count, frame, index=False, most=SHOWN)
+    return rows_html(told, frame, index=False, scrolls=False)
+
+
+def _answer(asked: Asked) -> dict[str, str]:
+    """The right answer's column; none where the scorer knows none."""
+    right = asked.answer
+    if right is None:
+        return {}
+    several = not isinstance(right, str) and isinstance(right, Iterable)
+    return {"answer": short(", ".join(map(str, right)) if several else str(right))}
+
+
+def prompt_text(prompt: Any) -> str:
+    """A prompt, which is a text or messages, as a text."""
+    if isinstance(prompt, str):
+        return prompt
+    return "\n\n".join(f"{one['role']}: {one['content']}" for one in prompt or ())
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, str]:
     return {name: "–" if one is None else f"{one:.4g}" for name, one in values.items()}
 
 
-def item_html(item: Row, prompt: Any, choices: Sequence[str]) -> str:
+def item_html(item: Row, asked: Asked | None) -> str:
     """An item opened: what was asked, what came, its values, and its receipt folded away.
 
     Args:
         item: what became of it.
-        prompt: a text or messages; None where it is not known.
-        choices: what could be chosen; none where nothing was.
+        asked: what was asked; None where it is not known.
     """
-    said = (
-        prompt
-        if isinstance(prompt, str)
-        else "\n\n".join(f"{one['role']}: {one['content']}" for one in prompt or ())
-    )
-    parts = [_text("Prompt", said or "(empty)")] if prompt is not None else []
+    parts = [] if asked is None else [_text("Prompt", prompt_text(asked.prompt) or "(empty)")]
     detail = dict(item["detail"])
-    if choices:
-        parts.append(_choices(detail, choices))
+    if asked is not None and asked.choices:
+        parts.append(_choices(detail, asked.choices))
     else:
         parts.append(_text("Output", item["output"]))
         parts += [_text("Details", json.dumps(detail, ensure_ascii=False, indent=1))] if detail else []
@@ -217,9 +294,10 @@ def _text(title: str, text: str) -> str:
     return f'<p class="inb-run-label">{title}</p><pre class="inb-run-text">{escape(text)}</pre>'
 
 
-def short(text: str) -> str:
-    """A text in a cell."""
-    return text if len(text) <= LONG else text[:LONG] + "…"
+def short(text: str, most: int = LONG) -> str:
+    """A text in a cell: its beginning and its end, where prompts differ and answers stand."""
+    half = most // 2
+    return text if len(text) <= most else f"{text[:half]} … {text[-half:]}"
 
 
 def differences_html(first: str, second: str, found: FactDifferences) -> str:
@@ -263,4 +341,18 @@ def tests_html(rows: Iterable[Any]) -> str:
          f"{one.better:,}", f"{one.worse:,}", f"{one.count:,}"]
         for one in rows
     )  # fmt: skip
-    return static_table(heads, cells)
+    return wide(static_table(heads, cells))
+
+
+def flips_html(flips: pd.DataFrame, metric: str) -> str:
+    """The items on which two runs differ, as `Comparison.flipped` gives them."""
+    told = f"{many(len(flips), 'item')} with another {metric}"
+    if not len(flips):
+        return f"<p>{told}</p>"
+    shown = flips.astype(object)
+    for name in ("prompt", "first", "second"):
+        shown[name] = [short(one) for one in shown[name]]
+    for name in shown.columns[3:]:
+        sign = "+" if name == "change" else ""
+        shown[name] = ["–" if math.isnan(one) else f"{one:{sign}.4g}" for one in shown[name]]
+    return rows_html(told, shown)

@@ -77,14 +77,14 @@ class RunBrowser(StaticFallback, ipywidgets.VBox):
         self._clear = page_button("Tick none", "Tick no run", lambda: self._list.choose(()))
         plot = page_button("Plot", "Plot a metric over a parameter", lambda: self.plot())
         self._ticked = ipywidgets.HTML()
-        actions = ipywidgets.HBox([self._compare_button, plot, self._clear, self._ticked]).add_class(
-            "inb-pages"
-        )
+        actions = ipywidgets.HBox([self._compare_button, plot, self._clear, self._ticked, self._list.pages])
+        for name in ("inb-pages", "inb-run-actions"):
+            actions.add_class(name)
         self._detail = RunDetail(self.state, self.update_static)
         self._comparison = RunComparison(self.update_static)
         self._plot = RunPlot(self._drawn_rows)
         super().__init__([
-            ipywidgets.HTML(STYLE + RUN_STYLE), self._summary, self._tools, self._message, self._list, actions,
+            ipywidgets.HTML(STYLE + RUN_STYLE), self._summary, self._tools, self._message, actions, self._list,
             self._comparison, self._plot, self._detail,
         ])  # fmt: skip
         for name in ("inb-form", "inb-runs", "live"):
@@ -195,7 +195,7 @@ class RunBrowser(StaticFallback, ipywidgets.VBox):
         found = self._list.found
         if not found:
             return static_block("Runs on this machine", "<p>None.</p>")
-        table = static_table(words.STATIC_HEADS, map(words.static_cells, found[:_LISTED]))
+        table = words.wide(static_table(words.STATIC_HEADS, map(words.static_cells, found[:_LISTED])))
         more = len(found) - _LISTED
         rest = f'<p style="{MUTED}">and {more:,} more</p>' if more > 0 else ""
         compared = self._comparison.html()
@@ -226,7 +226,7 @@ class RunBrowser(StaticFallback, ipywidgets.VBox):
         )
         self._compare_button.disabled = len(chosen) < 2
         self._clear.disabled = not chosen
-        first = f"; {chosen[0][:8]} is what the others are held against" if len(chosen) > 1 else ""
+        first = f", held against {chosen[0][:8]}" if len(chosen) > 1 else ""
         self._ticked.value = f'<span role="status">{len(chosen)} ticked{first}</span>'
 
     def _drawn_rows(self) -> Sequence[Row]:

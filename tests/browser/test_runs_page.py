@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lab import LabPage, LabServer
+from panel_page import narrow
 from playwright.sync_api import Page, expect
 
 from tests import tiny
@@ -79,4 +80,30 @@ def test_an_item_is_opened_and_replayed(lab: LabServer, tmp_path: Path):
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert").filter(has_text="llama is not loaded")).to_be_visible()
     expect(page.get_by_role("button", name="Load the model")).to_be_visible()
+    assert lab_page.errors == []
+
+
+OVERLAPPING = """row => {
+  const parts = [...row.querySelectorAll('.inb-run > span'), ...row.querySelectorAll('button, input')];
+  const cut = parts.filter((one) => one.scrollWidth > one.clientWidth + 1 && one.matches('span'));
+  const boxes = parts.map((one) => one.getBoundingClientRect());
+  const crossing = [];
+  boxes.forEach((a, i) => boxes.slice(i + 1).forEach((b, j) => {
+    if (a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1)
+      crossing.push(parts[i].className + ' over ' + parts[i + 1 + j].className);
+  }));
+  return [...cut.map((one) => one.className + ' is cut'), ...crossing];
+}"""
+
+
+def test_a_row_is_whole_in_a_narrow_and_in_a_wide_panel(lab: LabServer, tmp_path: Path):
+    lab_page = opened(lab, tmp_path)
+    page: Page = lab_page.page
+    shown = row(page, lab_page.kernel_eval("first"))
+    for width in (900, 720, 640, 360):
+        narrow(lab_page, width)
+        assert shown.evaluate(OVERLAPPING) == []
+        for part in ("metric", "started", "id", "given"):
+            expect(shown.locator(f".inb-run-{part}")).to_be_visible()
+        expect(page.locator(".live .inb-run-heads")).to_be_visible(visible=width > 700)
     assert lab_page.errors == []

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import on_page
+import pandas as pd
 import pytest
 
 import influence_nb as inb
@@ -15,7 +18,7 @@ from influence_nb import api
 from influence_nb.errors import InvalidData, ModelNotFound
 from influence_nb.evaluation.intervals import Metric
 from influence_nb.evaluation.runs import Run
-from influence_nb.widgets import RunBrowser
+from influence_nb.widgets import RunBrowser, run_words
 
 WAIT = 60
 CHOOSING = [{"q": f"hello {n}", "choices": ["world", "you"], "answer": n % 2} for n in range(6)]
@@ -104,6 +107,39 @@ def test_rows_are_filtered_sorted_and_paged(browser: Any) -> None:
     assert "It &lt;broke&gt;." in text(panel)
 
 
+def test_runs_of_a_sweep_are_told_apart_and_found_by_their_parameters(browser: Any) -> None:
+    for number in range(4):
+        given = {"temperature": 0.7 * (number // 2), "seed": number % 2, "limit": None, "stop": ["x" * 99]}
+        listed(number, name="sum", model="m", parameters=given)
+    panel = browser()
+    told = "temperature 0.7, seed 1, stop "
+    assert told in text(panel)
+    assert told in panel.static_html()
+    assert "limit" not in text(panel), "what was not asked for is not told"
+    assert "x" * 30 not in text(panel), "a long value is shortened"
+    on_page.field(panel, "Filter").value = "Seed=1"
+    assert ids(panel) == [f"{number:016x}" for number in (3, 1)]
+    on_page.field(panel, "Filter").value = "sum, temperature 0.7, seed 1"
+    assert ids(panel) == [f"{3:016x}"]
+
+
+def test_the_time_of_a_run_is_said_to_be_that_of_utc(browser: Any) -> None:
+    listed(1)
+    panel = browser()
+    assert "started (UTC)" in text(panel)
+    assert "started (UTC)" in panel.static_html()
+
+
+def test_what_stands_above_the_rows_comes_before_them_by_tab(browser: Any) -> None:
+    for number in range(15):
+        listed(number)
+    panel = browser()
+    order = on_page.controls(panel)
+    first = order.index(panel._list.rows[0].box)
+    for tooltip in ("Compare the ticked runs", "Plot a metric over a parameter", "Next page of runs"):
+        assert order.index(on_page.button(panel, tooltip)) < first
+
+
 def test_refresh_finds_what_came_and_keeps_what_is_ticked(browser: Any) -> None:
     one = listed(1)
     panel = browser()
@@ -140,6 +176,63 @@ def test_a_run_and_its_items_are_opened(browser: Any, model: inb.Model) -> None:
     with pytest.raises(InvalidData, match="no run"):
         panel.show("zzz").result(WAIT)
     assert "There is no run" in text(panel)
+
+
+def test_all_items_are_read_page_by_page_with_what_was_asked_and_what_is_right(
+    browser: Any, model: inb.Model
+) -> None:
+    rows = [{"q": f"{'often ' * 30}hello {n}.", "answer": [f"right {n}", "other"]} for n in range(15)]
+    task = inb.Task(rows, "{{ q }}", inb.ExactMatch(), sampling=inb.Sampling(temperature=0, max_new_tokens=1))
+    run = inb.evaluate(model, task).run
+    panel = browser()
+    panel.show(run.id).result(WAIT)
+    shown = text(panel)
+    assert "1 to 12 of 15" in shown
+    assert "right 0, other" in shown
+    assert "hello 0." in shown, "the end of a long prompt, by which items differ"
+    assert "often " * 20 not in shown, "a long prompt is shortened"
+    assert "right 12, other" not in shown
+    assert on_page.field(panel, "Open item").options[-1] == "11"
+    on_page.button(panel, "Next page of items").click()
+    assert "13 to 15 of 15" in text(panel)
+    assert "right 14, other" in text(panel)
+    assert "max-height" not in panel._detail._table.value, "no row is cut at an edge"
+    panel.item("3")
+    assert "1 to 12 of 15" in text(panel), "the page of the item that is opened"
+    on_page.field(panel, "Items").value = "without a value"
+    assert "0 of 15 items" in text(panel)
+    assert "<table" not in panel._detail._table.value
+
+
+def test_the_right_choice_is_shown_as_its_text(browser: Any, model: inb.Model) -> None:
+    panel = browser()
+    panel.show(choosing(model).id).result(WAIT)
+    table = panel._detail._table.value
+    assert ">answer</th>" in table
+    assert re.search(r">hello 1</td><td[^>]*>you</td>", table), "its text, not its place"
+
+
+def test_a_notebook_has_no_table_of_items_and_no_model(browser: Any) -> None:
+    study = listed(1, kind="notebook", name="study", model="", parameters={})
+    panel = browser()
+    panel.show(study.id).result(WAIT)
+    shown = text(panel)
+    assert "<strong>study</strong> (a notebook)" in shown
+    assert "no model" not in shown
+    assert "0 items" not in shown
+    assert on_page.button(panel, f"Open study (a notebook), {study.id[:8]}")
+
+
+def test_items_that_flipped_have_round_values_and_a_signed_change() -> None:
+    columns = ["id", "prompt", "first", "second", "first acc", "second acc", "change"]
+    rows = [["0", "a", "b", "c", 0.0, 1.0, 1.0], ["1", "a", "b", "c", 0.3, 0.1 + 0.1, -0.1 - 1e-9],
+            ["2", "a", "b", "c", 1.0, math.nan, math.nan]]  # fmt: skip
+    told = run_words.flips_html(pd.DataFrame(rows, columns=columns).set_index("id"), "acc")
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", told)
+    assert cells[4:7] == ["0", "1", "+1"]
+    assert cells[11:14] == ["0.3", "0.2", "-0.1"]
+    assert cells[18:] == ["1", "–", "–"]
+    assert "3 items with another acc" in told
 
 
 def test_two_runs_are_compared_and_the_fact_is_named(browser: Any, model: inb.Model) -> None:
