@@ -77,12 +77,13 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
         self._mirror, self._token = mirror, token
         self._newest = Newest()
         self._again: Callable[..., Future[SearchResults]] = self._ask
-        self._pause = Pause(pause, self._ask)
+        self._pause = Pause(pause, self._ask_if_new)
         self._settled = Pause(SETTLED, self.update_static)
         self._ready = in_background(api.judge)  # torch takes seconds to import: begin before it is needed
         self._form = SearchForm(changed=self._pause.nudge, entered=self._ask)
         self.table = ResultsTable({"plan": self.plan, "more": self._more, "retry": lambda: self._again()})
         self._query = self._form.query()
+        self._asked: Query | None = None
         self.table.show(note=BEGIN, wanted=self.state.wanted)
         super().__init__([self._form, self.table])
         for name in ("inb-form", "inb-search", "live"):
@@ -168,9 +169,14 @@ class SearchPanel(StaticFallback, ipywidgets.VBox):
                 self.state.close()
         super().close()
 
+    def _ask_if_new(self) -> None:
+        """After a pause in typing: the page may send what was typed after the key that asked for it at once."""
+        if self._form.query() != self._asked:
+            self._ask()
+
     def _ask(self, waited_for: bool = False) -> Future[SearchResults]:
         self._pause.cancel()
-        query = self._form.query()
+        query = self._asked = self._form.query()
         self._again = self._ask
 
         def work(turn: Turn) -> SearchResults:

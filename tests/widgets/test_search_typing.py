@@ -55,6 +55,21 @@ def test_enter_and_the_button_do_not_wait_for_the_pause(
     assert len(search_hub.requests(API)) == 2
 
 
+def test_what_was_asked_is_not_asked_again_after_a_pause(
+    search_hub: LoopbackHub, panels: Callable[..., SearchPanel], typed: Clock
+):
+    panel = panels()
+    name = field(panel, "Name")
+    name.value = "chat-7"
+    field(panel, "Search").click()
+    until(panel, "rows", lambda rows: [row["id"] for row in rows] == ["acme/chat-7"])
+    for text in ("chat-", "chat-7"):
+        name.value = text
+    typed.pass_by(0.3)
+    assert panel.table.status == "done"
+    assert len(search_hub.requests(API)) == 1
+
+
 def test_never_two_questions_at_once_and_only_the_newest_is_shown(
     panels: Callable[..., SearchPanel], monkeypatch: pytest.MonkeyPatch
 ):
