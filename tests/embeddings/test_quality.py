@@ -86,3 +86,19 @@ def test_what_cannot_be_measured_is_said(vectors: np.ndarray) -> None:
     told: list[tuple[int, int]] = []
     measure(vectors[:, :2], vectors, 5, on_progress=lambda *one: told.append(one))
     assert told[-1] == (60, 60)
+
+
+@pytest.mark.parametrize("levels", [7, 10**6])
+def test_the_nearest_of_many_are_found_among_equal_ones_too(levels: int) -> None:
+    away = np.random.default_rng(0).integers(0, levels, (9, 1003)).astype(np.float32)
+    rows = quality._nearest(away, 15)
+    assert all(len(set(row)) == 15 for row in rows.tolist())
+    found = np.sort(np.take_along_axis(away, rows, axis=1), axis=1)
+    np.testing.assert_array_equal(found, np.sort(away, axis=1)[:, :15])
+
+
+def test_ranks_of_few_and_of_many_agree() -> None:
+    away = np.random.default_rng(0).integers(0, 50, (5, 200)).astype(np.float32)
+    rows = np.tile(np.arange(100), (5, 1))
+    few, many = quality.ranks(away, rows[:, :20]), quality.ranks(away.copy(), rows)
+    np.testing.assert_array_equal(few, many[:, :20])
