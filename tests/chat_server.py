@@ -63,7 +63,7 @@ class ChatServer:
 
     def __enter__(self) -> ChatServer:
         server = _Listening(("127.0.0.1", 0), Handler)
-        server.chat = self  # type: ignore[attr-defined]
+        server.chat = self
         self._server = server
         self._open: set[socket.socket] = set()
         self._thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
@@ -101,7 +101,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self.chat: ChatServer = self.server.chat  # type: ignore[attr-defined]
+        self.chat: ChatServer = self.server.chat
         self.chat._open.add(self.connection)
 
     def finish(self) -> None:

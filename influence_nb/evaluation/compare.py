@@ -242,41 +242,39 @@ def mcnemar(better: int, worse: int) -> float:
 def swap_test(above: Values, below: Values, of: Callable[[float], float] = float) -> float:
     """The two-sided p of a paired permutation test of two ratios of sums (Fisher 1935); of fewer than two items NaN.
 
-    Each item's values are left as they are or swapped between the two runs; p is the share of swappings that differ at
-    least as much as what was found. That is exact where all 2^n of them are looked at, up to 13 items; of more, `SWAPS`
-    are drawn, always the same, and p is (b + 1) / (m + 1), so that it is never 0 (Phipson, Smyth 2010).
+    Each item's values are left as they are or swapped between the two runs; p is from the share of swappings that
+    differ at least as much as what was found. That is exact where all 2^n of them are looked at, up to 13 items; of
+    more, `SWAPS` are drawn, always the same, and what was found counts among them, so that p is never 0 (Phipson, Smyth
+    2010). See `scipy.stats.permutation_test`.
 
     Args:
         above: (2, n), what is summed above the line, a row for each run.
         below: (2, n), what is summed below it; ones give means.
         of: a rising function of the ratio.
     """
+    from scipy.stats import permutation_test
+
     size = above.shape[1]
     if size < 2:
         return math.nan
-    sums = np.stack([above.sum(axis=1), below.sum(axis=1)], axis=1)
-    moves = np.stack([above[1] - above[0], below[1] - below[0]], axis=1)
-    through = np.vectorize(of, otypes=[float])
+    top, under, through = above.ravel(), below.ravel(), np.vectorize(of, otypes=[float])
 
-    def differences(swapped: NDArray[Any]) -> Values:
-        moved = swapped.astype(float) @ moves
+    def difference(first: NDArray[Any], second: NDArray[Any], axis: int) -> Values:
+        """Of the items at the places that each run now has."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            first, second = (np.divide(*found.T) for found in (sums[0] + moved, sums[1] - moved))
-        return np.asarray(through(second) - through(first))
+            one, other = (through(top[at].sum(axis) / under[at].sum(axis)) for at in (first, second))
+        return np.asarray(other - one)
 
-    found = abs(differences(np.zeros((1, size)))[0])
-    slack = 1e-10 * sum(abs(of(one / under)) for one, under in sums)  # equal ones need not be summed equal
-    at_once, rng, exact = max(1, 2**22 // size), np.random.default_rng(0), 2**size <= SWAPS
-    total, reached = (2**size if exact else SWAPS), 0
-    for begin in range(0, total, at_once):
-        places = np.arange(begin, min(begin + at_once, total))
-        drawn = (
-            (places[:, None] >> np.arange(size)) & 1
-            if exact
-            else rng.integers(0, 2, (len(places), size), np.int8)
-        )
-        reached += int((~(abs(differences(drawn)) < found - slack)).sum())
-    return reached / total if exact else (reached + 1) / (total + 1)
+    found = permutation_test(
+        tuple(np.arange(2 * size).reshape(2, size)),
+        difference,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=SWAPS,
+        batch=max(1, 2**22 // size),
+        rng=np.random.default_rng(0),
+    )
+    return float(found.pvalue)
 
 
 def holm(ps: Sequence[float]) -> list[float]:

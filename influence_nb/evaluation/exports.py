@@ -7,6 +7,7 @@ together is found out only where items and metrics no longer agree.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 import os
@@ -28,6 +29,8 @@ from influence_nb.evaluation.tasks import SCORERS, Task, digest
 _MANIFEST = "manifest.json"
 _HINT = "Give a file that run.export() wrote."
 _ONCE_MORE = "Export the run once more, and carry that file here."
+_DAMAGED = (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
+"""What the standard library raises of a zip file that is none, or that was cut off."""
 
 
 def export(run: Run, path: str | Path) -> Path:
@@ -38,24 +41,17 @@ def export(run: Run, path: str | Path) -> Path:
         NotEnoughDisk: there is no room.
     """
     expect_path(path=path)
-    path = Path(path)
+    packed, manifest = io.BytesIO(), {}
     try:
-        files = {one.name: one for one in sorted(run.folder.iterdir()) if _is_kept(one)}
-        with tempfile.TemporaryDirectory(dir=path.parent) as inside:
-            packed = Path(inside) / "run.zip"
-            manifest = {}
-            with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as bundle:
-                for name, file in files.items():
-                    data = file.read_bytes()  # once, so that the sum is of what is packed
-                    manifest[name] = _sum(data)
-                    bundle.writestr(f"{run.id}/{name}", data)
-                bundle.writestr(f"{run.id}/{_MANIFEST}", json.dumps({"files": manifest}, indent=1))
-            os.replace(packed, path)
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as bundle:
+            for file in sorted(filter(_is_kept, run.folder.iterdir())):
+                data = file.read_bytes()  # once, so that the sum is of what is packed
+                manifest[file.name] = _sum(data)
+                bundle.writestr(f"{run.id}/{file.name}", data)
+            bundle.writestr(f"{run.id}/{_MANIFEST}", json.dumps({"files": manifest}, indent=1))
     except OSError as error:
-        if is_full(error):
-            raise NotEnoughDisk(f"There is no room for {path}: {error}.", "Free some space.") from error
-        raise InvalidData(f"{path} cannot be written: {error}.", "Choose another place.") from error
-    return path
+        raise InvalidData(f"The run's files cannot be read: {error}.", "Look into its folder.") from error
+    return jsons.put(path, packed.getvalue())
 
 
 def import_run(path: str | Path, again: bool = False) -> Run:
@@ -91,7 +87,7 @@ def import_run(path: str | Path, again: bool = False) -> Run:
                 if run.folder.exists():
                     os.replace(run.folder, Path(inside) / "before")
                 os.replace(folder, run.folder)
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except _DAMAGED as error:
         if isinstance(error, OSError) and is_full(error):
             raise NotEnoughDisk(f"There is no room for the run: {error}.", "Free some space.") from error
         raise InvalidData(f"{path} cannot be read: {error}.", _HINT) from error

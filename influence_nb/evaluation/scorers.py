@@ -68,21 +68,21 @@ class MultipleChoice(Scorer):
     def check(self, rows: Sequence[Row]) -> None:
         """See `Scorer`."""
         expect_columns(rows, self.answer, *([self.choices] if isinstance(self.choices, str) else []))
-        few = [row for row in rows if len(self._choices(row)) < 2]
+        few = [row for row in rows if len(self.choices_of(row)) < 2]
         if few:
             raise InvalidData(
                 f"{items_have(few)} no two choices.", f"Give a list of two texts or more in {self.choices!r}."
             )
-        if empty := [row for row in rows if "" in self._choices(row)]:
+        if empty := [row for row in rows if "" in self.choices_of(row)]:
             raise InvalidData(
                 f"{items_have(empty)} an empty choice.", "Give each some text, or leave such items out."
             )
-        if twice := [row for row in rows if len(set(choices := self._choices(row))) < len(choices)]:
+        if twice := [row for row in rows if len(set(choices := self.choices_of(row))) < len(choices)]:
             raise InvalidData(
-                f"{items_have(twice)} a choice twice: {', '.join(map(quoted, self._choices(twice[0])))}.",
+                f"{items_have(twice)} a choice twice: {', '.join(map(quoted, self.choices_of(twice[0])))}.",
                 "Give each once: of equal ones no model can tell which is right.",
             )
-        wrong = [row for row in rows if self._right(row) is None]
+        wrong = [row for row in rows if self.right_of(row) is None]
         if wrong:
             raise InvalidData(
                 f"{items_have(wrong)} no correct answer among the choices, but {quoted(wrong[0][self.answer])}.",
@@ -101,13 +101,13 @@ class MultipleChoice(Scorer):
         pairs = [
             (prompt, self.separator + choice)
             for prompt, row in zip(prompts, rows, strict=True)
-            for choice in self._choices(row)
+            for choice in self.choices_of(row)
         ]
         found = iter(model.likelihoods(pairs, cancel))
-        return [self._judged(row, [next(found).logprob for _ in self._choices(row)]) for row in rows]
+        return [self._judged(row, [next(found).logprob for _ in self.choices_of(row)]) for row in rows]
 
     def _judged(self, row: Row, logprobs: list[float]) -> Answer:
-        choices, right = self._choices(row), self._right(row)
+        choices, right = self.choices_of(row), self.right_of(row)
         normed = [logprob / max(len(choice), 1) for logprob, choice in zip(logprobs, choices, strict=True)]
         best, best_normed = logprobs.index(max(logprobs)), normed.index(max(normed))
         first, second = sorted(logprobs, reverse=True)[:2]
@@ -119,12 +119,14 @@ class MultipleChoice(Scorer):
         }
         return Answer(values, choices[best], detail)
 
-    def _choices(self, row: Row) -> list[str]:
+    def choices_of(self, row: Row) -> list[str]:
+        """The texts to choose among; none where there is no list of them."""
         given = row[self.choices] if isinstance(self.choices, str) else self.choices
         return ["" if one is None else str(one) for one in given] if is_list(given) else []
 
-    def _right(self, row: Row) -> int | None:
-        answer, choices = row[self.answer], self._choices(row)
+    def right_of(self, row: Row) -> int | None:
+        """The place of the right one, counted from 0; None where none is."""
+        answer, choices = row[self.answer], self.choices_of(row)
         if isinstance(answer, str) and answer in choices:
             return choices.index(answer)
         written = isinstance(answer, str) and answer.isdecimal()  # the cells of a CSV file are text

@@ -257,11 +257,8 @@ class RunDetail(ipywidgets.VBox):
         scorer = self._task.scorer
         if not isinstance(scorer, MultipleChoice):
             return words.Asked(self._task.prompt(row), row.get(getattr(scorer, "answer", "")))
-        given = row[scorer.choices] if isinstance(scorer.choices, str) else scorer.choices
-        choices = [str(one) for one in given]
-        answer = row[scorer.answer]
-        right = answer if isinstance(answer, str) else choices[int(answer)]
-        return words.Asked(self._task.prompt(row), right, choices)
+        choices, right = scorer.choices_of(row), scorer.right_of(row)
+        return words.Asked(self._task.prompt(row), "" if right is None else choices[right], choices)
 
     def _item_open(self) -> Item | None:
         return next((one for one in self._items if one["id"] == self.which.value), None)

@@ -111,10 +111,10 @@ def test_what_it_refuses() -> None:
     with pytest.raises(InvalidData, match="40 rows and the other 39"):
         inb.compare_maps(map, made(VECTORS[:39], FRAME[:39]))
     with pytest.raises(InvalidData, match="is none"):
-        inb.compare_maps(map, FRAME)  # type: ignore[arg-type]
+        inb.compare_maps(map, FRAME)
     for k in (0, 39, 2.5):
         with pytest.raises(InvalidData, match="k="):
-            inb.compare_maps(map, map, k=k)  # type: ignore[arg-type]
+            inb.compare_maps(map, map, k=k)
     with pytest.raises(InvalidData, match="2 rows"):
         inb.compare_maps(made(VECTORS[:2], FRAME[:2]), made(VECTORS[:2], FRAME[:2]))
     taken = FRAME.assign(shift=1)

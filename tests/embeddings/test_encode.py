@@ -193,7 +193,7 @@ def test_many_threads_at_once(tiny_bert: Path) -> None:
 def test_what_is_not_a_text_is_named(tiny_bert: Path, texts: list[object], index: int, kind: str) -> None:
     encoder = opened(tiny_bert)
     with pytest.raises(InvalidData, match=f"index {index} is not a string but {kind}") as caught:
-        encoder.encode(texts)  # type: ignore[arg-type]
+        encoder.encode(texts)
     assert caught.value.hint
     assert encoder.encode("rain").shape == (1, 16)
 
@@ -293,7 +293,7 @@ def test_what_cannot_be_run_is_refused(tiny_bert: Path, tmp_path: Path) -> None:
 )
 def test_what_cannot_be_encoded(tiny_bert: Path, texts: object) -> None:
     with pytest.raises(InvalidData) as caught:
-        opened(tiny_bert).encode(texts)  # type: ignore[arg-type]
+        opened(tiny_bert).encode(texts)
     assert caught.value.hint
 
 
@@ -307,7 +307,7 @@ def test_columns_and_arrays_of_texts(tiny_bert: Path) -> None:
 @pytest.mark.parametrize("size", ["x", 1.5, 0, -1])
 def test_odd_batch_sizes(tiny_bert: Path, size: object) -> None:
     with pytest.raises(InvalidData, match="batch_size"):
-        opened(tiny_bert).encode(TEXTS, batch_size=size)  # type: ignore[arg-type]
+        opened(tiny_bert).encode(TEXTS, batch_size=size)
 
 
 @pytest.mark.parametrize("pooling", ["mean", "last"])
@@ -335,7 +335,7 @@ def test_layers_that_cannot_be_asked_for(tiny_llama: Path) -> None:
     encoder = opened(tiny_llama)
     for wrong in ([4], [-5], [1.0], "x", [], 2):
         with pytest.raises(InvalidData, match="layer"):
-            encoder.encode_layers(TEXTS, wrong)  # type: ignore[arg-type]
+            encoder.encode_layers(TEXTS, wrong)
     stop = threading.Event()
     stop.set()
     with pytest.raises(InfluenceError, match="after 0 of 5"):
@@ -346,7 +346,7 @@ def test_layers_that_cannot_be_asked_for(tiny_llama: Path) -> None:
 @pytest.mark.parametrize("layer", ["x", 1.0])
 def test_layers_that_are_no_numbers(tiny_bert: Path, layer: object) -> None:
     with pytest.raises(InvalidData, match="layer="):
-        open_encoder(tiny_bert, layer=layer)  # type: ignore[arg-type]
+        open_encoder(tiny_bert, layer=layer)
 
 
 @pytest.mark.parametrize(
@@ -356,7 +356,7 @@ def test_layers_that_are_no_numbers(tiny_bert: Path, layer: object) -> None:
 @pytest.mark.usefixtures("tmp_home")
 def test_what_names_no_encoder(model: object, error: type[InfluenceError]) -> None:
     with pytest.raises(error) as caught:
-        open_encoder(model)  # type: ignore[arg-type]
+        open_encoder(model)
     assert caught.value.hint
 
 

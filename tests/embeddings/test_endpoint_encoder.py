@@ -162,7 +162,7 @@ def test_a_cancel_cuts_a_request_that_hangs(server: ChatServer) -> None:
 
 def test_what_contradicts_itself(server: ChatServer) -> None:
     with pytest.raises(InvalidData, match="cannot be chosen"):
-        inb.load_encoder("embedder", endpoint=server.url, layer=1)  # type: ignore[call-overload]
+        inb.load_encoder("embedder", endpoint=server.url, layer=1)
     with pytest.raises(InvalidData, match="no endpoint"):
         inb.load_encoder("embedder", key="sk-1")
     with pytest.raises(InvalidData, match="not the address"):

@@ -157,7 +157,7 @@ def test_prompts_stand_before_texts(folders: dict[str, Path], tmp_path: Path) ->
         encoder.encode("rain", prompt="qury")
     assert "query, document" in caught.value.hint
     with pytest.raises(InvalidData, match="prompt=5 is not text"):
-        encoder.encode("rain", prompt=5)  # type: ignore[arg-type]
+        encoder.encode("rain", prompt=5)
 
 
 def test_a_default_prompt_is_used(folders: dict[str, Path], tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_placing_moves_nothing_and_puts_a_copy_near(starter: Encoder, whole: Emb
     ],
 )
 def test_what_it_takes(starter: Encoder, data: object, columns: list[str]) -> None:
-    map = EmbeddingMap(data, encoder=starter)  # type: ignore[arg-type]
+    map = EmbeddingMap(data, encoder=starter)
     assert map.frame.columns.tolist() == columns
     assert map.frame.index.tolist() == list(range(len(map)))
     assert map.vectors.shape == (len(map), 384)
@@ -94,14 +94,14 @@ def test_what_it_refuses(
     starter: Encoder, data: object, options: dict[str, str], message: str, hint: str
 ) -> None:
     with pytest.raises(InvalidData, match=message) as caught:
-        EmbeddingMap(data, encoder=starter, **options)  # type: ignore[arg-type]
+        EmbeddingMap(data, encoder=starter, **options)
     assert hint in caught.value.hint
 
 
 def test_bad_requests_leave_it_usable(whole: EmbeddingMap) -> None:
     for bad in (360, -1, 2.5, None):
         with pytest.raises(InvalidData):
-            whole.neighbours(bad)  # type: ignore[arg-type]
+            whole.neighbours(bad)
     with pytest.raises(InvalidData, match="no column 'colour'") as caught:
         whole.plot(color="colour")
     assert "topic" in caught.value.hint

@@ -121,11 +121,11 @@ def test_texts_and_vectors_that_cannot_be() -> None:
     with pytest.raises(InvalidData, match="list of texts"):
         inb.retrieval("q", ["d"], [0])
     with pytest.raises(InvalidData, match="Number 0 of the documents"):
-        inb.retrieval(["q"], [None], [0])  # type: ignore[list-item]
+        inb.retrieval(["q"], [None], [0])
     with pytest.raises(InvalidData, match="2 dimensions and the documents 3"):
         inb.retrieval(["q"], ["d"], [0], k=1, vectors=([[1, 0]], [[1, 0, 0]]))
     with pytest.raises(InvalidData, match="pair"):
-        inb.retrieval(["q"], ["d"], [0], k=1, vectors=np.ones(3))  # type: ignore[arg-type]
+        inb.retrieval(["q"], ["d"], [0], k=1, vectors=np.ones(3))
     found = run([0, 1])
     with pytest.raises(InvalidData, match="no measure 'mrr'"):
         found.mean("mrr")

@@ -49,7 +49,7 @@ def test_two_sets_of_texts(starter: Encoder) -> None:
 def test_what_it_refuses(starter: Encoder) -> None:
     for empty in ([], None):
         with pytest.raises(InvalidData):
-            inb.similarity(empty, starter)  # type: ignore[arg-type]
+            inb.similarity(empty, starter)
     with pytest.raises(InvalidData, match="no texts"):
         inb.similarity(TEXTS, starter, [])
     found = inb.similarity(TEXTS, starter)

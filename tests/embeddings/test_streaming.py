@@ -117,7 +117,7 @@ def test_what_does_not_belong_is_not_gone_on_with(
             journal.write_text("[]\n")
         case "line":
             journal.write_text(journal.read_text()[:-9])
-    found = encoder.encode_to(path, texts, **more)  # type: ignore[arg-type]
+    found = encoder.encode_to(path, texts, **more)
     expected = encoder.encode(texts, prompt=more.get("prompt"))
     np.testing.assert_allclose(found, expected, atol=2e-3 if harm == "dtype" else 1e-5)
 

@@ -55,10 +55,10 @@ def test_lists_and_dicts_are_not_for_colour(encoder: Encoder) -> None:
 
 def test_names_of_columns_become_strings(encoder: Encoder) -> None:
     frame = pd.DataFrame({0: TEXTS, 1: ["a", "b"] * 10})
-    map = EmbeddingMap(frame, text=0, encoder=encoder, projection="pca")  # type: ignore[arg-type]
+    map = EmbeddingMap(frame, text=0, encoder=encoder, projection="pca")
     assert (map.text, map.columns, map.colour_column) == ("0", ["1"], "1")
     assert frame.columns.tolist() == [0, 1]
-    assert map.plot(color=1).axes  # type: ignore[arg-type]
+    assert map.plot(color=1).axes
 
 
 @pytest.mark.parametrize(
@@ -79,21 +79,21 @@ def test_frames_that_cannot_be_told_from_the_maps(
     encoder: Encoder, data: object, text: str, message: str
 ) -> None:
     with pytest.raises(InvalidData, match=message) as caught:
-        EmbeddingMap(data, text=text, encoder=encoder)  # type: ignore[arg-type]
+        EmbeddingMap(data, text=text, encoder=encoder)
     assert caught.value.hint
 
 
 @pytest.mark.parametrize("seed", [-1, 2**40, 1.5, "x", None])
 def test_seeds(encoder: Encoder, seed: object) -> None:
     with pytest.raises(InvalidData, match="seed="):
-        EmbeddingMap(TEXTS, encoder=encoder, seed=seed)  # type: ignore[arg-type]
+        EmbeddingMap(TEXTS, encoder=encoder, seed=seed)
 
 
 def test_odd_encoders_and_counts(encoder: Encoder) -> None:
     with pytest.raises(InvalidData, match="5 is neither"):
-        EmbeddingMap(TEXTS, encoder=5)  # type: ignore[arg-type]
+        EmbeddingMap(TEXTS, encoder=5)
     with pytest.raises(InvalidData, match=r"k=1\.5"):
-        mapped(encoder).neighbours(0, k=1.5)  # type: ignore[arg-type]
+        mapped(encoder).neighbours(0, k=1.5)
 
 
 def test_numba_is_left_as_it_was_after_an_error() -> None:

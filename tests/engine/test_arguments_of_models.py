@@ -13,9 +13,9 @@ from influence_nb.errors import InvalidData, InvalidSampling
 def test_a_session_refuses_what_its_template_does_not_read(model: inb.Model) -> None:
     for wrong in ({"switches": 3}, {"switches": {"no_such_switch": True}}, {"system": 3}, {"when_full": 3}):
         with pytest.raises(InvalidData):
-            model.session(**wrong)  # type: ignore[arg-type]
+            model.session(**wrong)
     with pytest.raises(InvalidSampling):
-        model.session(sampling=3)  # type: ignore[arg-type]
+        model.session(sampling=3)
 
 
 @pytest.mark.parametrize("cancel", [True, 1, "stop"])
@@ -40,4 +40,4 @@ def test_a_bias_for_a_token_that_is_not_there(model: inb.Model) -> None:
 
 def test_loading_refuses_a_progress_that_cannot_be_called() -> None:
     with pytest.raises(InvalidData, match="on_progress"):
-        inb.load(on_progress=3)  # type: ignore[arg-type]
+        inb.load(on_progress=3)

@@ -121,7 +121,7 @@ def test_two_are_compared_where_both_have_figures(result: inb.Bench, tmp_path: P
     assert ratios.loc[(8, 1), "decode"] == pytest.approx(1.0)
     assert pd.isna(ratios.loc[(8, 3)]).all()
     with pytest.raises(InvalidData, match="no Bench"):
-        result.compare(state)  # type: ignore[arg-type]
+        result.compare(state)
     for change, words in (
         ({"cells": [{"prompt_length": 9, "batch_size": 1}]}, "in common"),
         ({"new_tokens": 6}, "the other 6"),

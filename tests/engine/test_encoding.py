@@ -44,7 +44,7 @@ def test_a_tokenizer_that_splits_special_tokens_does_so_here(model: inb.Model) -
 
 
 def test_a_tokenizer_with_ways_of_its_own_is_asked(model: inb.Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Shouting(type(model.tokenizer)):  # type: ignore[misc]
+    class Shouting(type(model.tokenizer)):
         def _encode_plus(self, text: Any, *args: Any, **options: Any) -> Any:
             return super()._encode_plus([one.upper() for one in text], *args, **options)
 

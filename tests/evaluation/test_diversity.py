@@ -130,6 +130,6 @@ def test_what_is_no_grid_is_refused(tmp_path: Path) -> None:
     import pandas as pd
 
     with pytest.raises(InvalidData, match="is no grid"):
-        inb.diversity(["a"])  # type: ignore[arg-type]
+        inb.diversity(["a"])
     with pytest.raises(InvalidData, match="is no grid, and no frame"):
         inb.heat_map(pd.DataFrame({"perplexity": [1.0]}))

@@ -81,7 +81,7 @@ def test_what_is_refused(model: inb.Model, monkeypatch: pytest.MonkeyPatch) -> N
         with pytest.raises(InvalidData, match=f"lowest={lowest} to highest={highest}"):
             inb.Judge("a", lowest=lowest, highest=highest)
     with pytest.raises(InvalidData, match="highest='ten'"):
-        inb.Judge("a", highest="ten")  # type: ignore[arg-type]
+        inb.Judge("a", highest="ten")
     with pytest.raises(InvalidData, match="no column 'style'"):
         inb.Task(ROWS, "{{ question }}", inb.Judge("a", "{style} {output}"))
     saying(model, monkeypatch, "a", "b")

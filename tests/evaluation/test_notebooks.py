@@ -227,7 +227,7 @@ def test_notebooks_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(InvalidData, match="There is no notebook"):
         inb.run_notebook(tmp_path)
     with pytest.raises(InvalidData, match="not a path"):
-        inb.run_notebook(3)  # type: ignore[arg-type]
+        inb.run_notebook(3)
     broken = tmp_path / "broken.ipynb"
     for text in (
         "",

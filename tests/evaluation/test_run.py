@@ -189,9 +189,9 @@ def test_the_list_is_made_again_from_the_folders(model: inb.Model, tmp_home: Pat
 
 def test_what_is_refused(model: inb.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidData, match="no loaded model"):
-        inb.evaluate("starter/chat", choosing())  # type: ignore[arg-type]
+        inb.evaluate("starter/chat", choosing())
     with pytest.raises(InvalidData, match="no task"):
-        inb.evaluate(model, 7)  # type: ignore[arg-type]
+        inb.evaluate(model, 7)
     with pytest.raises(InvalidData, match="no task 'nonsense'"):
         inb.evaluate(model, "nonsense")
     chat = inb.Task([{"q": "a", "answer": "b"}], "{{ q }}", inb.ExactMatch(), chat=True)

@@ -49,7 +49,7 @@ def test_what_a_hub_is_never_asked_with(hub: LoopbackHub, call: str, wrong: dict
 
 def test_what_may_be_a_secret_is_not_quoted(hub: LoopbackHub) -> None:
     with pytest.raises(InvalidData) as refused:
-        inb.plan(NAME, token=b"hf_secret")  # type: ignore[arg-type]
+        inb.plan(NAME, token=b"hf_secret")
     assert "hf_secret" not in str(refused.value)
 
 

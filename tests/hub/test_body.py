@@ -88,7 +88,7 @@ def test_a_connection_that_breaks_is_an_error_and_what_came_before_is_there(
     hub: LoopbackHub, client: httpx2.Client, kind: str, error: type[Exception]
 ) -> None:
     at = body.LARGE + 3
-    hub.fault("*big.bin", kind, host="cdn", bytes=at)  # type: ignore[arg-type]
+    hub.fault("*big.bin", kind, host="cdn", bytes=at)
     received = b""
     with client.stream("GET", url(hub, "big.bin")) as response:
         found = body.pieces(response, 30)

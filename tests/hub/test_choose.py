@@ -14,7 +14,7 @@ BINS = ["pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin"]
 
 def chosen(*names: str, **how: object) -> set[str]:
     """What is chosen beside the small files that every model has."""
-    choice = choose([RemoteFile(name, 1) for name in [*SMALL, *names]], **how)  # type: ignore[arg-type]
+    choice = choose([RemoteFile(name, 1) for name in [*SMALL, *names]], **how)
     taken = {file.name for file, _ in choice.chosen}
     left = {name for name, _ in choice.left_out}
     assert taken | left == {*SMALL, *names}

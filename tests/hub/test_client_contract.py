@@ -82,7 +82,7 @@ def test_the_api_tells_sizes_hashes_refs_and_parameters(client: Client) -> None:
     assert info.safetensors is not None
     assert info.safetensors.parameters == {"BF16": 20_000}
     tree = {entry.path: entry for entry in client.api.list_repo_tree("lab/real", recursive=True)}
-    assert tree[weights.rfilename].lfs.sha256 == held.sha256  # type: ignore[union-attr]
+    assert tree[weights.rfilename].lfs.sha256 == held.sha256
     refs = client.api.list_repo_refs("lab/real")
     assert [(ref.name, ref.target_commit) for ref in refs.tags] == [("v1", commit)]
     assert client.api.get_paths_info("lab/real", "config.json")[0].path == "config.json"

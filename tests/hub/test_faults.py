@@ -65,7 +65,7 @@ def test_the_three_hints_differ(gated: LoopbackHub) -> None:
 def test_a_gate_is_not_tried_again(gated: LoopbackHub) -> None:
     plan = inb.plan(NAME)
     gated.forget()
-    refusal(GatedModel, plan)  # type: ignore[arg-type]
+    refusal(GatedModel, plan)
     assert len({request.path for request in gated.log}) == len(gated.log)
 
 

@@ -217,7 +217,7 @@ def test_hubs_that_redirect_and_compress_small_files_are_understood(
     tmp_home: Path, hub: LoopbackHub, settings_of_hub: dict[str, bool]
 ) -> None:
     files = made_up()
-    with LoopbackHub(**settings_of_hub) as other:  # type: ignore[arg-type]
+    with LoopbackHub(**settings_of_hub) as other:
         other.add(NAME, files)
         assert contents(inb.download(NAME, mirror=other.endpoint).path) == files
 

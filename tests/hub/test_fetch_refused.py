@@ -65,7 +65,7 @@ def test_a_disk_that_fills_up_midway_keeps_what_came_and_goes_on_later(
         if written > 1_000_000:
             raise OSError(28, "No space left on device")
         written += len(piece)
-        really(sink, piece)  # type: ignore[arg-type]
+        really(sink, piece)
 
     monkeypatch.setattr(partial, "write", write)
     with pytest.raises(NotEnoughDisk, match="filled up") as caught:

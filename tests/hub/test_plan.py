@@ -118,7 +118,7 @@ def test_patterns_choose_and_leave_out(hub: LoopbackHub) -> None:
         inb.plan(NAME, include=["*.gguf"])
     assert "config.json" in caught.value.hint
     with pytest.raises(InvalidData, match="no pattern"):
-        inb.plan(NAME, include=[3])  # type: ignore[list-item]
+        inb.plan(NAME, include=[3])
 
 
 def test_a_quantization_can_be_chosen_and_is_checked(hub: LoopbackHub) -> None:

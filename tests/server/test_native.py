@@ -120,7 +120,7 @@ def test_a_client_that_hangs_up_stops_its_own_row_only(
     never = {"logit_bias": {"0": -1e9, "2": -1e9}}
     long = {"prompt": "Hello", "sampling": {"max_new_tokens": 240, "seed": 1, **never}}
     short = {"prompt": "Other", "sampling": {**SAMPLING, "max_new_tokens": 40, **never}}
-    wanted = model.generate("Other", **{**short["sampling"], "logit_bias": {0: -1e9, 2: -1e9}})  # type: ignore[dict-item]
+    wanted = model.generate("Other", **{**short["sampling"], "logit_bias": {0: -1e9, 2: -1e9}})
     with ThreadPoolExecutor() as pool, held_up(http, pool, gate):
         rude = begin(server, "/v1/generate_stream", long)
         other = pool.submit(http.post, "/v1/generate", json=short)
@@ -155,7 +155,7 @@ def test_requests_that_wait_at_the_same_moment_share_passes(
     http: httpx.Client, model: inb.Model, gate: Gate
 ) -> None:
     samplings = [{"max_new_tokens": 5 + n, "seed": n, "temperature": 0.5 + n / 5} for n in range(6)]
-    wanted = [model.generate(f"Number {n}", **sampling) for n, sampling in enumerate(samplings)]  # type: ignore[arg-type]
+    wanted = [model.generate(f"Number {n}", **sampling) for n, sampling in enumerate(samplings)]
     with ThreadPoolExecutor(16) as pool, held_up(http, pool, gate):
         asked = [
             pool.submit(http.post, "/v1/generate", json={"prompt": f"Number {n}", "sampling": sampling})

@@ -197,7 +197,7 @@ def test_what_is_loaded_and_what_it_is(client: ollama.Client, http: httpx.Client
     assert (running.model, running.size, running.context_length) == ("llama", model.memory, 256)
     assert isinstance(running.expires_at, datetime)
     shown = client.show("llama")
-    assert shown.template == model.chat_template  # type: ignore[attr-defined]
+    assert shown.template == model.chat_template
     assert shown.capabilities == ["completion", "thinking"]
     assert shown.modelinfo is not None
     assert shown.modelinfo["llama.context_length"] == 256

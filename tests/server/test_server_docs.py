@@ -82,7 +82,7 @@ def test_what_the_tables_refuse_is_refused(http: httpx.Client) -> None:
     for name in refused["OpenAI's API"]:
         path, body = "/v1/chat/completions", {"messages": messages}
         if name in ("suffix", "best_of"):
-            path, body = "/v1/completions", {"prompt": "a"}  # type: ignore[dict-item]
+            path, body = "/v1/completions", {"prompt": "a"}
         answer = http.post(path, json={**body, name: values.get(name, "high")})
         assert (answer.status_code, answer.json()["error"]["param"]) == (400, name)
     for name in refused["Ollama's API"]:

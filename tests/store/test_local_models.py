@@ -248,5 +248,5 @@ def test_weights_that_are_no_file(tmp_path: Path, name: str, dead_link: bool) ->
 @pytest.mark.parametrize("path", [5, None, "a\0b", "~nobody-of-that-name/model"])
 def test_what_is_no_folder(path: object) -> None:
     with pytest.raises(BrokenModel) as caught:
-        LocalModel.from_folder(path)  # type: ignore[arg-type]
+        LocalModel.from_folder(path)
     assert caught.value.hint

@@ -44,7 +44,7 @@ class FakeModel:
         self._stepwise = stepwise
         self.use = Use()
         self._steps = threading.Semaphore(0)
-        registry.add(self)  # type: ignore[arg-type]
+        registry.add(self)
 
     def step(self, count: int = 1) -> None:
         """Let it make `count` steps."""
@@ -62,7 +62,7 @@ class FakeModel:
         return FakeSession(self)
 
     def unload(self) -> None:
-        registry.remove(self)  # type: ignore[arg-type]
+        registry.remove(self)
         self.is_loaded = False
 
 
@@ -111,7 +111,7 @@ class FakeSession:
                 events.append(TokenEvent(index, None, "", finish_reason="cancelled"))
             else:
                 last = ending if index == len(pieces) - 1 else None
-                events.append(TokenEvent(index, index, piece, finish_reason=last))  # type: ignore[arg-type]
+                events.append(TokenEvent(index, index, piece, finish_reason=last))
             yield events[-1]
             if events[-1].finish_reason:
                 return
@@ -121,4 +121,4 @@ class FakeSession:
         made = [event for event in events if event.id is not None]
         reason = events[-1].finish_reason or "stop"
         usage, timings = Usage(self.context_used, len(made)), Timings(0.5, 0.01, 0.02, 0.1, 50.0)
-        return Completion(text, tuple(made), reason, usage, timings, lambda: None)  # type: ignore[arg-type,return-value]
+        return Completion(text, tuple(made), reason, usage, timings, lambda: None)

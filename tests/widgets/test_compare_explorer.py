@@ -26,7 +26,7 @@ def comparison() -> MapComparison:
 
 def page_selects(plot: object, rows: list[int]) -> None:
     """What a lasso on the page does."""
-    plot.selection = np.asarray(rows, dtype="uint32")  # type: ignore[attr-defined]
+    plot.selection = np.asarray(rows, dtype="uint32")
 
 
 def test_what_is_chosen_on_one_map_is_chosen_on_the_other(comparison: MapComparison) -> None:
@@ -98,4 +98,4 @@ def test_it_takes_two_maps_and_nothing_else(comparison: MapComparison) -> None:
         with pytest.raises(InvalidData, match="Two maps"):
             CompareExplorer(*given)
     with pytest.raises(TypeError, match="colour"):
-        CompareExplorer(comparison, colour="group")  # type: ignore[call-arg]
+        CompareExplorer(comparison, colour="group")

@@ -144,7 +144,7 @@ def test_the_static_rendering_has_picture_and_tables_and_no_markup_from_texts() 
 
 def test_unknown_keywords_raise(map: EmbeddingMap) -> None:
     with pytest.raises(TypeError, match="colour"):
-        EmbeddingExplorer(map, colour="topic")  # type: ignore[call-arg]
+        EmbeddingExplorer(map, colour="topic")
 
 
 def test_odd_columns_are_shown(map: EmbeddingMap) -> None:
@@ -174,4 +174,4 @@ def test_odd_columns_are_shown(map: EmbeddingMap) -> None:
 @pytest.mark.parametrize("map", [5, None, "text"])
 def test_what_is_no_map(map: object) -> None:
     with pytest.raises(InvalidData, match="EmbeddingMap"):
-        EmbeddingExplorer(map)  # type: ignore[arg-type]
+        EmbeddingExplorer(map)

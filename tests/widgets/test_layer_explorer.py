@@ -108,4 +108,4 @@ def test_few_texts_and_unknown_keywords(encoder: Encoder) -> None:
     with pytest.raises(InvalidData, match="no rows"):
         LayerExplorer(encoder, [])
     with pytest.raises(TypeError, match="colour"):
-        LayerExplorer(encoder, ["rain"], colour="kind")  # type: ignore[call-arg]
+        LayerExplorer(encoder, ["rain"], colour="kind")

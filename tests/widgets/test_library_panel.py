@@ -130,7 +130,7 @@ def test_removing_asks_once_more_and_says_what_it_frees(cache: Path) -> None:
 
 def test_removing_the_row_of_main_leaves_the_other_revision(cache: Path) -> None:
     panel = opened()
-    panel.sure_clicked(panel._list._rows[0].entry)  # type: ignore[arg-type]
+    panel.sure_clicked(panel._list._rows[0].entry)
     panel._job.future.result(WAIT)
     assert [(model.name, model.revision) for model in Library() if model.name == "a/one"] == [
         ("a/one", "2" * 40)
@@ -153,7 +153,7 @@ def test_what_is_not_whole_can_be_removed_and_asked_for_again(cache: Path) -> No
 def test_a_loaded_model_is_marked_and_not_removed(cache: Path) -> None:
     panel = opened()
     model = FakeModel("a/one")
-    model.local = Library()["a/one"]  # type: ignore[attr-defined]
+    model.local = Library()["a/one"]
     assert ">loaded<" in text(panel)
     with pytest.raises(InvalidData):
         panel.remove("a/one").result(WAIT)
@@ -318,4 +318,4 @@ def test_an_added_folder_is_only_taken_off_the_list(tmp_home: Path, tmp_path: Pa
 
 def test_unknown_keywords_raise() -> None:
     with pytest.raises(TypeError, match="does not know the keyword colour"):
-        LibraryPanel(colour="red")  # type: ignore[call-arg]
+        LibraryPanel(colour="red")

@@ -204,9 +204,11 @@ def test_all_items_are_read_page_by_page_with_what_was_asked_and_what_is_right(
     assert "<table" not in panel._detail._table.value
 
 
-def test_the_right_choice_is_shown_as_its_text(browser: Any, model: inb.Model) -> None:
+@pytest.mark.parametrize("written", [int, str], ids=["number", "text, as CSV gives it"])
+def test_the_right_choice_is_shown_as_its_text(browser: Any, model: inb.Model, written: type) -> None:
     panel = browser()
-    panel.show(choosing(model).id).result(WAIT)
+    rows = [{**row, "answer": written(row["answer"])} for row in CHOOSING]
+    panel.show(inb.evaluate(model, inb.Task(rows, "{{ q }}", inb.MultipleChoice())).run.id).result(WAIT)
     table = panel._detail._table.value
     assert ">answer</th>" in table
     assert re.search(r">hello 1</td><td[^>]*>you</td>", table), "its text, not its place"
@@ -327,4 +329,4 @@ def test_a_run_is_exported_and_an_executed_notebook_copied(
 
 def test_what_the_constructor_refuses() -> None:
     with pytest.raises(TypeError, match="nonsense"):
-        RunBrowser(nonsense=1)  # type: ignore[call-arg]
+        RunBrowser(nonsense=1)

@@ -168,7 +168,7 @@ def test_without_a_model_it_says_what_to_do() -> None:
     with pytest.raises(InvalidSampling, match="max_new_tokens does not decide"):
         panel.set(max_new_tokens=3)
     with pytest.raises(TypeError, match="heat"):
-        XrayPanel(heat=1)  # type: ignore[call-arg]
+        XrayPanel(heat=1)
     panel.close()
 
 
