@@ -17,6 +17,8 @@ import pytest
 from influence_nb.settings import settings
 
 os.environ["INFLUENCE_VECTOR_CACHE"] = "0"
+# Threads of torch that wait for each other must not spin: beside another test that computes, that is ten times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 hypothesis.settings.register_profile("influence_nb", deadline=None)  # a busy machine is no bug
 hypothesis.settings.load_profile("influence_nb")

@@ -6,10 +6,10 @@ It does not know what loading does; of a starter it knows that it may have to be
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from influence_nb.api.shelf import here, starter
 from influence_nb.arguments import expect_bool, expect_call
@@ -18,6 +18,7 @@ from influence_nb.engine.load import Stage, load_model
 from influence_nb.engine.runtimes.llamacpp.opening import load_gguf, takes
 from influence_nb.errors import InvalidData
 from influence_nb.hub import starters
+from influence_nb.memory.weights import PACKED
 from influence_nb.settings import settings
 from influence_nb.store import peaks, records
 from influence_nb.store.models import LocalModel
@@ -154,6 +155,20 @@ def awake(model: Kind) -> Iterator[Kind]:
         yield model
     finally:
         model.use.end()
+
+
+def as_recorded(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """How to load a model, or an encoder, as it was: the arguments of `load` or `load_encoder` beside its name.
+
+    Args:
+        facts: what a receipt or a run (`Run.determined_by`) says of it.
+    """
+    if facts.get("endpoint") is not None:
+        return {"endpoint": facts["endpoint"]}
+    names = ["device"] if facts.get("runtime") == "llama.cpp" else ["device", "dtype", "layer", "pooling"]
+    found = {name: facts[name] for name in ("runtime", *names) if facts.get(name) is not None}
+    packed = facts.get("quantization")
+    return found | ({"quantization": packed} if packed in PACKED else {})  # else the files are packed so
 
 
 def loaded() -> list[Model]:

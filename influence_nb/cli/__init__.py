@@ -32,7 +32,7 @@ COMMANDS = {
     "evaluate": "Have a model answer a task, and keep what came of it.",
     "notebook": "Run a notebook without a person, and keep what came of it.",
     "runs": "The runs on this machine.",
-    "run": "Look at one run, write it to a file, or take one in.",
+    "run": "Look at one run, run it again, write it to a file, or take one in.",
     "compare": "Hold runs against each other, item by item.",
     "bench": "Measure how fast a model is on this machine.",
     "starters": "Fetch the two starter models.",

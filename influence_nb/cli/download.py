@@ -13,7 +13,6 @@ import typer
 from influence_nb.cli.loading import stopping
 from influence_nb.cli.models import describe
 from influence_nb.cli.output import Json, bar, print_json, visible
-from influence_nb.errors import DownloadInterrupted
 
 
 def command(
@@ -55,17 +54,12 @@ def command(
         "exclude": exclude,
         "mirror": mirror,
     }
-    with stopping() as cancel, bar(model) as show:
-        try:
-            if plan:
-                wanted = planned(model, **chosen, cancel=cancel)
-            else:
-                fetched = download(model, **chosen, on_progress=show, cancel=cancel)
-        except DownloadInterrupted as error:
-            if not cancel.is_set():
-                raise
-            typer.echo("Stopped. What came is kept: the same command goes on from there.", err=True)
-            raise typer.Exit(130) from error
+    kept = "Interrupted: what came is kept, and the same command goes on."
+    with stopping(kept) as cancel, bar(model) as show:
+        if plan:
+            wanted = planned(model, **chosen, cancel=cancel)
+        else:
+            fetched = download(model, **chosen, on_progress=show, cancel=cancel)
     if plan and as_json:
         print_json({**vars(wanted), "folder": wanted.folder})
     elif plan:

@@ -95,26 +95,19 @@ def command(
     try:
         with stopping() as cancel, waiting("Embedding") as say:
             tell = _telling(say)
-            try:
-                if streams:
-                    assert output is not None
-                    vectors = encoder.encode_to(
-                        output,
-                        file,
-                        text=text,
-                        prompt=prompt,
-                        cancel=cancel,
-                        on_progress=tell,
-                        overwrite=True,  # as every other --output
-                    )
-                else:
-                    vectors = encoder.encode(
-                        said, cancel=cancel, on_progress=tell, prompt=prompt, cache=cache
-                    )
-            except Exception as error:
-                if cancel.is_set():
-                    raise typer.Exit(130) from error
-                raise
+            if streams:
+                assert output is not None
+                vectors = encoder.encode_to(
+                    output,
+                    file,
+                    text=text,
+                    prompt=prompt,
+                    cancel=cancel,
+                    on_progress=tell,
+                    overwrite=True,  # as every other --output
+                )
+            else:
+                vectors = encoder.encode(said, cancel=cancel, on_progress=tell, prompt=prompt, cache=cache)
     finally:
         encoder.unload()
     if streams:

@@ -43,30 +43,23 @@ def command(
 ) -> None:
     """Have a model answer TASK, or an encoder where it is one of retrieval, and keep what came of every item.
 
+    A task's judge is loaded beside the model.
+
     What was done already is not done again; what was interrupted goes on where it was. Ctrl-C keeps the items that are
     done.
     """
-    from influence_nb.errors import InfluenceError
     from influence_nb.evaluation.run import evaluate
     from influence_nb.evaluation.tasks import Task
 
     asked = Task.load(task) if Path(task).suffix == ".json" else Task.named(task)
     chosen = asked.sampling.replace(**dict(_said(one) for one in sampling or ()))
-    opened = loading.encoder() if asked.scorer.asks == "encoder" else loading.model()
-    with opened as model, stopping() as cancel, waiting("Evaluating") as say:
+    kept = "Interrupted: the items that are done are kept, and the same command goes on."
+    with loading.answering(asked) as model, stopping(kept) as cancel, waiting("Evaluating") as say:
 
         def show(done: int, total: int) -> None:
             say(f"Evaluating: {done:,} of {total:,} items")
 
-        try:
-            found = evaluate(model, asked, chosen, seed, limit, again, cancel, show)
-        except InfluenceError as error:
-            if not cancel.is_set():
-                raise
-            typer.echo(
-                "Interrupted: the items that are done are kept, and the same command goes on.", err=True
-            )
-            raise typer.Exit(130) from error
+        found = evaluate(model, asked, chosen, seed, limit, again, cancel, show)
     if as_json:
         print_json(describe(found.run))
     else:

@@ -9,8 +9,8 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,10 +18,12 @@ import typer
 
 from influence_nb.cli.frame import Group, option
 from influence_nb.cli.output import visible, waiting
+from influence_nb.errors import InfluenceError
 
 if TYPE_CHECKING:
     from influence_nb.embeddings.text_encoder import TextEncoder
     from influence_nb.engine.model import Model
+    from influence_nb.evaluation.tasks import Task
 
 
 def complete_name(incomplete: str) -> list[str]:
@@ -55,6 +57,16 @@ class Loading:
     name: str | None
     how: dict[str, Any]
 
+    def as_recorded(self, facts: Mapping[str, Any]) -> Loading:
+        """The same where something was asked for, and else as a run's facts say that it was loaded."""
+        from influence_nb.api import as_recorded
+
+        chosen = {name: one for name, one in self.how.items() if one not in (None, False, "auto")}
+        recorded = {} if "endpoint" in chosen else as_recorded(facts)
+        if "endpoint" in recorded:
+            chosen.pop("device", None)
+        return Loading(self.name or facts["model"], self.how | recorded | chosen)
+
     @contextmanager
     def model(self) -> Iterator[Model]:
         """The loaded model, which is unloaded at the end."""
@@ -78,6 +90,20 @@ class Loading:
             yield loaded
         finally:
             loaded.unload()
+
+    @contextmanager
+    def answering(self, task: Task) -> Iterator[Model | TextEncoder]:
+        """Who answers a task, and its judge beside it where it has one."""
+        from influence_nb.engine import registry
+        from influence_nb.evaluation.judges import Judge
+
+        with ExitStack() as stack:
+            opened = self.encoder() if task.scorer.asks == "encoder" else self.model()
+            who: Any = stack.enter_context(opened)
+            judge = task.scorer.model if isinstance(task.scorer, Judge) else None
+            if judge is not None and registry.named(judge) is None:
+                stack.enter_context(Loading(judge, _USUAL | {"device": self.how["device"]}).model())
+            yield who
 
     def load(self, other: str | None = None) -> Model:
         """Load the model, or another one in the same way."""
@@ -159,14 +185,18 @@ _HOW = (
         False,
     ),
 )
+_USUAL = {one.name: one.default for one in _HOW if one.name not in ("device", "device_index")}
 LOADING = Group((option("model", _MODEL_FIRST), *_HOW), _loading)
 LOADING_BY_OPTION = Group((option("model", _MODEL), *_HOW), _loading)
 """The same where the command's argument is something else: the model is `--model`."""
 
 
 @contextmanager
-def stopping() -> Iterator[threading.Event]:
-    """An event that Ctrl-C sets, once; the second one interrupts as ever."""
+def stopping(said: str = "Interrupted.") -> Iterator[threading.Event]:
+    """An event that Ctrl-C sets, once; the second one interrupts as ever.
+
+    What fails for that ends the command with 130, and `said` instead of an error.
+    """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -182,5 +212,10 @@ def stopping() -> Iterator[threading.Event]:
     signal.signal(signal.SIGINT, asked)
     try:
         yield stop
+    except InfluenceError as error:
+        if not stop.is_set():
+            raise
+        typer.echo(said, err=True)
+        raise typer.Exit(130) from error
     finally:
         signal.signal(signal.SIGINT, before)

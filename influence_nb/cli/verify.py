@@ -11,7 +11,7 @@ import typer
 
 from influence_nb.cli.loading import complete_name, stopping
 from influence_nb.cli.output import Json, bar, complain, print_json, visible
-from influence_nb.errors import DownloadInterrupted, IntegrityError
+from influence_nb.errors import IntegrityError
 
 
 def command(
@@ -43,8 +43,6 @@ def command(
                 rows.append({"name": name, "verified": False, "message": error.message, "hint": error.hint})
                 complain(error)
                 continue
-            except DownloadInterrupted as error:
-                raise typer.Exit(130) from error
             rows.append({**vars(done)})
             if not as_json:
                 what = "is whole" if done.verified else "cannot be checked: no checksum is known for it"

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,8 +24,12 @@ from influence_nb.embeddings.neighbours import unit
 from influence_nb.engine import registry
 from influence_nb.engine.sampling import Sampling
 from influence_nb.errors import InvalidData
-from influence_nb.evaluation.judging import Figure, Row, expect_answers, expect_columns
+from influence_nb.evaluation.judging import Answer, Figure, Row, expect_answers, expect_columns
 from influence_nb.evaluation.scorers import Generated
+
+if TYPE_CHECKING:
+    from influence_nb.engine.model import Model
+    from influence_nb.engine.prompts import Prompt
 
 PROMPT = (
     "Question: {question}\nRight answer: {answer}\nAnswer to grade: {output}\n\n"
@@ -109,15 +114,27 @@ class Judge(Generated):
         names = re.findall(r"\{(\w+)\}", self.prompt)
         expect_columns(rows, *(name for name in names if name != "output"))
 
+    def answers(
+        self,
+        model: Model,
+        prompts: Sequence[Prompt],
+        rows: Sequence[Row],
+        sampling: Sampling,
+        cancel: threading.Event | None,
+    ) -> list[Answer]:
+        """See `Generated`; without its judge nothing is generated.
+
+        Raises:
+            InvalidData: the judge is not loaded.
+        """
+        self._judge()
+        return super().answers(model, prompts, rows, sampling, cancel)
+
     def judged(
         self, rows: Sequence[Row], texts: Sequence[str]
     ) -> list[tuple[Mapping[str, float], Mapping[str, Any]]]:
         """See `Generated`."""
-        judge = registry.named(self.model)
-        if judge is None:
-            raise InvalidData(
-                f"The judge {self.model!r} is not loaded.", f"Load it first: inb.load({self.model!r})."
-            )
+        judge = self._judge()
         prompts = [
             [{"role": "user", "content": self._filled(row, text)}]
             for row, text in zip(rows, texts, strict=True)
@@ -131,6 +148,13 @@ class Judge(Generated):
             )
             for one in said
         ]
+
+    def _judge(self) -> Model:
+        if (judge := registry.named(self.model)) is None:
+            raise InvalidData(
+                f"The judge {self.model!r} is not loaded.", f"Load it first: inb.load({self.model!r})."
+            )
+        return judge
 
     def _filled(self, row: Row, text: str) -> str:
         known = {**row, "output": text}

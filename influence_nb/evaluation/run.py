@@ -216,7 +216,8 @@ def facts_of(model: Model | TextEncoder) -> dict[str, Any]:
         return {"device": getattr(model, "device", None), "dtype": None} | model.facts()
     made = getattr(model, "receipt", None)
     if made is None:  # elsewhere: no more is known
-        return {"model": model.name, "endpoint": model.device, "runtime": model.runtime, "dtype": model.dtype}
+        where = model.arguments.get("endpoint", model.device)
+        return {"model": model.name, "endpoint": where, "runtime": model.runtime, "dtype": model.dtype}
     attention = getattr(model, "attention", "")
     receipt = made((), Sampling(), (), None, attention, {})
     names = (

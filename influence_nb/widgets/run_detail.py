@@ -187,8 +187,7 @@ class RunDetail(ipywidgets.VBox):
         receipt = self._receipt()
 
         def work(_: Turn) -> Model:
-            how = {name: receipt[name] for name in ("device", "dtype", "quantization")}
-            made = self._told(lambda: api.load(receipt["model"], **how), self._said)
+            made = self._told(lambda: api.load(receipt["model"], **api.as_recorded(receipt)), self._said)
             self._load.layout.display = "none"
             self._tell(message(f"{made.name} is loaded: press Replay."))
             self._replay.focus()

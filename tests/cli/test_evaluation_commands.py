@@ -104,6 +104,36 @@ def test_a_run_is_carried_elsewhere(here: Influence, tmp_path: Path, monkeypatch
     assert read(here, "run", "import", "run.zip")["id"] == run["id"]
 
 
+def test_a_run_is_repeated_as_it_was_loaded(here: Influence, folder: str) -> None:
+    run = read(here, "evaluate", "task.json", "--dtype", "bfloat16")["id"]
+    done = here("run", "repeat", run[:6], "--model", folder)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith(f"Run {run}, choosing by ")
+    assert "identical: every item came out the same" in done.stdout
+    other = here("run", "repeat", run, "--model", folder, "--dtype", "float32")
+    assert other.exit_code == 1, other.output
+    assert "differs from item " in other.stdout
+    assert "dtype: 'bfloat16' then, 'float32' now" in other.stdout
+    near = read(here, "run", "repeat", run, "--model", folder, "--dtype", "float32", "--tolerance", "1000")
+    assert (near["identical"], near["within"], near["id"]) == (False, True, run)
+    assert [row["id"] for row in read(here, "runs")] == [run], "nothing that was recorded changes"
+    refused = here("run", "repeat", run)
+    assert refused.exit_code == 1, "the model is a folder's, not the library's"
+    assert "--model" in refused.stderr
+
+
+def test_a_judge_is_loaded_beside_the_model(here: Influence, tmp_path: Path, folder: str) -> None:
+    rows = [{"question": "hello", "answer": "world"}]
+    short = inb.Sampling(temperature=0, max_new_tokens=2)
+    inb.Task(rows, "{{ question }}", inb.Judge("starter/chat"), "judged", sampling=short).save("judged.json")
+    done = read(here, "evaluate", "judged.json")
+    assert done["model"] != "starter/chat"
+    [item] = [json.loads(line) for line in Path(done["folder"], "items.jsonl").read_text().splitlines()]
+    assert item["detail"]["judge"] == "starter/chat"
+    assert inb.loaded() == []
+    assert "identical" in here("run", "repeat", done["id"], "--model", folder).stdout
+
+
 def test_a_notebook_is_run_and_kept(here: Influence, tmp_path: Path) -> None:
     write(
         tmp_path / "study.ipynb",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import influence_nb as inb
+from influence_nb.api import as_recorded
 from influence_nb.errors import CapabilityMissing, InfluenceError, InvalidData, InvalidSampling, ModelNotFound
 from tests.chat_server import ChatServer
 
@@ -58,6 +59,9 @@ def test_a_receipt_says_where_and_how_and_leaves_open_what_is_not_known(server: 
     receipt = model.generate([1, 2, 3], seed=9).receipt
     assert (receipt.runtime, receipt.endpoint, receipt.seed) == ("endpoint", server.url, 9)
     assert receipt.prompt_ids == (1, 2, 3)
+    again = inb.load(receipt.model, **as_recorded(receipt.to_dict()))
+    assert again.arguments == model.arguments
+    again.unload()
     assert receipt.sampling["repetition_penalty"] == 1.0  # what the server does not take was not in force
     assert (receipt.files, receipt.template_sha256, receipt.batch_shape) == ({}, None, None)
     assert receipt.output_ids == ()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import influence_nb as inb
+from influence_nb.api import as_recorded
 from influence_nb.engine import device as devices
 from influence_nb.engine import keeping
 from influence_nb.errors import (
@@ -63,6 +64,7 @@ def test_a_completion_says_what_it_was_made_from(model: Any) -> None:
     assert list(receipt.output_ids) == made.ids
     assert list(receipt.files) == [model.local.path.name]
     assert model.report()["runtime"] == "llama.cpp"
+    assert inb.load(model.local.path, **as_recorded(receipt.to_dict())) is model
 
 
 def test_the_same_seed_gives_the_same_text_and_another_one_another(model: Any) -> None:

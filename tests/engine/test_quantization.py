@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import influence_nb as inb
+from influence_nb.api import as_recorded
 from influence_nb.engine import device as devices
 from influence_nb.engine import packed
 from influence_nb.errors import (
@@ -66,6 +67,7 @@ def test_packed_while_loading(folder: Path, quantization: str) -> None:
     answer = model.generate("The quick", temperature=0, max_new_tokens=4)
     assert len(answer.ids) == 4
     assert answer.receipt.quantization == quantization
+    assert inb.load(folder, **as_recorded(answer.receipt.to_dict())) is model
     assert plain.generate("The", max_new_tokens=1).receipt.quantization is None
     assert quantization in repr(model)
     report = model.report()

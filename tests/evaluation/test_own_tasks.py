@@ -34,9 +34,9 @@ def test_none_of_the_places_is_right_more_often(name: str, count: int, group: st
     assert isinstance(task.scorer, inb.MultipleChoice)
     right, asked = Counter[int](), set()
     for row in task.rows:
-        choices = task.scorer._choices(row)
+        choices = task.scorer.choices_of(row)
         assert len(set(choices)) == len(choices) == count
-        right[task.scorer._right(row) or 0] += 1
+        right[task.scorer.right_of(row) or 0] += 1
         asked.add((task.prompt(row), *(choices if name == "grammar" else ())))
     assert len(asked) == len(task), "no question twice"
     assert max(right.values()) - min(right.values()) <= 2

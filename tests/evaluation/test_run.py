@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import influence_nb as inb
+from influence_nb.api import as_recorded
 from influence_nb.errors import CapabilityMissing, InfluenceError, InvalidData, NotEnoughDisk, OutOfMemory
 from influence_nb.evaluation import run as running
 from influence_nb.evaluation import runs
@@ -210,8 +211,11 @@ def test_a_model_on_a_server_is_evaluated_too() -> None:
             found = inb.evaluate(model, task)
             assert [item["values"]["exact_match"] for item in found.items] == [1.0, 0.0]
             assert found.items[0]["receipt"]["endpoint"] == server.url
-            assert found.run.determined_by["endpoint"] == model.device
+            assert found.run.determined_by["endpoint"] == server.url
             assert inb.repeat(found, model).identical
+            again = inb.load(found.run.model, **as_recorded(found.run.determined_by))
+            assert again.arguments == model.arguments
+            again.unload()
             with pytest.raises(CapabilityMissing, match="how probable"):
                 inb.evaluate(model, choosing())
         finally:

@@ -46,9 +46,9 @@ def test_cells_of_a_csv_stay_what_is_written(tmp_path: Path) -> None:
     assert task.rows[0]["id"] == "007"
     (tmp_path / "b.csv").write_text("q,answer\na,1\nb,no\n", encoding="utf-8")
     scorer = inb.MultipleChoice(choices=("no", "yes"))
-    assert [scorer._right(row) for row in inb.Task(tmp_path / "b.csv", "{{ q }}", scorer).rows] == [1, 0]
+    assert [scorer.right_of(row) for row in inb.Task(tmp_path / "b.csv", "{{ q }}", scorer).rows] == [1, 0]
     digits = inb.MultipleChoice(choices=("1", "0"))
-    assert digits._right({"answer": "1"}) == 0, "a text that is a choice is that choice"
+    assert digits.right_of({"answer": "1"}) == 0, "a text that is a choice is that choice"
     with pytest.raises(InvalidData, match="Item 0 has no correct answer"):
         inb.Task([{"q": "a", "answer": "2"}], "{{ q }}", scorer)
 

@@ -305,7 +305,7 @@ def test_replay_with_the_loaded_model_or_an_offer_to_load_it(
     monkeypatch.setattr(api, "load", load)
     on_page.button(panel, "Load the model of this receipt", hidden=False).click()
     panel._detail.asked.result(WAIT)
-    assert asked == [(model.name, {"device": "cpu", "dtype": "float32", "quantization": None})]
+    assert asked == [(model.name, {"runtime": "transformers", "device": "cpu", "dtype": "float32"})]
     assert panel.replay().result(WAIT).identical
 
 
