@@ -234,9 +234,7 @@ class TokenTree:
             TokenEvent(place, one.id, one.token, one.logprob, one.logprob)
             for place, one in enumerate(node.path[:-1])
         ]
-        own = Sampling(
-            temperature=1, top_p=None, repetition_penalty=1, seed=0, max_new_tokens=node.depth, order=()
-        )
+        own = Sampling(temperature=1, top_p=None, repetition_penalty=1, seed=0, max_new_tokens=node.depth)
         token = node.ids[-1]
         return self.model.branch(self.prompt, begun, token, own).completion
 

@@ -67,9 +67,10 @@ def test_a_branch_found_in_the_sampling_tab_goes_on_in_the_chat(lab: LabServer):
     answer.get_by_role("button", name="Open this answer in X-ray").click()
     expect(page.get_by_role("tab", name="Sampling")).to_have_attribute("aria-selected", "true")
     expect(page.get_by_role("tab", name="X-ray")).to_have_attribute("aria-selected", "true")
+    lab_page.kernel_until("workbench.sampling.xray.tokens == [workbench.chat.messages[1]['content']]")
+    expect(page.get_by_role("group", name="Tokens of the text")).to_contain_text(word.strip())
     temperature = page.locator("[data-stage=temperature] input[type=range]")
     expect(temperature).to_be_visible()
-    lab_page.kernel_until("workbench.sampling.xray.tokens == [workbench.chat.messages[1]['content']]")
 
 
 def test_tabs_are_reached_by_keyboard(lab: LabServer):

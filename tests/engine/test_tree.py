@@ -11,6 +11,7 @@ import pytest
 
 import influence_nb as inb
 from influence_nb.engine import groups
+from influence_nb.engine.sampling import STAGES
 from influence_nb.errors import CapabilityMissing, ContextTooLong, InvalidData
 
 TEXT = "The quick brown fox"
@@ -206,6 +207,7 @@ def test_a_branch_becomes_a_completion_to_go_on_with(load: Callable[..., inb.Mod
         assert event.logprob_raw == pytest.approx(one.logprob, abs=1e-4)
         assert event.logprob_sampled == pytest.approx(one.logprob, abs=1e-4)
     assert completion.receipt.prompt_ids == tree.prompt
+    assert completion.receipt.sampling["order"] == list(STAGES), "so that a stage can be tried on it"
     further = completion.branch(3, 7, max_new_tokens=5).completion
     assert further.ids[:4] == [*node.ids, 7]
     with pytest.raises(InvalidData, match="root"):

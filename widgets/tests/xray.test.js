@@ -115,6 +115,13 @@ test("arrow keys move a stage, and the new order is sent", () => {
   assert.equal(stages().at(-1), "temperature");
 });
 
+test("stages that settings left out come back with others", async () => {
+  const { set, stages } = xray({ sampling: { temperature: 1, order: [] } });
+  assert.deepEqual(stages(), []);
+  await set({ sampling: { temperature: 0.7, order: ORDER } });
+  assert.deepEqual(stages(), ORDER);
+});
+
 test("tokens are walked through by arrow keys, and those that would come otherwise say so", async () => {
   const { model, chips, press, set, root } = xray();
   assert.equal(chips()[1]?.getAttribute("aria-pressed"), "true");

@@ -82,7 +82,7 @@ export class Stages {
    */
   show(fields, sampling, view, changed) {
     const order = /** @type {string[]} */ (sampling["order"] ?? []);
-    if (!this.stages.size) this.#make(fields, order);
+    this.#make(fields, order);
     if (!this.held) this.#place(order);
     const stages = view && "stages" in view ? view.stages : [];
     const effects = new Map(stages.map((one) => [one.name, one]));
@@ -99,13 +99,16 @@ export class Stages {
     (this.stages.get(name)?.control ?? this.apart.get(name))?.fail(message);
   }
 
-  /** @param {Field[]} fields @param {string[]} order */
+  /** What is not here yet: settings may name stages that those before left out.
+   * @param {Field[]} fields @param {string[]} order */
   #make(fields, order) {
     const by = new Map(fields.map((field) => [field.name, field]));
-    for (const name of order) this.stages.set(name, new Stage(name, by.get(name), this.onset, this));
+    for (const name of order) {
+      if (!this.stages.has(name)) this.stages.set(name, new Stage(name, by.get(name), this.onset, this));
+    }
     for (const name of APART) {
       const field = by.get(name);
-      if (!field) continue;
+      if (!field || this.apart.has(name)) continue;
       const control = new FieldControl(field, (value) => this.onset(name, value));
       this.apart.set(name, control);
       this.more.append(control.el);
