@@ -14,7 +14,7 @@ PINS   := pyproject.toml constraints.txt
 NODE   := widgets/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check js docs notebooks bench test-hub test-gpu
+.PHONY: help lab test check js docs notebooks bench test-hub test-gpu test-extras
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -58,6 +58,10 @@ test-gpu: $(VENV)/.test ## the tests that need a real GPU
 	@$(BIN)/influence starters
 	$(PY) -m pytest -m gpu $(ARGS) || [ $$? -eq 5 ]
 
+test-extras: $(VENV)/.extras ## the tests that need Ray or lm-evaluation-harness
+	@$(BIN)/influence starters
+	$(PY) -m pytest -m extras $(ARGS)
+
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "influence_nb needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1)." \
@@ -74,6 +78,11 @@ $(VENV)/.test: $(PINS) | $(PY)
 	@echo "Installing influence_nb and what its tests need into $(VENV) (minutes, the first time)"
 	@$(PIP) --editable '.[test]'
 	@touch $@ $(VENV)/.lab
+
+$(VENV)/.extras: $(PINS) | $(PY)
+	@echo "Installing influence_nb with Ray and lm-evaluation-harness into $(VENV) (minutes, the first time)"
+	@$(PIP) --editable '.[test,ray,lm-eval]'
+	@touch $@ $(VENV)/.test $(VENV)/.lab
 
 $(VENV)/.check: $(PINS) | $(PY)
 	@echo "Installing influence_nb and the checkers into $(VENV) (minutes, the first time)"

@@ -1,6 +1,6 @@
 """lm-evaluation-harness on a loaded model gets the numbers that its own `hf` model gets, and so does `inb.evaluate`.
 
-It brings some thirty packages, so it is not among the tests' own: `pip install 'influence_nb[lm-eval]'`, and this runs.
+It brings some thirty packages, so it is not among the tests' own: `make test-extras` installs it and runs this.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ def _home(tmp_home: Path) -> None:
     """Every test here keeps its runs by itself."""
 
 
+@pytest.mark.extras
 def test_it_gets_the_numbers_of_the_harness_own_model(
     model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("lm_eval", reason="lm-evaluation-harness is not installed")
+    pytest.importorskip("lm_eval", reason="needs lm-evaluation-harness: make test-extras")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
     harness = Harness(tmp_path, ROWS, "choices", "perplexity", "words")
     ours, told = harness.run(inb.lm_eval_model(model))

@@ -1,6 +1,6 @@
 """lm-evaluation-harness, unmodified: through our server it gets the numbers that it gets in process.
 
-It brings some thirty packages, so it is not among the tests' own: `pip install 'lm_eval[api]'`, and this runs.
+It brings some thirty packages, so it is not among the tests' own: `make test-extras` installs it and runs this.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 import influence_nb as inb
 from tests.harness import Harness, flat
 
-pytest.importorskip("lm_eval", reason="lm-evaluation-harness is not installed")
+pytest.importorskip("lm_eval", reason="needs lm-evaluation-harness: make test-extras")
 
 ROWS: list[dict[str, Any]] = [
     {"question": "The quick brown", "choices": [" fox", " dog", " Zwölf"], "answer": 0},
@@ -22,6 +22,7 @@ ROWS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.extras
 @pytest.mark.parametrize("words", ["the folder's tokenizer", "the server's tokenizer"])
 def test_it_gets_the_numbers_that_it_gets_in_process(
     server: inb.Server, model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
