@@ -26,7 +26,7 @@ def command(
         ),
     ],
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many items, the first.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn; 0 leaves the sampling's own.")] = 0,
     sampling: Annotated[
         list[str] | None,
         typer.Option(
@@ -51,9 +51,11 @@ def command(
     from influence_nb.evaluation.run import evaluate
     from influence_nb.evaluation.tasks import Task
 
-    asked = Task.load(task) if Path(task).suffix == ".json" else Task.named(task)
+    file = Path(task)
+    asked = Task.load(task) if file.suffix == ".json" or file.is_file() else Task.named(task)
     chosen = asked.sampling.replace(**dict(_said(one) for one in sampling or ()))
     kept = "Interrupted: the items that are done are kept, and the same command goes on."
+    kept = kept if not again else "Interrupted."
     with loading.answering(asked) as model, stopping(kept) as cancel, waiting("Evaluating") as say:
 
         def show(done: int, total: int) -> None:

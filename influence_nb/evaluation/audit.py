@@ -207,7 +207,7 @@ def audit(
         threads: numbers of CPU threads; None takes 1 and as many as there are now.
         others: the same model loaded otherwise, such as in another dtype.
         limit: only so many items, the first ones.
-        seed: of the sampling.
+        seed: of the sampling; 0 leaves the task's own.
         cancel: set it to stop.
         on_progress: called with the items done and in all, over all settings.
 
@@ -217,27 +217,33 @@ def audit(
     """
     import pandas as pd
 
+    for one in (model, *others):
+        if not isinstance(one, Model | TextEncoder):
+            raise InvalidData(f"{quoted(one)} is no loaded model.", "Give those of inb.load().")
+    if not isinstance(together, Sequence):
+        raise InvalidData(f"together={quoted(together)} are no numbers.", "Give several, such as (1, 8, 64).")
     task = Task.named(task) if isinstance(task, str) else task
     task = task if limit is None else task.head(whole("limit", limit, 1))
     sizes = [whole("together", size, 1) for size in dict.fromkeys(together)] or [64]
     usual = hardware(model)["threads"]
     counts = dict.fromkeys([usual, 1] if threads is None else [whole("threads", one, 1) for one in threads])
     ways = [
-        (one, size, count)
-        for one in (model, *others)
+        (which, one, size, count)
+        for which, one in enumerate((model, *others), 1)
         for count in counts
         for size in sorted(sizes, reverse=True)
     ]
     found: dict[str, list[dict[str, Any]]] = {}
     with _threads_kept(usual):
-        for place, (one, size, count) in enumerate(ways):
+        for place, (which, one, size, count) in enumerate(ways):
             device.use_threads(count)
             told = _onward(on_progress, place, len(ways), len(task))
-            sampling = task.sampling.replace(seed=seed)
+            sampling = task.sampling.replace(seed=seed or task.sampling.seed or 0)
             items = [item for some in asked(one, task, sampling, (), size, cancel, told) for item in some]
-            found[f"{size} together, {count} thread{'s' if count != 1 else ''}, {facts_of(one)['dtype']}"] = (
-                items
-            )
+            facts = facts_of(one)
+            packed = f" {facts['quantization']}" if facts.get("quantization") else ""
+            label = f"{size} together, {count} thread{'s' if count != 1 else ''}, {facts['dtype']}{packed}"
+            found[label if label not in found else f"{label}, model {which}"] = items
     reference, *rest = found.values()
     changes = [
         max((_moved(item, other[at]) for other in rest), default=0.0) for at, item in enumerate(reference)

@@ -24,7 +24,15 @@ from influence_nb.embeddings.neighbours import unit
 from influence_nb.engine import registry
 from influence_nb.engine.sampling import Sampling
 from influence_nb.errors import InvalidData
-from influence_nb.evaluation.judging import Answer, Figure, Row, expect_answers, expect_columns
+from influence_nb.evaluation.judging import (
+    Answer,
+    Figure,
+    Row,
+    expect_answers,
+    expect_columns,
+    is_list,
+    items_have,
+)
 from influence_nb.evaluation.scorers import Generated
 
 if TYPE_CHECKING:
@@ -57,6 +65,10 @@ class SemanticSimilarity(Generated):
     def check(self, rows: Sequence[Row]) -> None:
         """See `Scorer`."""
         expect_answers(rows, self.answer)
+        if several := [row for row in rows if is_list(row[self.answer])]:
+            raise InvalidData(
+                f"{items_have(several)} several answers in {self.answer!r}.", "Give one text to be near to."
+            )
 
     def judged(
         self, rows: Sequence[Row], texts: Sequence[str]
@@ -97,6 +109,8 @@ class Judge(Generated):
     figures = (Figure("grade"),)
 
     def __post_init__(self) -> None:
+        if not self.model or not isinstance(self.model, str):
+            raise InvalidData(f"model={quoted(self.model)} names no judge.", "Give a loaded model's name.")
         if not isinstance(self.prompt, str) or "{output}" not in self.prompt:
             raise InvalidData(
                 f"prompt={quoted(self.prompt)} shows the judge no answer.",

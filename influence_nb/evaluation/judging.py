@@ -125,7 +125,8 @@ def expect_answers(rows: Sequence[Row], name: str) -> None:
     expect_columns(rows, name)
 
     def none(value: Any) -> bool:
-        return value is None or value == "" or value != value or (is_list(value) and not list(value))
+        empty = is_list(value) and (not list(value) or any(map(none, value)))
+        return value is None or value == "" or value != value or empty
 
     if wrong := [row for row in rows if none(row[name])]:
         raise InvalidData(

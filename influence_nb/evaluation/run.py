@@ -12,6 +12,7 @@ from __future__ import annotations
 import html
 import json
 import math
+import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -115,9 +116,10 @@ def evaluate(
         model: from `inb.load()`; for a task whose scorer is `Retrieves` an encoder, from `inb.load_encoder()`.
         task: a `Task`, or the name of one that comes with the package: "facts", "arithmetic", "grammar", "sentiment".
         sampling: how text is generated, where it is; None takes the task's own.
-        seed: of that sampling. Each item draws by a seed of its own, made of this one and its id.
+        seed: of that sampling; 0 leaves the one that the sampling has. Each item draws by a seed of its own, made of
+            this one and its id.
         limit: only so many items, the first ones.
-        again: run it anew although it is there.
+        again: run it anew although it is there; what is there stays until the new one is done.
         cancel: set it, from any thread, to stop; what is done is kept, and the next call goes on.
         on_progress: called with the items done and in all, in the calling thread.
 
@@ -138,12 +140,15 @@ def evaluate(
     _expect_asked(model, task)
     if limit is not None:
         task = task.head(whole("limit", limit, 1))
-    chosen = checked(task.sampling if sampling is None else sampling, {}).replace(seed=whole("seed", seed, 0))
+    chosen = checked(task.sampling if sampling is None else sampling, {})
+    seed = whole("seed", seed, 0) or chosen.seed or 0
+    chosen = chosen.replace(seed=seed)
     determined = determined_by(model, task, chosen)
     identifier = runs.identity(determined)
     with alone(identifier):
         before = runs.known(identifier)
-        if before is not None and before.status == "done" and not again:
+        done = before is not None and before.status == "done" and _has_all(before, again)
+        if before is not None and done and not again:
             return result(before)
         parameters = {
             "seed": seed,
@@ -155,9 +160,32 @@ def evaluate(
             identifier, "task", task.name, model.name, "running", now(), math.nan, determined, facts, parameters
         ).save()  # fmt: skip
         runs.put(run.folder / runs.TASK, task.to_dict())
-        if again or before is None:
-            (run.folder / runs.ITEMS).unlink(missing_ok=True)
-        return _finish(run, task, model, chosen, cancel, on_progress)
+        items, kept = run.folder / runs.ITEMS, run.folder / f".{runs.ITEMS}.before"
+        if done:
+            os.replace(items, kept)
+        elif (
+            again or before is None or before.status == "done"
+        ):  # what is done and not whole cannot be trusted
+            items.unlink(missing_ok=True)
+        try:
+            found = _finish(run, task, model, chosen, cancel, on_progress)
+        except BaseException:
+            if before is not None and done:
+                os.replace(kept, items)
+                before.save()
+            raise
+        kept.unlink(missing_ok=True)
+        return found
+
+
+def _has_all(run: Run, again: bool) -> bool:
+    """Whether each item of a task has a line; a damaged one is an error, unless all is run again."""
+    try:
+        return {row["id"] for row in run.task().rows} <= {item["id"] for item in run.items()}
+    except InvalidData:
+        if not again:
+            raise
+        return False
 
 
 def determined_by(model: Model | TextEncoder, task: Task, sampling: Sampling) -> dict[str, Any]:
@@ -174,11 +202,15 @@ def result(run: Run | str | Path) -> Result:
     """
     run = runs.find(run)
     if run.kind != "task" or run.status != "done":
+        hint = "Run it again: it goes on where it was."
         raise InvalidData(
             f"Run {run.id} is {'a notebook' if run.kind != 'task' else run.status}.",
-            "Run it again: it goes on where it was.",
+            hint if run.kind == "task" else "Only tasks have items to compare and to repeat.",
         )
-    return Result(run, run.task(), run.metrics, run.items())
+    task, items = run.task(), run.items()
+    if not {row["id"] for row in task.rows} <= {item["id"] for item in items}:
+        raise InvalidData(f"Run {run.id} has lost items: its files were changed.", "Evaluate the task again.")
+    return Result(run, task, run.metrics, items)
 
 
 def metrics_of(scorer: Scorer, items: Sequence[Mapping[str, Any]]) -> dict[str, Metric]:

@@ -18,8 +18,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from influence_nb.arguments import quoted
-from influence_nb.errors import BatchIncomplete, InvalidData
+from influence_nb.arguments import expect_bool, expect_text, quoted
+from influence_nb.errors import BatchIncomplete, ContextTooLong, InvalidData
 from influence_nb.evaluation.judging import (
     Answer,
     Figure,
@@ -62,7 +62,12 @@ class MultipleChoice(Scorer):
     figures = (Figure("acc"), Figure("acc_norm"))
 
     def __post_init__(self) -> None:
+        expect_text(answer=self.answer, separator=self.separator)
         if not isinstance(self.choices, str):
+            if not is_list(self.choices):
+                raise InvalidData(
+                    f"choices={quoted(self.choices)} are none.", "Give a column's name, or a list of texts."
+                )
             object.__setattr__(self, "choices", tuple(self.choices))
 
     def check(self, rows: Sequence[Row]) -> None:
@@ -97,14 +102,26 @@ class MultipleChoice(Scorer):
         sampling: Sampling,
         cancel: threading.Event | None,
     ) -> list[Answer]:
-        """See `Scorer`; sampling plays no part."""
+        """See `Scorer`; sampling plays no part. An item that is too long has NaN for its values, and the error."""
         pairs = [
-            (prompt, self.separator + choice)
+            [(prompt, self.separator + choice) for choice in self.choices_of(row)]
             for prompt, row in zip(prompts, rows, strict=True)
-            for choice in self.choices_of(row)
         ]
-        found = iter(model.likelihoods(pairs, cancel))
-        return [self._judged(row, [next(found).logprob for _ in self.choices_of(row)]) for row in rows]
+        try:
+            found = iter(model.likelihoods([pair for some in pairs for pair in some], cancel))
+            logprobs = [[next(found).logprob for _ in some] for some in pairs]
+            return [self._judged(row, some) for row, some in zip(rows, logprobs, strict=True)]
+        except (ContextTooLong, InvalidData):
+            return [self._alone(model, row, some, cancel) for row, some in zip(rows, pairs, strict=True)]
+
+    def _alone(
+        self, model: Model, row: Row, pairs: Sequence[tuple[Prompt, str]], cancel: threading.Event | None
+    ) -> Answer:
+        """An item among which some cannot be asked."""
+        try:
+            return self._judged(row, [one.logprob for one in model.likelihoods(pairs, cancel)])
+        except (ContextTooLong, InvalidData) as error:
+            return Answer(dict.fromkeys(("acc", "acc_norm", "margin"), math.nan), error=str(error))
 
     def _judged(self, row: Row, logprobs: list[float]) -> Answer:
         choices, right = self.choices_of(row), self.right_of(row)
@@ -191,6 +208,10 @@ class ExactMatch(Generated):
 
     kind = "exact_match"
     figures = (Figure("exact_match"),)
+
+    def __post_init__(self) -> None:
+        expect_text(answer=self.answer)
+        expect_bool(strict=self.strict)
 
     def check(self, rows: Sequence[Row]) -> None:
         """See `Scorer`."""
@@ -288,7 +309,7 @@ class Perplexity(Scorer):
     def _answer(self, model: Model, prompt: Prompt, cancel: threading.Event | None) -> Answer:
         try:
             one = model.score(prompt, cancel=cancel)
-        except InvalidData as error:  # of this text; whatever else fails would fail for all
+        except (ContextTooLong, InvalidData) as error:  # of this text; whatever else fails would fail for all
             names = {part for figure in self.figures for part in (figure.part, figure.over, figure.name)}
             return Answer(dict.fromkeys(sorted(filter(None, names)), math.nan), error=str(error))
         return Answer(

@@ -187,6 +187,8 @@ def combinations(cells: Sequence[Cell] | None, axes: Mapping[str, Any]) -> list[
     Raises:
         InvalidData: neither, an axis without values, or something that is no dict of parameters.
     """
+    if cells is not None and not isinstance(cells, Sequence):
+        raise InvalidData(f"cells={quoted(cells)} are none.", 'Give a list, such as [{"temperature": 0.7}].')
     listed: Sequence[Cell] = [{}] if cells is None else list(cells)
     for cell in listed:
         if not isinstance(cell, Mapping) or not all(isinstance(name, str) for name in cell):
@@ -220,12 +222,12 @@ def axes_of(cells: Sequence[Cell]) -> dict[str, list[Any]]:
 
 
 def sampling_of(task: Task, cell: Cell) -> Sampling:
-    """The task's sampling with the cell's parameters; seed 0 where none is said.
+    """The task's sampling with the cell's parameters; seed 0 where neither says one.
 
     Raises:
         InvalidSampling: an unknown parameter, or a value out of its range.
     """
-    return task.sampling.replace(**{"seed": 0, **cell})
+    return task.sampling.replace(**{"seed": task.sampling.seed or 0, **cell})
 
 
 def stopped(done: int, total: int) -> InfluenceError:

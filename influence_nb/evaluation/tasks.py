@@ -243,6 +243,13 @@ def _rows(data: Any) -> tuple[Row, ...]:
     if without := [place for place, row in enumerate(records) if _nothing(row.get("id"))]:
         raise InvalidData(f"Item {without[0]} has no id, and others have.", "Give every item one, or none.")
     records = [{**row, "id": str(row["id"])} for row in records]
+    for row in records:
+        try:
+            json.dumps(row, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise InvalidData(
+                f"Item {quoted(row['id'])} holds half a character: {error.reason}.", "Mend its text."
+            ) from error
     if twice := [name for name, count in Counter(row["id"] for row in records).items() if count > 1]:
         more = f", and {len(twice) - 1} more ids" if len(twice) > 1 else ""
         raise InvalidData(f"The id {twice[0]!r} is there more than once{more}.", "Give each item its own id.")
@@ -257,7 +264,10 @@ def _records(data: Any) -> list[dict[str, Any]]:
     ):
         return [{str(name): _plain(value) for name, value in row.items()} for row in data]
     frame = _frame(data)
-    frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
+    names = [str(name) for name in frame.columns]
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise InvalidData(f"The column {twice[0]!r} is there more than once.", "Give each its own name.")
+    frame = frame.set_axis(names, axis=1)
     return [{str(name): _plain(value) for name, value in row.items()} for row in frame.to_dict("records")]
 
 
@@ -268,7 +278,12 @@ def _frame(data: Any) -> pandas.DataFrame:
         return read_rows(data)
     if callable(convert := getattr(data, "to_pandas", None)):  # of `datasets`, of Arrow
         data = convert()
-    return data if isinstance(data, pd.DataFrame) else pd.DataFrame(list(data), dtype=object)
+    try:
+        return data if isinstance(data, pd.DataFrame) else pd.DataFrame(list(data), dtype=object)
+    except (TypeError, ValueError) as error:
+        raise InvalidData(
+            f"data={quoted(data)} are no items.", "Give dicts, a DataFrame or a file."
+        ) from error
 
 
 def _plain(value: Any) -> Any:
@@ -296,7 +311,9 @@ def _compiled(template: Any, rows: Sequence[Row]) -> Any:
 
     if not isinstance(template, str):
         raise InvalidData(f"template={quoted(template)} is none.", "Give Jinja, such as '{{ question }}'.")
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+    environment = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, keep_trailing_newline=True, finalize=_there
+    )
     try:
         wanted = find_undeclared_variables(environment.parse(template))
         compiled = environment.from_string(template)
@@ -313,16 +330,41 @@ def _compiled(template: Any, rows: Sequence[Row]) -> Any:
     for row in rows:
         try:
             compiled.render(**row)
+        except _Missing as error:
+            missing = ", ".join(name for name in sorted(wanted) if row[name] is None) or "a value"
+            raise InvalidData(
+                f"The template shows {missing} of item {row['id']}, which is missing.",
+                "Leave such items out, or say what stands there: {{ name or 'unknown' }}.",
+            ) from error
         except SecurityError as error:
             raise InvalidData(
                 f"The template asks for what it may not have: {_words(error)}.",
                 "It reaches the item's columns and nothing else.",
             ) from error
-        except (TemplateError, TypeError, ValueError, ArithmeticError, AttributeError, LookupError) as error:
+        except (
+            TemplateError,
+            TypeError,
+            ValueError,
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            RecursionError,
+        ) as error:
             raise InvalidData(
                 f"The template fails on item {row['id']}: {_words(error)}.", "Look at what it does with it."
             ) from error
     return compiled
+
+
+class _Missing(Exception):
+    """A template shows a value that is not there."""
+
+
+def _there(value: Any) -> Any:
+    """What a template shows, which would else read "None"."""
+    if value is None:
+        raise _Missing
+    return value
 
 
 def _words(error: Exception) -> str:

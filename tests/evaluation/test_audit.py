@@ -128,3 +128,12 @@ def test_an_audit_of_generated_text(model: inb.Model) -> None:
     assert not found.items["flips"].any(), "in float32 a row does not depend on the batch"
     with pytest.raises(InvalidData, match="together=0"):
         inb.audit(model, generating(), together=(0,))
+
+
+def test_models_of_one_dtype_are_settings_of_their_own(model: inb.Model) -> None:
+    audited = inb.audit(model, choosing(), together=(4,), threads=[1], others=[model])
+    first, second = audited.settings
+    assert second == f"{first}, model 2"
+    for wrong in ({"others": [None]}, {"together": 4}, {"together": ["four"]}):
+        with pytest.raises(InvalidData):
+            inb.audit(model, choosing(), **wrong)

@@ -301,3 +301,53 @@ def test_a_cancel_while_items_are_asked_says_how_many_are_kept(
     monkeypatch.setattr(model, "likelihoods", stopped, raising=False)
     with pytest.raises(InfluenceError, match="Stopped after 0 of 5 items"):
         inb.evaluate(model, choosing(), cancel=stop)
+
+
+def test_an_item_that_is_too_long_fails_alone(model: inb.Model) -> None:
+    rows = [*CHOICES[:2], {"q": "hello " * 5000, "choices": ["a", "b"], "answer": 0}]
+    found = inb.evaluate(model, inb.Task(rows, "{{ q }}", inb.MultipleChoice()))
+    assert [bool(item["error"]) for item in found.items] == [False, False, True]
+    assert "tokens" in found.items[2]["error"]
+    assert (found.metrics["acc"].count, found.metrics["acc"].missing) == (2, 1)
+    alone = inb.evaluate(model, inb.Task(CHOICES[:2], "{{ q }}", inb.MultipleChoice()))
+    assert [item["output"] for item in found.items[:2]] == [item["output"] for item in alone.items]
+
+
+def test_a_seed_may_be_in_the_sampling(model: inb.Model) -> None:
+    task = inb.Task([{"q": "hello", "answer": "x"}], "{{ q }}", inb.ExactMatch())
+    warm = inb.Sampling(temperature=1, max_new_tokens=4)
+    one = inb.evaluate(model, task, warm.replace(seed=3)).run
+    assert one.id == inb.evaluate(model, task, warm, seed=3).run.id
+    assert one.parameters["seed"] == 3
+    assert one.id != inb.evaluate(model, task, warm).run.id
+
+
+def test_a_run_that_is_done_stays_until_the_new_one_is(
+    model: inb.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = inb.evaluate(model, choosing())
+
+    def broken(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(inb.MultipleChoice, "answers", broken)
+        with pytest.raises(KeyboardInterrupt):
+            inb.evaluate(model, choosing(), again=True)
+    kept = running.result(first.run.id)
+    assert (kept.run, kept.items) == (first.run, first.items)
+    assert inb.runs().loc[first.run.id, "status"] == "done"
+    again = inb.evaluate(model, choosing(), again=True)
+    assert again.run.started > first.run.started
+    assert not [one for one in first.run.folder.iterdir() if one.name.endswith(".before")]
+
+
+def test_a_done_run_that_lost_items_is_not_taken_for_whole(model: inb.Model) -> None:
+    run = inb.evaluate(model, choosing()).run
+    path = run.folder / "items.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
+    for call in (lambda: running.result(run.id), lambda: inb.repeat(run.id, model)):
+        with pytest.raises(InvalidData, match="has lost items"):
+            call()
+    assert len(inb.evaluate(model, choosing()).items) == 5
+    assert inb.repeat(run.id, model).identical

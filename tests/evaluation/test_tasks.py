@@ -171,9 +171,52 @@ def test_a_template_reaches_nothing_but_the_item() -> None:
         inb.Task(ROWS, "{{ ''.__class__.__mro__[1].__subclasses__() }}", inb.MultipleChoice())
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: inb.MultipleChoice(choices=5),
+        lambda: inb.MultipleChoice(separator=5),
+        lambda: inb.ExactMatch(strict="yes"),
+        lambda: inb.Judge(None),
+    ],
+)
+def test_scorers_of_what_they_cannot_be_made_of(make: Any) -> None:
+    with pytest.raises(InvalidData):
+        make()
+
+
 def test_a_task_travels_as_a_file(tmp_path: Path) -> None:
     task = inb.Task.named("arithmetic").head(3)
     assert inb.Task.load(task.save(tmp_path / "task.json")).sha256 == task.sha256
     (tmp_path / "task.json").write_text("{}")
     with pytest.raises(InvalidData, match="no task"):
         inb.Task.load(tmp_path / "task.json")
+
+
+def test_a_value_that_is_missing_is_not_read_as_none(tmp_path: Path) -> None:
+    rows = [{"country": "France", "answer": "Paris"}, {"country": None, "answer": "Tokyo"}]
+    (tmp_path / "a.jsonl").write_text('{"country": "France", "answer": "Paris"}\n{"answer": "Tokyo"}\n')
+    for data in (rows, pd.DataFrame(rows), tmp_path / "a.jsonl"):
+        with pytest.raises(InvalidData, match="shows country of item 1, which is missing"):
+            inb.Task(data, "The capital of {{ country }} is", inb.ExactMatch())
+        task = inb.Task(data, "The capital{% if country %} of {{ country }}{% endif %} is", inb.ExactMatch())
+        assert [task.prompt(row) for row in task.rows] == ["The capital of France is", "The capital is"]
+
+
+def test_data_that_cannot_be_told_apart_or_kept(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("q,q,answer\na,b,c\n")
+    with pytest.raises(InvalidData, match="column 'q' is there more than once"):
+        inb.Task(tmp_path / "a.csv", "{{ q }}", inb.ExactMatch())
+    with pytest.raises(InvalidData, match="Item '0' holds half a character"):
+        inb.Task([{"q": "\ud800", "answer": "a"}], "{{ q }}", inb.ExactMatch())
+    for data in (5, None):
+        with pytest.raises(InvalidData, match="are no items"):
+            inb.Task(data, "{{ q }}", inb.ExactMatch())
+    for answer in ([None], ["a", ""]):
+        with pytest.raises(InvalidData, match="no correct answer"):
+            inb.Task([{"q": "a", "answer": answer}], "{{ q }}", inb.ExactMatch())
+    with pytest.raises(InvalidData, match="several answers in 'answer'"):
+        inb.Task([{"q": "a", "answer": ["b", "c"]}], "{{ q }}", inb.SemanticSimilarity())
+    endless = "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"
+    with pytest.raises(InvalidData, match="fails on item 0"):
+        inb.Task([{"q": "a", "answer": "b"}], endless, inb.ExactMatch())
