@@ -63,8 +63,8 @@ class Loading:
 
         chosen = {name: one for name, one in self.how.items() if one not in (None, False, "auto")}
         recorded = {} if "endpoint" in chosen else as_recorded(facts)
-        if "endpoint" in recorded:
-            chosen.pop("device", None)
+        if "endpoint" in recorded:  # that server has chosen the device
+            chosen["device"] = "auto"
         return Loading(self.name or facts["model"], self.how | recorded | chosen)
 
     @contextmanager

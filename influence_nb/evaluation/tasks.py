@@ -238,7 +238,7 @@ def _rows(data: Any) -> tuple[Row, ...]:
     records = _records(data)
     if not records:
         raise InvalidData("The task has no items.", "Give at least one.")
-    if "id" not in records[0]:
+    if all("id" not in row for row in records):
         records = [{"id": str(place), **row} for place, row in enumerate(records)]
     if without := [place for place, row in enumerate(records) if _nothing(row.get("id"))]:
         raise InvalidData(f"Item {without[0]} has no id, and others have.", "Give every item one, or none.")

@@ -14,6 +14,7 @@ import pytest
 import influence_nb as inb
 from influence_nb.evaluation import run as running
 from influence_nb.settings import settings
+from tests.chat_server import ChatServer
 from tests.commands import Influence
 from tests.evaluation.notebook import write
 
@@ -120,6 +121,17 @@ def test_a_run_is_repeated_as_it_was_loaded(here: Influence, folder: str) -> Non
     refused = here("run", "repeat", run)
     assert refused.exit_code == 1, "the model is a folder's, not the library's"
     assert "--model" in refused.stderr
+
+
+def test_a_run_of_a_model_on_a_server_asks_that_server_again(here: Influence) -> None:
+    rows = [{"q": "Hi", "answer": "Hello there"}]
+    inb.Task(rows, "{{ q }}", inb.ExactMatch(), "greeting", chat=True).save("greeting.json")
+    with ChatServer() as server:
+        run = read(here, "evaluate", "greeting.json", "--endpoint", server.url, "--model", "talker")["id"]
+        done = here("run", "repeat", run)
+        assert done.exit_code == 0, done.output
+        assert "identical" in done.stdout
+        assert len(server.posts) == 2
 
 
 def test_a_judge_is_loaded_beside_the_model(here: Influence) -> None:

@@ -209,6 +209,8 @@ def test_data_that_cannot_be_told_apart_or_kept(tmp_path: Path) -> None:
         inb.Task(tmp_path / "a.csv", "{{ q }}", inb.ExactMatch())
     with pytest.raises(InvalidData, match="Item '0' holds half a character"):
         inb.Task([{"q": "\ud800", "answer": "a"}], "{{ q }}", inb.ExactMatch())
+    with pytest.raises(InvalidData, match="Item 0 has no id"):
+        inb.Task([{"q": "a", "answer": "b"}, {"id": 7, "q": "a", "answer": "b"}], "{{ q }}", inb.ExactMatch())
     for data in (5, None):
         with pytest.raises(InvalidData, match="are no items"):
             inb.Task(data, "{{ q }}", inb.ExactMatch())
