@@ -69,7 +69,7 @@ def measure(server: LabServer, count: int) -> dict[str, float]:
     while not tip.first.is_visible():  # the pointer goes about the middle until a point answers
         page.page.mouse.move(x + step % 7, y + step % 5)
         step += 1
-        page.page.wait_for_timeout(400)  # the page waits for the pointer to rest before it asks
+        page.page.wait_for_timeout(1000)  # the page waits for the pointer to rest before it asks
         if step > 300:
             fail(f"{count:,} points: no point answers")
     seen = page.page.evaluate("() => Date.now() / 1000")
