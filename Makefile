@@ -60,7 +60,7 @@ test-gpu: $(VENV)/.test ## the tests that need a real GPU
 
 test-extras: $(VENV)/.extras ## the tests that need Ray or lm-evaluation-harness
 	@$(BIN)/influence starters
-	$(PY) -m pytest -m extras $(ARGS)
+	TEST_EXTRAS=1 $(PY) -m pytest -m extras $(ARGS)
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import hypothesis
@@ -32,6 +33,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(no_hub)
         if item.get_closest_marker("gpu") and not _has_gpu():
             item.add_marker(no_gpu)
+        for extra in item.iter_markers("extras"):
+            if not os.environ.get("TEST_EXTRAS") and find_spec(*extra.args) is None:
+                item.add_marker(pytest.mark.skip(reason=f"needs {extra.args[0]}: make test-extras"))
 
 
 def _has_gpu() -> bool:

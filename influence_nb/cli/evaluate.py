@@ -54,9 +54,12 @@ def command(
     file = Path(task)
     asked = Task.load(task) if file.suffix == ".json" or file.is_file() else Task.named(task)
     chosen = asked.sampling.replace(**dict(_said(one) for one in sampling or ()))
-    kept = "Interrupted: the items that are done are kept, and the same command goes on."
-    kept = kept if not again else "Interrupted."
-    with loading.answering(asked) as model, stopping(kept) as cancel, waiting("Evaluating") as say:
+    said = "Interrupted: the items that are done are kept, and the same command goes on."
+    with (
+        loading.answering(asked) as model,
+        stopping("Interrupted." if again else said) as cancel,
+        waiting("Evaluating") as say,
+    ):
 
         def show(done: int, total: int) -> None:
             say(f"Evaluating: {done:,} of {total:,} items")

@@ -29,8 +29,6 @@ from influence_nb.evaluation.tasks import SCORERS, Task, digest
 _MANIFEST = "manifest.json"
 _HINT = "Give a file that run.export() wrote."
 _ONCE_MORE = "Export the run once more, and carry that file here."
-_DAMAGED = (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
-"""What the standard library raises of a zip file that is none, or that was cut off."""
 
 
 def export(run: Run, path: str | Path) -> Path:
@@ -87,7 +85,7 @@ def import_run(path: str | Path, again: bool = False) -> Run:
                 if run.folder.exists():
                     os.replace(run.folder, Path(inside) / "before")
                 os.replace(folder, run.folder)
-    except _DAMAGED as error:
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         if isinstance(error, OSError) and is_full(error):
             raise NotEnoughDisk(f"There is no room for the run: {error}.", "Free some space.") from error
         raise InvalidData(f"{path} cannot be read: {error}.", _HINT) from error

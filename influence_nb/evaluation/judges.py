@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import re
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +24,6 @@ from influence_nb.engine import registry
 from influence_nb.engine.sampling import Sampling
 from influence_nb.errors import InvalidData
 from influence_nb.evaluation.judging import (
-    Answer,
     Figure,
     Row,
     expect_answers,
@@ -37,7 +35,6 @@ from influence_nb.evaluation.scorers import Generated
 
 if TYPE_CHECKING:
     from influence_nb.engine.model import Model
-    from influence_nb.engine.prompts import Prompt
 
 PROMPT = (
     "Question: {question}\nRight answer: {answer}\nAnswer to grade: {output}\n\n"
@@ -128,21 +125,13 @@ class Judge(Generated):
         names = re.findall(r"\{(\w+)\}", self.prompt)
         expect_columns(rows, *(name for name in names if name != "output"))
 
-    def answers(
-        self,
-        model: Model,
-        prompts: Sequence[Prompt],
-        rows: Sequence[Row],
-        sampling: Sampling,
-        cancel: threading.Event | None,
-    ) -> list[Answer]:
-        """See `Generated`; without its judge nothing is generated.
+    def expect_ready(self) -> None:
+        """See `Generated`.
 
         Raises:
             InvalidData: the judge is not loaded.
         """
         self._judge()
-        return super().answers(model, prompts, rows, sampling, cancel)
 
     def judged(
         self, rows: Sequence[Row], texts: Sequence[str]

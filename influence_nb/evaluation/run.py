@@ -147,9 +147,9 @@ def evaluate(
     identifier = runs.identity(determined)
     with alone(identifier):
         before = runs.known(identifier)
-        done = before is not None and before.status == "done" and _has_all(before, again)
-        if before is not None and done and not again:
-            return result(before)
+        done = before if before is not None and before.status == "done" else None
+        if done is not None and not again and (found := _recorded(done)) is not None:
+            return found
         parameters = {
             "seed": seed,
             **_told(chosen, task.sampling),
@@ -158,34 +158,25 @@ def evaluate(
         facts = hardware(model)
         run = Run(
             identifier, "task", task.name, model.name, "running", now(), math.nan, determined, facts, parameters
-        ).save()  # fmt: skip
-        runs.put(run.folder / runs.TASK, task.to_dict())
+        )  # fmt: skip
         items, kept = run.folder / runs.ITEMS, run.folder / f".{runs.ITEMS}.before"
-        if done:
-            os.replace(items, kept)
-        elif (
-            again or before is None or before.status == "done"
-        ):  # what is done and not whole cannot be trusted
+        if done is not None:
+            with suppress(FileNotFoundError):
+                os.replace(items, kept)
+        elif again or before is None:
             items.unlink(missing_ok=True)
         try:
-            found = _finish(run, task, model, chosen, cancel, on_progress)
+            runs.put(run.folder / runs.TASK, task.to_dict())
+            return _finish(run.save(), task, model, chosen, cancel, on_progress)
         except BaseException:
-            if before is not None and done:
-                os.replace(kept, items)
-                before.save()
+            if done is not None:
+                with suppress(FileNotFoundError):
+                    os.replace(kept, items)
+                with suppress(NotEnoughDisk):
+                    done.save()
             raise
-        kept.unlink(missing_ok=True)
-        return found
-
-
-def _has_all(run: Run, again: bool) -> bool:
-    """Whether each item of a task has a line; a damaged one is an error, unless all is run again."""
-    try:
-        return {row["id"] for row in run.task().rows} <= {item["id"] for item in run.items()}
-    except InvalidData:
-        if not again:
-            raise
-        return False
+        finally:
+            kept.unlink(missing_ok=True)
 
 
 def determined_by(model: Model | TextEncoder, task: Task, sampling: Sampling) -> dict[str, Any]:
@@ -207,10 +198,16 @@ def result(run: Run | str | Path) -> Result:
             f"Run {run.id} is {'a notebook' if run.kind != 'task' else run.status}.",
             hint if run.kind == "task" else "Only tasks have items to compare and to repeat.",
         )
-    task, items = run.task(), run.items()
-    if not {row["id"] for row in task.rows} <= {item["id"] for item in items}:
+    if (found := _recorded(run)) is None:
         raise InvalidData(f"Run {run.id} has lost items: its files were changed.", "Evaluate the task again.")
-    return Result(run, task, run.metrics, items)
+    return found
+
+
+def _recorded(run: Run) -> Result | None:
+    """What is kept of a task that was done; None where items were lost."""
+    task, items = run.task(), run.items()
+    whole = {row["id"] for row in task.rows} <= {item["id"] for item in items}
+    return Result(run, task, run.metrics, items) if whole else None
 
 
 def metrics_of(scorer: Scorer, items: Sequence[Mapping[str, Any]]) -> dict[str, Metric]:

@@ -164,6 +164,7 @@ class Generated(Scorer):
         cancel: threading.Event | None,
     ) -> list[Answer]:
         """See `Scorer`; an item whose generation failed has NaN for its values, and the error; all failing raises."""
+        self.expect_ready()
         failures: Mapping[int, Exception] = {}
         try:
             own = [sampling.replace(seed=seed_of(sampling.seed or 0, str(row["id"]))) for row in rows]
@@ -182,6 +183,9 @@ class Generated(Scorer):
             else Answer(dict.fromkeys(self._parts(), math.nan), error=str(failures[place]))
             for place in range(len(rows))
         ]  # fmt: skip
+
+    def expect_ready(self) -> None:
+        """Refuse, before anything is generated, what could not be judged; by default nothing."""
 
     def _parts(self) -> list[str]:
         return [figure.part or figure.name for figure in self.figures]

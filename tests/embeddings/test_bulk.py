@@ -28,7 +28,8 @@ def test_without_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def ray() -> Iterator[object]:
-    found = pytest.importorskip("ray", reason="needs Ray: make test-extras")
+    import ray as found
+
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     found.init(num_cpus=3, include_dashboard=False, _node_ip_address="127.0.0.1", log_to_driver=False)
@@ -50,7 +51,7 @@ def read(files: list[Path]) -> np.ndarray:
     return np.stack([vector for file in files for vector in pd.read_parquet(file)["embedding"]])
 
 
-@pytest.mark.extras
+@pytest.mark.extras("ray")
 def test_a_file_for_a_file_and_none_twice(ray: object, data: Path, tiny_bert: Path, tmp_path: Path) -> None:
     expected = Encoder.open(tiny_bert, dtype="float32").encode(TEXTS)
     seen: list[tuple[int, int]] = []
@@ -77,7 +78,7 @@ def test_a_file_for_a_file_and_none_twice(ray: object, data: Path, tiny_bert: Pa
         inb.encode_bulk(data, tmp_path / "out", pooling="cls", **how)
 
 
-@pytest.mark.extras
+@pytest.mark.extras("ray")
 def test_other_data_is_cut_into_files(
     ray: object, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,7 +92,7 @@ def test_other_data_is_cut_into_files(
     np.testing.assert_allclose(read(files), expected, atol=1e-5)
 
 
-@pytest.mark.extras
+@pytest.mark.extras("ray")
 def test_what_a_worker_refuses(ray: object, data: Path, tiny_bert: Path, tmp_path: Path) -> None:
     frame = pd.DataFrame({"text": ["a", None], "n": [1, 2]})
     frame.to_parquet(data / "part2.parquet", index=False)

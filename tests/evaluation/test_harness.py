@@ -29,11 +29,10 @@ def _home(tmp_home: Path) -> None:
     """Every test here keeps its runs by itself."""
 
 
-@pytest.mark.extras
+@pytest.mark.extras("lm_eval")
 def test_it_gets_the_numbers_of_the_harness_own_model(
     model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("lm_eval", reason="needs lm-evaluation-harness: make test-extras")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
     harness = Harness(tmp_path, ROWS, "choices", "perplexity", "words")
     ours, told = harness.run(inb.lm_eval_model(model))

@@ -330,9 +330,16 @@ def test_a_run_that_is_done_stays_until_the_new_one_is(
     def broken(*_: Any) -> Any:
         raise KeyboardInterrupt
 
+    def full(*_: Any) -> Any:
+        raise NotEnoughDisk("There is no room.", "Free some space.")
+
     with monkeypatch.context() as patched:
         patched.setattr(inb.MultipleChoice, "answers", broken)
         with pytest.raises(KeyboardInterrupt):
+            inb.evaluate(model, choosing(), again=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(runs, "put", full)
+        with pytest.raises(NotEnoughDisk):
             inb.evaluate(model, choosing(), again=True)
     kept = running.result(first.run.id)
     assert (kept.run, kept.items) == (first.run, first.items)

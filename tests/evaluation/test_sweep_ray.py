@@ -31,7 +31,7 @@ def _home(tmp_home: Path) -> None:
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch, tmp_home: Path) -> Iterator[Any]:
     """Ray on two addresses of this machine: a head of one core and a second node of one core."""
-    ray: Any = pytest.importorskip("ray", reason="needs Ray: make test-extras")
+    import ray
     from ray.cluster_utils import Cluster
 
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
@@ -47,7 +47,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch, tmp_home: Path) -> Iterator[Any]:
     made.shutdown()
 
 
-@pytest.mark.extras
+@pytest.mark.extras("ray")
 def test_a_node_that_is_taken_away_costs_no_cell(model: inb.Model, cluster: Any) -> None:
     gone: list[int] = []
 
@@ -101,7 +101,7 @@ def killing(cluster: Any, at: int) -> Callable[[int, int], None]:
     return told
 
 
-@pytest.mark.extras
+@pytest.mark.extras("ray")
 def test_workers_that_are_killed_are_started_again(
     model: inb.Model, cluster: Any, notebook: Path, tmp_path: Path
 ) -> None:
@@ -119,9 +119,8 @@ def test_workers_that_are_killed_are_started_again(
     assert "memory" in caught.value.hint
 
 
-@pytest.mark.extras
+@pytest.mark.extras("ray")
 def test_a_cluster_that_is_not_there_is_named(model: inb.Model) -> None:
-    pytest.importorskip("ray", reason="needs Ray: make test-extras")
     with pytest.raises(InfluenceError, match=r"Ray cannot be reached at 127\.0\.0\.1:9"):
         inb.sweep(model, generating(), address="127.0.0.1:9", seed=0)
     assert inb.runs().empty

@@ -13,8 +13,6 @@ import pytest
 import influence_nb as inb
 from tests.harness import Harness, flat
 
-pytest.importorskip("lm_eval", reason="needs lm-evaluation-harness: make test-extras")
-
 ROWS: list[dict[str, Any]] = [
     {"question": "The quick brown", "choices": [" fox", " dog", " Zwölf"], "answer": 0},
     {"question": "hello", "choices": [" world", " lazy"], "answer": 1},
@@ -22,7 +20,7 @@ ROWS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.extras
+@pytest.mark.extras("lm_eval")
 @pytest.mark.parametrize("words", ["the folder's tokenizer", "the server's tokenizer"])
 def test_it_gets_the_numbers_that_it_gets_in_process(
     server: inb.Server, model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
